@@ -1,0 +1,82 @@
+"""Builds of the C parts by the presets of CMakePresets.json, each in build/<preset>, each only once a run."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import machine
+import parts
+import steps
+from steps import BUILD, ROOT
+
+CLANG_PRESETS = ("asan", "tsan")
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+}
+
+
+def environment() -> dict[str, str]:
+    """For configure, build and run: which clang, its symbolizer, how sanitizers report."""
+    found = dict(SANITIZER_ENV)
+    clang = machine.find_clang()
+    if clang is not None:
+        found["LOOPCHECK_CLANG"] = clang
+        symbolizer = Path(clang).resolve().parent / "llvm-symbolizer"
+        if symbolizer.exists():
+            for name in ("ASAN", "UBSAN", "TSAN"):
+                found[f"{name}_SYMBOLIZER_PATH"] = str(symbolizer)
+    return found
+
+
+def need_clang() -> None:
+    if machine.find_clang() is None:
+        raise parts.Skipped("no clang with libFuzzer and sanitizers on this machine")
+
+
+def forget_moved(folder: Path) -> None:
+    """A build directory that was made in another place cannot be used."""
+    cache = folder / "CMakeCache.txt"
+    if not cache.exists():
+        return
+    home = re.search(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$", cache.read_text(errors="replace"), re.MULTILINE)
+    if home is None or Path(home[1]) != ROOT:
+        shutil.rmtree(folder)
+
+
+@functools.cache
+def build(preset: str) -> Path:
+    """Configures and builds everything of a preset; returns its directory. Skipped: it needs a clang."""
+    if preset in CLANG_PRESETS:
+        need_clang()
+    folder = BUILD / preset
+    env = environment()
+    with steps.locked(f"cmake-{preset}"):
+        forget_moved(folder)
+        steps.step(f"configure {preset}", f"configure-{preset}", ["cmake", "--preset", preset], env)
+        steps.step(f"build {preset}", f"build-{preset}", ["cmake", "--build", folder, "-j", steps.JOBS], env)
+    return folder
+
+
+def ctest(preset: str, *options: str) -> str:
+    """All C tests of a preset; the detail is ctest's own line."""
+    folder = build(preset)
+    argv = ["ctest", "--test-dir", folder, "--output-on-failure", "--no-tests=error", "-j", steps.JOBS, *options]
+    return parts.runner(argv, r"tests passed|No tests were found", environment())
+
+
+def program(preset: str, name: str) -> Path:
+    """The path of a built program, or Skipped with the reason that it was not built."""
+    path = build(preset) / name
+    if not path.exists():
+        raise parts.Skipped(f"{name} was not built in build/{preset}")
+    return path
+
+
+def merged(extra: Mapping[str, str]) -> dict[str, str]:
+    return {**environment(), **extra}

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""The checks of the project, by occasion.
+
+    ci/check.py quick       after an edit: C tests, the fast Python tests, tidy (under 2 minutes once built)
+    ci/check.py test        everything a change must pass; ci/test is this, .ci/run is this with --strict
+    ci/check.py nightly     test, with more time: 10 minutes a fuzz target, 20 rounds of asyncio without a failure
+    ci/check.py tidy        house style, dependencies, rules and their citations, corpus, ruff, mypy, clang-format
+    ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names
+    ci/check.py corpus      replay of corpora/ on every driver and loop
+    ci/check.py docs        writes docs/rules.md from contract/rules.toml
+
+Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped part is a failure;
+--fuzz-seconds N: time of each fuzz target. Exit status 0: all parts passed; 1: one failed or the set-up did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import builds
+import corpus
+import fuzzing
+import mutants
+import parts
+import rules_page
+import steps
+from steps import PYTHON, ROOT
+from tidy_base import Tree
+
+SMOKE_S = 20  # of each fuzz target in `test`
+NIGHTLY_S = 600
+ASYNCIO_ROUNDS = 20
+PYTEST_LAST = r"\d+ (passed|failed|error)"
+
+
+def pytest(*arguments: object) -> str:
+    argv = [PYTHON, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", *arguments]
+    return parts.runner(argv, PYTEST_LAST)
+
+
+def test_files() -> list[Path]:
+    return steps.files("python/tests/test_*.py", "ci/tests/test_*.py")
+
+
+def is_fast(path: Path) -> bool:
+    """A file that uses the real clock says so in its first comment."""
+    return "real clock" not in path.read_text(encoding="utf-8").split("\n", 1)[0]
+
+
+def tidy() -> str:
+    return parts.runner([PYTHON, ROOT / "ci" / "tidy.py"], r"^tidy: ")
+
+
+def write_docs() -> str:
+    return rules_page.write(Tree(ROOT))
+
+
+def asyncio_rounds() -> str:
+    """stdlib asyncio is the control: it shows no failure, round after round."""
+    for number in range(1, ASYNCIO_ROUNDS + 1):
+        status, _text = parts.shown([PYTHON, "-m", "loopcheck", "check", "asyncio:new_event_loop"])
+        if status != 0:
+            raise steps.Stop(f"round {number} ended with status {status}")
+    return f"{ASYNCIO_ROUNDS} rounds, no failure"
+
+
+def quick(run: parts.Run, _options: argparse.Namespace) -> None:
+    run.part("C tests", lambda: builds.ctest("dev", "--label-exclude", "real-clock"))
+    run.part("Python tests, fast", lambda: pytest(*filter(is_fast, test_files())))
+    run.part("tidy", tidy)
+
+
+def replay_all(run: parts.Run, _options: argparse.Namespace) -> None:
+    for driver in corpus.C_DRIVERS:
+        run.part(f"corpus on {driver}", lambda driver=driver: corpus.replay("dev", driver))
+        run.part(f"random programs on {driver}", lambda driver=driver: corpus.random("dev", driver))
+    for loop in corpus.PYTHON_LOOPS:
+        run.part(f"corpus on {loop.partition(':')[0]}", lambda loop=loop: corpus.replay_python(loop))
+
+
+def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:
+    run.part("mutants", mutants.kill_all)
+
+
+def test(run: parts.Run, options: argparse.Namespace) -> None:
+    run.part("tidy", tidy)
+    run.part("C tests", lambda: builds.ctest("dev"))
+    run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
+    replay_all(run, options)
+    for preset in builds.CLANG_PRESETS:
+        run.part(f"C tests, {preset}", lambda preset=preset: builds.ctest(preset))
+    for driver in corpus.C_DRIVERS:
+        run.part(f"corpus on {driver}, asan", lambda driver=driver: corpus.replay("asan", driver))
+    for target in fuzzing.targets():
+        run.part(f"fuzz {target}", lambda target=target: fuzzing.smoke(target, options.fuzz_seconds))
+    kill_mutants(run, options)
+
+
+def nightly(run: parts.Run, options: argparse.Namespace) -> None:
+    test(run, options)
+    run.part("asyncio, repeated", asyncio_rounds)
+
+
+COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
+    "quick": quick,
+    "test": test,
+    "nightly": nightly,
+    "tidy": lambda run, _options: bool(run.part("tidy", tidy)) and None,
+    "mutants": kill_mutants,
+    "corpus": replay_all,
+    "docs": lambda run, _options: bool(run.part("docs", write_docs)) and None,
+}
+
+
+def main() -> int:
+    if os.environ.get("LOOPCHECK_SET_UP") != "1":
+        setup = str(ROOT / "ci" / "setup.py")
+        os.execv(sys.executable, [sys.executable, setup, "check", *sys.argv[1:]])
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="ci/check.py", description=__doc__, formatter_class=formatter)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--strict", action="store_true", help="a skipped part is a failure")
+    parser.add_argument("--fuzz-seconds", type=int, metavar="N", help="time of each fuzz target")
+    options = parser.parse_args()
+    if options.fuzz_seconds is None:
+        options.fuzz_seconds = NIGHTLY_S if options.command == "nightly" else SMOKE_S
+    run = parts.Run(options.strict)
+    try:
+        COMMANDS[options.command](run, options)
+    except KeyboardInterrupt:
+        print("\nci: stopped by the user", flush=True)
+        return 130
+    return run.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Fuzz targets: a short run of each, from the corpus as seeds."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import builds
+import steps
+from steps import BUILD, PYTHON, Stop
+
+# Writes each program of the corpus as bytes: argv = target folder, then the files.
+ENCODE = """
+import pathlib, sys
+from loopcheck import _contract
+for name in sys.argv[2:]:
+    path = pathlib.Path(name)
+    data = _contract.parse(path.read_text(encoding="utf-8"))
+    pathlib.Path(sys.argv[1], path.stem).write_bytes(data)
+"""
+
+
+def targets() -> list[str]:
+    """The names of fuzz/targets/fuzz_*.c."""
+    return [path.stem for path in steps.files("fuzz/targets/fuzz_*.c")]
+
+
+def seeds() -> Path:
+    """The corpus as bytes, in a folder of its own."""
+    folder = BUILD / "seeds"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    names = steps.files("corpora/**/*.loop")
+    steps.step("corpus as bytes", "seeds", [PYTHON, "-c", ENCODE, folder, *names])
+    return folder
+
+
+def smoke(target: str, seconds: int) -> str:
+    """Runs one fuzz target; what it finds is kept under build/findings."""
+    program = builds.program("asan", f"fuzz/{target}")
+    grown = BUILD / "fuzz-corpus" / target
+    findings = BUILD / "findings" / target
+    for folder in (grown, findings):
+        folder.mkdir(parents=True, exist_ok=True)
+    argv = [program, f"-max_total_time={seconds}", f"-artifact_prefix={findings}/", "-print_final_stats=1"]
+    argv += ["-rss_limit_mb=2048", "-timeout=20", "-verbosity=1", grown, seeds()]
+    status = steps.logged(f"fuzz-{target}", argv, builds.environment())
+    text = steps.tail(steps.LOGS / f"fuzz-{target}.log", 200)
+    if status != 0:
+        print(text)
+        found = re.findall(r"Test unit written to (\S+)", text)
+        raise Stop(f"found {steps.relative(Path(found[-1]))}" if found else f"ended with status {status}")
+    runs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)
+    if not runs or int(runs[-1]) == 0:
+        raise Stop("executed nothing")
+    return f"{runs[-1]} programs in {seconds} s, nothing found"

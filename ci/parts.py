@@ -1,0 +1,101 @@
+"""A run of several parts: each is shown while it runs, all are tried, a table at the end tells how they went."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import steps
+from steps import ROOT, Stop, say
+
+OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
+
+
+class Skipped(Exception):
+    """The part cannot run here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Result:
+    part: str
+    outcome: str
+    detail: str
+    seconds: float
+
+
+def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Runs a command whose output the reader sees as it comes. Returns status and output."""
+    words = [str(word) for word in argv]
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout is not None
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    return process.wait(), "".join(lines)
+
+
+def runner(argv: Sequence[object], last: str, env: Mapping[str, str] | None = None) -> str:
+    """A test runner as a part: its own last line, which matches `last`, is the detail."""
+    status, text = shown(argv, env)
+    line = steps.last_line(text, last)
+    if status != 0:
+        raise Stop(line or f"ended with status {status}")
+    if not line:
+        raise Stop(f"ended well but said nothing that matches {last!r}: did any test run?")
+    return line
+
+
+class Run:
+    """The parts of one invocation and what became of them."""
+
+    def __init__(self, strict: bool) -> None:
+        self.strict = strict
+        self.results: list[Result] = []
+
+    def part(self, name: str, work: Callable[[], str]) -> bool:
+        """Runs one part; `work` returns a line for the table, raises Skipped or Stop. True: it went well."""
+        print(f"\n==== {name}", flush=True)
+        began = time.monotonic()
+        try:
+            outcome, detail = OK, work()
+        except Skipped as skip:
+            outcome, detail = SKIPPED, str(skip)
+        except Stop as stop:
+            outcome, detail = FAILED, str(stop)
+        except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+            outcome, detail = FAILED, f"{type(error).__name__}: {error}"
+        result = Result(name, outcome, detail, time.monotonic() - began)
+        self.results.append(result)
+        say(f"{name}: {outcome}: {detail}")
+        return outcome == OK
+
+    def finish(self) -> int:
+        """Prints the table. Returns the exit status."""
+        width = max(len(result.part) for result in self.results)
+        print(f"\n{'part':{width}}  result   seconds  in its own words")
+        for result in self.results:
+            print(f"{result.part:{width}}  {result.outcome:7}  {result.seconds:7.1f}  {result.detail}")
+        failed = [result.part for result in self.results if result.outcome == FAILED]
+        skipped = [result.part for result in self.results if result.outcome == SKIPPED]
+        total = sum(result.seconds for result in self.results)
+        counts = f"{len(self.results)} parts, {len(failed)} failed, {len(skipped)} skipped, {total:.0f} s"
+        if skipped and self.strict:
+            counts += "; a skipped part is a failure in strict mode"
+        bad = bool(failed) or (bool(skipped) and self.strict)
+        print(f"\n{'FAILED' if bad else 'PASSED'}: {counts}", flush=True)
+        return 1 if bad else 0

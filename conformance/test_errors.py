@@ -1,0 +1,195 @@
+"""Cases of the scheduling area: exceptions in callbacks (ERR-*)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from loopcheck.kit import Kit, case
+
+
+class Planted(Exception):
+    """Raised on purpose by the callbacks of a case."""
+
+
+def raiser(error: type[BaseException]) -> Callable[[], None]:
+    def callback() -> None:
+        raise error("planted")
+
+    return callback
+
+
+def survives(kit: Kit, error: type[BaseException]) -> None:
+    """Raises in a soon, posted, timer and reader callback; every neighbour has to run."""
+    ran: set[str] = set()
+    read_end, write_end = kit.pipe()
+    kit.put(write_end)
+
+    def readable() -> None:
+        if "reader" in ran:
+            kit.remove_reader(read_end)
+        ran.add("reader")
+        raise error("planted")
+
+    kit.reader(read_end, readable)
+    for name, ask in (("soon", kit.soon), ("posted", kit.threadsafe)):
+        ask(raiser(error))
+        ask(ran.add, name)
+    kit.later(0.001, raiser(error))
+    kit.later(0.002, ran.add, "timer")
+    kit.run_for(0.03)
+    kit.equal(ran, {"soon", "posted", "timer", "reader"}, "neighbours that ran")
+    kit.check(len(kit.errors) >= 4, "the exception handler was not told of each exception")
+
+
+@case("ERR-1")
+def test_exception_harms_no_other(kit: Kit) -> None:
+    """An Exception in any kind of callback leaves the rest of the batch and the loop alone."""
+    survives(kit, Planted)
+
+
+@case("ERR-1")
+def test_cancelled_error_harms_no_other(kit: Kit) -> None:
+    """A CancelledError raised by a plain callback is an exception like any other (T8)."""
+    survives(kit, asyncio.CancelledError)
+
+
+@case("ERR-1")
+def test_raising_handler_harms_nothing(kit: Kit) -> None:
+    """An exception handler that raises itself does not stop the loop."""
+    kit.loop.set_exception_handler(lambda loop, context: 1 / 0)
+    ran: list[int] = []
+    kit.soon(raiser(Planted))
+    kit.soon(ran.append, 1)
+    kit.turns(3)
+    kit.soon(ran.append, 2)
+    kit.turns(2)
+    kit.equal(ran, [1, 2], "callbacks that ran")
+
+
+@case("ERR-1")
+def test_watcher_stays_after_an_exception(kit: Kit) -> None:
+    """A reader whose callback raised is called again while its fd is ready (talyn BUG-170)."""
+    read_end, write_end = kit.pipe()
+    kit.put(write_end)
+    calls: list[int] = []
+
+    def readable() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            kit.stop()
+        raise Planted("planted")
+
+    kit.reader(read_end, readable)
+    kit.run_forever()
+    kit.equal(len(kit.errors), len(calls), "errors reported for calls of a raising reader")
+
+
+@case("ERR-2")
+def test_handler_is_told_once(kit: Kit) -> None:
+    """The handler gets each exception once, with the message and the very exception object."""
+    planted = [Planted("soon"), Planted("timer"), Planted("posted")]
+
+    def throw(error: Planted) -> None:
+        raise error
+
+    kit.soon(throw, planted[0])
+    kit.later(0.002, throw, planted[1])
+    kit.threadsafe(throw, planted[2])
+    kit.run_for(0.03)
+    told = [context.get("exception") for context in kit.errors]
+    kit.equal(len(told), 3, "calls of the exception handler")
+    kit.check(all(any(t is p for t in told) for p in planted), f"exceptions told: {told!r}")
+    kit.check(all(c.get("message") for c in kit.errors), "a context has no message")
+
+
+@case("ERR-2")
+def test_call_exception_handler(kit: Kit) -> None:
+    """call_exception_handler hands over the very context, once, to the handler that is set."""
+    got: list[object] = []
+    context = {"message": "planted", "extra": object()}
+    kit.loop.set_exception_handler(lambda loop, c: got.append((loop, c)))
+    kit.check(kit.loop.get_exception_handler() is not None, "get_exception_handler is None")
+    kit.loop.call_exception_handler(context)
+    kit.equal(got, [(kit.loop, context)], "calls of the handler")
+    kit.soon(kit.loop.call_exception_handler, context)
+    kit.turns(2)
+    kit.equal(len(got), 2, "calls of the handler from a callback")
+    kit.loop.set_exception_handler(None)
+    kit.check(kit.loop.get_exception_handler() is None, "the handler cannot be taken back")
+
+
+@case("ERR-2")
+def test_forgotten_task_exception(kit: Kit) -> None:
+    """The exception of a task that nobody awaits reaches the handler when the task is dropped."""
+    import gc
+
+    async def fails() -> None:
+        raise Planted("planted")
+
+    async def main() -> None:
+        task = asyncio.ensure_future(fails())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        del task
+
+    kit.run(main())
+    gc.collect()
+    kit.check(any(isinstance(c.get("exception"), Planted) for c in kit.errors), "nobody was told")
+
+
+def leaves(kit: Kit, error: type[BaseException]) -> None:
+    """Raises `error` in a callback: run_forever raises it, and the rest runs in the next run."""
+    ran: list[int] = []
+    kit.soon(ran.append, 1)
+    kit.soon(raiser(error))
+    kit.soon(ran.append, 2)
+    kit.soon(ran.append, 3)
+    kit.raises(error, kit.run_forever)
+    kit.check(not kit.loop.is_running(), "the loop says that it is running")
+    kit.turns(3)
+    kit.equal(ran, [1, 2, 3], "callbacks that ran, over both runs")
+
+
+@case("ERR-3")
+def test_system_exit(kit: Kit) -> None:
+    """SystemExit leaves run_forever and the rest of the batch survives (rsloop PR#57)."""
+    leaves(kit, SystemExit)
+
+
+@case("ERR-3")
+def test_keyboard_interrupt(kit: Kit) -> None:
+    """KeyboardInterrupt leaves run_forever and the rest of the batch survives (talyn BUG-024)."""
+    leaves(kit, KeyboardInterrupt)
+
+
+@case("ERR-3")
+def test_system_exit_from_timer_and_reader(kit: Kit) -> None:
+    """SystemExit leaves run_forever from a timer, a reader and a posted callback."""
+    kit.later(0.001, raiser(SystemExit))
+    kit.raises(SystemExit, kit.run_forever)
+    kit.threadsafe(raiser(SystemExit))
+    kit.raises(SystemExit, kit.run_forever)
+    read_end, write_end = kit.pipe()
+    kit.put(write_end)
+    kit.reader(read_end, raiser(SystemExit))
+    kit.raises(SystemExit, kit.run_forever)
+    kit.remove_reader(read_end)
+    kit.turns(3)
+
+
+@case("ERR-3")
+def test_system_exit_in_a_task(kit: Kit) -> None:
+    """SystemExit in a task leaves run_until_complete, and a waiting task goes on in the next run."""
+    future = kit.loop.create_future()
+
+    async def exits() -> None:
+        future.set_result("kept")
+        raise SystemExit
+
+    async def waits() -> object:
+        return await future
+
+    waiter = kit.loop.create_task(waits())
+    kit.raises(SystemExit, lambda: kit.run(exits()))
+    kit.equal(kit.run(waiter), "kept", "result of the task that waited")

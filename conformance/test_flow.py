@@ -1,0 +1,177 @@
+# real clock
+"""Cases of the streams area: flow control and half-closed connections (STREAM-5, 6, 7)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import Log, drain
+
+MIB = 1 << 20
+PATTERN = bytes(range(256)) * 4096  # 1 MiB
+
+
+def end(kit: Kit, log: Log) -> None:
+    """Waits for connection_lost, and a while for what must not follow."""
+    kit.run(log.until_event("lost"))
+    kit.run_for(0.005)
+
+
+@case("STREAM-5", timeout_s=8)
+def test_flow_control(kit: Kit) -> None:
+    """Beyond the high-water mark pause_writing comes once, below the low one resume_writing once, and again."""
+    log, peer = kit.connection()
+    log.transport.set_write_buffer_limits(high=100_000, low=1000)
+    for _ in range(2):
+        log.flow.clear()
+        log.transport.write(PATTERN * 4)
+        log.transport.write(PATTERN * 4)
+        kit.turns(3)
+        kit.equal(log.flow, ["pause"], "calls while the peer reads nothing")
+        kit.reader(peer, peer.recv, MIB)
+        kit.run(log.until(lambda: "resume" in log.flow))
+        kit.run(log.until(lambda: True))
+        kit.remove_reader(peer)
+        kit.equal(log.flow, ["pause", "resume"], "calls when the peer read")
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("STREAM-5", timeout_s=8)
+def test_writelines_pauses_too(kit: Kit) -> None:
+    """writelines honours the high-water mark like write (cpython gh-127655)."""
+    log, _ = kit.connection()
+    log.transport.set_write_buffer_limits(high=100_000)
+    log.transport.writelines([PATTERN] * 8)
+    kit.turns(3)
+    kit.equal(log.flow, ["pause"], "calls after 8 MiB of writelines")
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("STREAM-5", timeout_s=8)
+def test_zero_limit(kit: Kit) -> None:
+    """With a limit of 0 a write that the kernel takes at once leaves no pause behind (zuvloop@069cf9e)."""
+    log, _ = kit.connection()
+    log.transport.set_write_buffer_limits(0)
+    log.transport.write(b"x")
+    kit.run_for(0.01)
+    kit.equal(log.flow.count("pause"), log.flow.count("resume"), "pauses and resumes")
+    kit.equal(log.transport.get_write_buffer_size(), 0, "bytes in the buffer")
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("STREAM-5", timeout_s=8)
+def test_drain_waits_for_room(kit: Kit) -> None:
+    """StreamWriter.drain() waits while the peer reads nothing, and returns when it does."""
+    given, peer = kit.tcp_pair()
+    got = bytearray()
+
+    async def main() -> None:
+        _, writer = await asyncio.open_connection(sock=given)
+        writer.write(PATTERN * 8)
+        draining = asyncio.ensure_future(writer.drain())
+        await asyncio.sleep(0.01)
+        kit.check(not draining.done(), "drain() returned though the peer read nothing")
+        kit.thread(drain, peer, got)
+        await draining
+        writer.close()
+        await writer.wait_closed()
+
+    kit.run(main())
+    kit.close_threads()
+    kit.equal(len(got), 8 * MIB, "bytes that arrived", rule="STREAM-2")
+
+
+@case("STREAM-6", timeout_s=5)
+def test_paused_reading(kit: Kit) -> None:
+    """While reading is paused no data comes; resumed, all of it does (T12)."""
+    log, peer = kit.connection()
+    log.pause_reading()
+    kit.put(peer, b"hello")
+    kit.run_for(0.02)
+    kit.equal(log.events, ["made"], "events while reading is paused")
+    log.resume_reading()
+    kit.run(log.until(lambda: log.received == b"hello"))
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("STREAM-6", timeout_s=5)
+def test_pause_in_data_received(kit: Kit) -> None:
+    """pause_reading() in data_received holds back the rest, end of file too."""
+    log, peer = kit.connection(data=lambda log, _: log.pause_reading())
+    kit.put(peer, b"one")
+    kit.run(log.until(lambda: log.received))
+    kit.put(peer, b"two")
+    peer.close()
+    kit.run_for(0.02)
+    kit.equal((log.events, bytes(log.received)), (["made", "data"], b"one"), "events while paused")
+    del log.hooks["data"]
+    log.resume_reading()
+    end(kit, log)
+    kit.equal(bytes(log.received), b"onetwo", "bytes")
+
+
+@case("STREAM-6", timeout_s=5)
+def test_pause_and_resume_twice(kit: Kit) -> None:
+    """pause_reading and resume_reading may be repeated, also after close (uvloop PR#117)."""
+    log, peer = kit.connection()
+    kit.check(log.transport.is_reading(), "is_reading() is false at the start")
+    for _ in range(2):
+        log.pause_reading()
+    kit.check(not log.transport.is_reading(), "is_reading() is true after pause_reading()")
+    for _ in range(2):
+        log.resume_reading()
+    kit.put(peer, b"x")
+    kit.run(log.until(lambda: log.received))
+    log.transport.close()
+    log.transport.pause_reading()
+    log.transport.resume_reading()
+    end(kit, log)
+
+
+@case("STREAM-7", timeout_s=5)
+def test_half_closed_by_the_peer(kit: Kit) -> None:
+    """eof_received that returns True keeps the transport: what is written then arrives (T9)."""
+    log, peer = kit.connection(eof=lambda *_: True)
+    peer.shutdown(socket.SHUT_WR)
+    kit.run(log.until_event("eof"))
+    kit.run_for(0.005)
+    kit.equal(log.events, ["made", "eof"], "events")
+    kit.check(not log.transport.is_closing(), "the transport is closing")
+    got = bytearray()
+    log.transport.write(PATTERN[:100_000])
+    log.transport.close()
+    kit.thread(drain, peer, got)
+    end(kit, log)
+    kit.close_threads()
+    kit.equal(len(got), 100_000, "bytes that arrived")
+
+
+@case("STREAM-7", timeout_s=5)
+def test_eof_without_an_answer_closes(kit: Kit) -> None:
+    """eof_received that returns None or False closes the transport, after what is written there."""
+    for answer in (None, False):
+        log, peer = kit.connection(eof=lambda log, _, answer=answer: (log.transport.write(b"bye"), answer)[1])
+        peer.shutdown(socket.SHUT_WR)
+        end(kit, log)
+        kit.check(log.error is None, f"connection_lost got {log.error!r}")
+        kit.equal(peer.recv(10), b"bye", "bytes that arrived")
+
+
+@case("STREAM-7", timeout_s=5)
+def test_half_closed_by_us(kit: Kit) -> None:
+    """After write_eof() the peer sees the end, and what it sends still arrives; write() is refused."""
+    log, peer = kit.connection()
+    log.transport.write_eof()
+    kit.run(kit.loop.sock_recv(peer, 0))
+    kit.equal(peer.recv(10), b"", "what the peer reads")
+    kit.raises(RuntimeError, log.transport.write, b"x")
+    kit.put(peer, b"still here")
+    peer.close()
+    end(kit, log)
+    kit.equal((log.events, bytes(log.received)), (["made", "data", "eof", "lost"], b"still here"), "events")

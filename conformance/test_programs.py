@@ -1,0 +1,52 @@
+"""Programs on the loop: those of the corpus, and random ones. What they saw is judged by the monitor."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from loopcheck import _contract
+from loopcheck.driver import generate, run_programs
+from loopcheck.kit import Case, Kit, case
+
+CORPUS = Path(__file__).resolve().parents[1] / "corpora"
+PROGRAMS_A_CASE = 150
+RANDOM_CASES = {  # the rule by which such programs most often find something
+    "SOON-1": range(0, PROGRAMS_A_CASE),
+    "TIMER-2": range(1000, 1000 + PROGRAMS_A_CASE),
+    "FD-1": range(2000, 2000 + PROGRAMS_A_CASE),
+    "WAKE-1": range(3000, 3000 + PROGRAMS_A_CASE),
+    "LIFE-1": range(4000, 4000 + PROGRAMS_A_CASE),
+    "ERR-1": range(5000, 5000 + PROGRAMS_A_CASE),
+}
+
+
+def corpus_case(path: Path) -> Case:
+    """The case that runs one program of the corpus and cites the rule of its header."""
+    text = path.read_text(encoding="utf-8")
+    cited = re.search(r"rule:\s*(\S+)", text)
+
+    @case(cited.group(1) if cited else "KIT-1")
+    def run(kit: Kit) -> None:
+        run_programs(kit, [_contract.parse(text)])
+
+    run.__doc__ = text.splitlines()[0].lstrip("# ")
+    return run
+
+
+def random_case(rule: str, seeds: range) -> Case:
+    """The case that runs the random programs of these seeds: the same ones every time."""
+
+    @case(rule)
+    def run(kit: Kit) -> None:
+        """No random program breaks a rule."""
+        run_programs(kit, [generate(seed) for seed in seeds])
+
+    return run
+
+
+for _path in sorted(CORPUS.glob("*/*/*.loop")):
+    _slug = re.sub(r"\W", "_", f"{_path.parent.name}_{_path.stem}")
+    globals()[f"test_corpus_{_slug}"] = corpus_case(_path)
+for _rule, _seeds in RANDOM_CASES.items():
+    globals()[f"test_random_{_seeds.start}"] = random_case(_rule, _seeds)

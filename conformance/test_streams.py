@@ -1,0 +1,398 @@
+# real clock
+"""Cases of the streams area: what a transport does with a protocol (STREAM-*)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import Log, drain
+
+MIB = 1 << 20
+PATTERN = bytes(range(256)) * 4096  # 1 MiB
+
+
+def reset(peer: socket.socket) -> None:
+    """Closes a TCP connection so that the other side sees a reset."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    peer.close()
+
+
+def end(kit: Kit, log: Log) -> None:
+    """Waits for connection_lost, and a while for what must not follow."""
+    kit.run(log.until_event("lost"))
+    kit.run_for(0.005)
+
+
+@case("STREAM-1", timeout_s=5)
+def test_life_of_a_connection(kit: Kit) -> None:
+    """connection_made, data, eof, connection_lost(None), each when it is due and the last once."""
+    log, peer = kit.connection()
+    kit.put(peer, b"hello")
+    kit.run(log.until(lambda: log.received == b"hello"))
+    kit.equal(log.events, ["made", "data"], "events before the end of file")
+    peer.close()
+    end(kit, log)
+    kit.equal(log.events, ["made", "data", "eof", "lost"], "events")
+    kit.check(log.error is None, f"connection_lost got {log.error!r}")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_data_that_waits_for_the_connection(kit: Kit) -> None:
+    """Bytes and end of file that are there first still come after connection_made (T12)."""
+    given, peer = kit.tcp_pair()
+    kit.put(peer, b"early")
+    peer.close()
+    log = kit.protocol()
+    kit.run(kit.loop.create_connection(lambda: log, sock=given))
+    kit.equal(log.events[:1], ["made"], "first event when create_connection has returned")
+    end(kit, log)
+    kit.equal((log.events, bytes(log.received)), (["made", "data", "eof", "lost"], b"early"), "events")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_accepted_connections_begin_with_made(kit: Kit) -> None:
+    """Clients that send before they are accepted are told to the protocol in order (T12)."""
+    logs = [kit.protocol() for _ in range(5)]
+    unused = list(logs)
+
+    async def main() -> None:
+        server = await kit.loop.create_server(lambda: unused.pop(), "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        for i in range(5):
+            client = kit.client(address)
+            kit.put(client, b"%d" % i)
+            client.close()
+        for log in logs:
+            await log.until_event("lost")
+        server.close()
+
+    kit.run(main())
+    kit.equal([log.events for log in logs], [["made", "data", "eof", "lost"]] * 5, "events")
+    kit.equal(b"".join(sorted(bytes(log.received) for log in logs)), b"01234", "bytes")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_close_and_abort_in_every_order(kit: Kit) -> None:
+    """close() and abort() may be called again and mixed: connection_lost comes once (uvloop#649)."""
+    for calls in (("close", "close"), ("abort", "abort"), ("close", "abort", "close"), ("abort", "close")):
+        log, _ = kit.connection()
+        for name in calls:
+            getattr(log.transport, name)()
+            kit.check(log.transport.is_closing(), "is_closing() is false")
+        kit.check("lost" not in log.events, "connection_lost was called from within the call")
+        end(kit, log)
+        log.transport.close()
+        log.transport.abort()
+        kit.turns(3)
+        kit.equal(log.events, ["made", "lost"], f"events after {calls}")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_close_in_own_callback(kit: Kit) -> None:
+    """After close() in data_received no further data, and connection_lost once, though the peer goes on."""
+    for name in ("close", "abort"):
+        log, peer = kit.connection(data=lambda log, _, name=name: getattr(log.transport, name)())
+        kit.put(peer, b"one")
+        kit.later(0.002, lambda peer=peer: peer.send(b"two"))
+        end(kit, log)
+        kit.equal((log.events, bytes(log.received)), (["made", "data", "lost"], b"one"), "events")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_close_in_connection_made(kit: Kit) -> None:
+    """A protocol that closes in connection_made sees no data, and connection_lost once."""
+    given, peer = kit.tcp_pair()
+    kit.put(peer, b"unwanted")
+    log = kit.protocol(made=lambda _, transport: transport.close())
+    kit.run(kit.loop.create_connection(lambda: log, sock=given))
+    end(kit, log)
+    kit.equal(log.events, ["made", "lost"], "events")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_exception_in_data_received(kit: Kit) -> None:
+    """An exception in data_received is reported and ends the connection with it, once (zuvloop#23)."""
+    error = ZeroDivisionError("planted")
+
+    def fails(log: Log, data: bytes) -> None:
+        raise error
+
+    log, peer = kit.connection(data=fails)
+    kit.put(peer, b"one")
+    kit.later(0.003, lambda: peer.send(b"two"))
+    end(kit, log)
+    kit.equal((log.events, log.chunks), (["made", "data", "lost"], 1), "events")
+    kit.check(log.error is error, f"connection_lost got {log.error!r}")
+    kit.check(any(context.get("exception") is error for context in kit.errors), "nobody was told")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_reset_by_the_peer(kit: Kit) -> None:
+    """A reset gives connection_lost once, with the error."""
+    log, peer = kit.connection()
+    kit.turns(3)
+    reset(peer)
+    end(kit, log)
+    kit.equal([e for e in log.events if e != "eof"], ["made", "lost"], "events")
+    kit.check(isinstance(log.error, ConnectionError), f"connection_lost got {log.error!r}")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_write_after_the_peer_is_gone(kit: Kit) -> None:
+    """Writes to a connection that was reset are dropped without an exception (uvloop#506)."""
+    log, peer = kit.connection()
+    reset(peer)
+    for _ in range(4):
+        log.transport.write(b"x" * 100)
+        kit.turns(2)
+    end(kit, log)
+    log.transport.write(b"after connection_lost")
+    kit.turns(2)
+    kit.equal(log.events[-1], "lost", "last event")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_writelines_after_connection_lost(kit: Kit) -> None:
+    """writelines() after connection_lost is dropped like write(), without an exception (cpython gh-136234)."""
+    log, peer = kit.connection()
+    reset(peer)
+    end(kit, log)
+    log.transport.writelines([b"x", b"y"])
+    kit.turns(2)
+    kit.equal(log.events[-1], "lost", "last event")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_extra_info(kit: Kit) -> None:
+    """At connection_made the transport knows its addresses and its socket."""
+    seen: list[Any] = []
+
+    def made(log: Log, transport: Any) -> None:
+        seen.extend(transport.get_extra_info(name) for name in ("sockname", "peername"))
+        seen.append(transport.get_extra_info("socket").getsockname())
+        seen.append(transport.get_extra_info("nonsense", "default"))
+
+    log, peer = kit.connection(made=made)
+    address = peer.getpeername()
+    kit.equal(seen, [address, peer.getsockname(), address, "default"], "extra info")
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("STREAM-1", timeout_s=5)
+def test_datagram_endpoint(kit: Kit) -> None:
+    """A datagram protocol is made, gets datagrams whole, and is lost once, with nothing after close (zuvloop#77)."""
+    events: list[Any] = []
+
+    class Datagrams(asyncio.DatagramProtocol):
+        connection_made = kit.observed(lambda self, transport: events.append("made"))
+
+        def datagram_received(self, data: bytes, address: Any) -> None:
+            events.append(data)
+            if data == b"two":
+                transport.close()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            events.append(("lost", exc))
+
+    transport, _ = kit.run(kit.loop.create_datagram_endpoint(Datagrams, local_addr=("127.0.0.1", 0)))
+    sender = kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    for data in (b"one", b"two", b"three"):
+        sender.sendto(data, transport.get_extra_info("sockname"))
+    kit.run_for(0.02)
+    kit.equal(events, ["made", b"one", b"two", ("lost", None)], "events")
+
+
+@case("STREAM-2", timeout_s=8)
+def test_megabyte_arrives(kit: Kit) -> None:
+    """1 MiB written by the peer in odd pieces arrives once and in order."""
+    log, peer = kit.connection()
+
+    def send() -> None:
+        peer.setblocking(True)
+        for start in range(0, MIB, 30_011):
+            peer.sendall(PATTERN[start : start + 30_011])
+        peer.shutdown(socket.SHUT_WR)
+
+    kit.thread(send)
+    end(kit, log)
+    kit.check(bytes(log.received) == PATTERN, f"{len(log.received)} bytes arrived, or other ones")
+
+
+@case("STREAM-2", timeout_s=8)
+def test_megabyte_is_written(kit: Kit) -> None:
+    """1 MiB written in pieces by write and writelines leaves once and in order (cpython gh-103462)."""
+    log, peer = kit.connection()
+    got = bytearray()
+    kit.thread(drain, peer, got)
+    for start in range(0, MIB, 65536):
+        piece = PATTERN[start : start + 65536]
+        log.transport.write(piece[:10_000])
+        log.transport.writelines([piece[10_000:30_000], bytearray(piece[30_000:60_000]), memoryview(piece)[60_000:]])
+    log.transport.write_eof()
+    end(kit, log)
+    kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")
+
+
+@case("STREAM-2", timeout_s=5)
+def test_writes_from_every_callback(kit: Kit) -> None:
+    """What is written in connection_made, data_received and eof_received arrives in this order."""
+
+    def eof(log: Log, _: None) -> bool:
+        log.transport.write(b"eof ")
+        log.transport.write(b"")
+        log.transport.close()
+        return True
+
+    got = bytearray()
+    log, peer = kit.connection(
+        made=lambda log, transport: (transport.write(b"made "), transport.writelines([b"and ", b"", b"more "])),
+        data=lambda log, data: log.transport.write(b"data "),
+        eof=eof,
+    )
+    kit.put(peer, b"x")
+    kit.run(log.until(lambda: log.received))
+    peer.shutdown(socket.SHUT_WR)
+    kit.thread(drain, peer, got)
+    end(kit, log)
+    kit.close_threads()
+    kit.equal(bytes(got), b"made and more data eof ", "bytes")
+
+
+@case("STREAM-2", timeout_s=8)
+def test_echo_through_streams(kit: Kit) -> None:
+    """start_server and open_connection carry 300 lines and a block larger than their limit both ways."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(5000):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def main() -> tuple[list[bytes], bytes]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        writer.writelines([b"line %d\n" % i for i in range(300)])
+        lines = [await reader.readline() for _ in range(300)]
+        writer.write(PATTERN[:300_000])
+        block = await reader.readexactly(300_000)
+        writer.close()
+        server.close()
+        return lines, block
+
+    lines, block = kit.run(main())
+    kit.run_for(0.01)
+    kit.equal(lines, [b"line %d\n" % i for i in range(300)], "lines")
+    kit.check(block == PATTERN[:300_000], "the block came back changed")
+
+
+@case("STREAM-2", timeout_s=5)
+def test_buffered_protocol(kit: Kit) -> None:
+    """A BufferedProtocol with a buffer of seven bytes gets every byte in order (bpo-33694)."""
+    got = bytearray()
+    events: list[str] = []
+
+    class Buffered(asyncio.BufferedProtocol):
+        buffer = bytearray(7)
+
+        def get_buffer(self, sizehint: int) -> bytearray:
+            return self.buffer
+
+        def buffer_updated(self, nbytes: int) -> None:
+            got.extend(self.buffer[:nbytes])
+
+        def eof_received(self) -> None:
+            events.append("eof")
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            events.append("lost")
+
+    given, peer = kit.tcp_pair()
+    kit.run(kit.loop.create_connection(Buffered, sock=given))
+    kit.put(peer, PATTERN[:1000])
+    peer.close()
+    kit.run_for(0.03)
+    kit.equal((events, bytes(got)), (["eof", "lost"], PATTERN[:1000]), "events and bytes")
+
+
+@case("STREAM-3", timeout_s=8)
+def test_close_flushes(kit: Kit) -> None:
+    """Everything written before close() arrives, also at a reader that comes late (T13)."""
+    log, peer = kit.connection()
+    got = bytearray()
+    log.transport.write(PATTERN)
+    log.transport.write(b"the end")
+    log.transport.close()
+    kit.run_for(0.01)
+    kit.thread(drain, peer, got)
+    end(kit, log)
+    kit.close_threads()
+    kit.equal((len(got), bytes(got[-7:])), (MIB + 7, b"the end"), "bytes that arrived")
+    kit.check(log.error is None, f"connection_lost got {log.error!r}")
+
+
+@case("STREAM-3", timeout_s=8)
+def test_write_eof_flushes(kit: Kit) -> None:
+    """write_eof() lets the buffered megabyte go first (zuvloop@c25fd0a)."""
+    log, peer = kit.connection()
+    got = bytearray()
+    kit.check(log.transport.can_write_eof(), "can_write_eof() is false")
+    log.transport.write(PATTERN)
+    log.transport.write_eof()
+    kit.thread(drain, peer, got)
+    kit.run_for(0.01)
+    end(kit, log)
+    kit.close_threads()
+    kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")
+
+
+@case("STREAM-3", timeout_s=8)
+def test_write_pipe_flushes(kit: Kit) -> None:
+    """Closing the transport of a pipe lets its buffered 300 kB go first (cpython gh-70850)."""
+    import os
+
+    read_end, write_end = os.pipe()
+    got = bytearray()
+    log = kit.protocol()
+
+    def take() -> None:
+        with open(read_end, "rb") as pipe:
+            got.extend(pipe.read())
+
+    kit.run(kit.loop.connect_write_pipe(lambda: log, open(write_end, "wb", 0)))
+    log.transport.write(PATTERN[:300_000])
+    log.transport.close()
+    kit.run_for(0.005)
+    thread = kit.thread(take)
+    end(kit, log)
+    thread.join()
+    kit.check(bytes(got) == PATTERN[:300_000], f"{len(got)} bytes arrived, or other ones")
+
+
+@case("STREAM-4", timeout_s=5)
+def test_abort_does_not_flush(kit: Kit) -> None:
+    """abort() drops the buffer: connection_lost(None) comes though the peer reads nothing (zuvloop#16)."""
+    log, peer = kit.connection()
+    log.transport.write(PATTERN * 8)
+    kit.check(log.transport.get_write_buffer_size() > 0, "8 MiB fit into the kernel")
+    log.transport.abort()
+    end(kit, log)
+    kit.check(log.error is None, f"connection_lost got {log.error!r}")
+    got = bytearray()
+    drain(peer, got)
+    kit.check(len(got) < 8 * MIB, "everything was flushed")
+
+
+@case("STREAM-4", timeout_s=5)
+def test_abort_after_close(kit: Kit) -> None:
+    """abort() ends a close() that waits for a peer that does not read."""
+    log, _ = kit.connection()
+    log.transport.write(PATTERN * 8)
+    log.transport.close()
+    kit.run_for(0.01)
+    kit.check("lost" not in log.events, "connection_lost came before the buffer was flushed", rule="STREAM-3")
+    log.transport.abort()
+    end(kit, log)

@@ -1,0 +1,54 @@
+/* Rules LIFE-1, LIFE-2, LIFE-3, LIFE-8 and LIFE-9: running, stopping, and the end of handles and loop. */
+#include <inttypes.h>
+
+#include "monitor_model.h"
+
+static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
+{
+    const struct lc_model_handle *h = lc_model_at(model, obs->handle);
+
+    if (model->is_loop_closed)
+        lc_monitor_report(model, obs, "LIFE-9", "was called after the loop was closed");
+    else if (obs->code == LC_EVENT_CLOSED && h->state != LC_CLOSING)
+        lc_monitor_report(model, obs, "LIFE-9",
+                          h->state == LC_CLOSED ? "was closed a second time" : "was closed though nobody destroyed it");
+    else if (obs->code != LC_EVENT_CLOSED && h->state >= LC_CLOSING)
+        lc_monitor_report(model, obs, "LIFE-9", "was called after it was destroyed");
+    if (model->stop_seq != 0 && h->state == LC_ARMED && h->armed_seq > model->stop_seq &&
+        obs->code == LC_EVENT_SOON && (model->promises & LC_PROMISE_TURN))
+        lc_monitor_report(model, obs, "LIFE-2", "was asked for after stop and ran before run returned");
+}
+
+static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->result < 0 && model->raises == 0)
+        lc_monitor_report(model, obs, "LIFE-1", "%s with error %d",
+                          model->is_late_run ? "refused to run again" : "refused to run", -obs->result);
+    if (obs->what == LC_WHAT_RAN && obs->result >= 0 && model->stop_seq == 0 && (model->capabilities & LC_CAP_STOP))
+        lc_monitor_report(model, obs, "LIFE-8", "returned from run though nobody stopped it");
+}
+
+static void judge_closed(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->result < 0)
+        lc_monitor_report(model, obs, "LIFE-3", "could not be closed: error %d", -obs->result);
+    for (unsigned i = 0; i < LC_KIND_FD * model->width; i++)
+        if (model->handles[i].state == LC_CLOSING) {
+            struct lc_obs named = *obs;
+            named.handle = (uint16_t)(i / model->width << 12 | i % model->width);
+            lc_monitor_report(model, &named, "LIFE-9", "was destroyed but never reported closed");
+        }
+}
+
+void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->what == LC_WHAT_BEGIN)
+        judge_begin(model, obs);
+    if (obs->what == LC_WHAT_STEPPED || obs->what == LC_WHAT_RAN)
+        judge_turn_end(model, obs);
+    if (obs->what == LC_WHAT_CLOSED)
+        judge_closed(model, obs);
+    if (obs->what == LC_WHAT_FDS && model->is_loop_closed && model->open_fds != UINT64_MAX && obs->arg > model->open_fds)
+        lc_monitor_report(model, obs, "LIFE-3", "left %" PRIu64 " fds open when it was closed",
+                          obs->arg - model->open_fds);
+}

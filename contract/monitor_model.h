@@ -1,0 +1,84 @@
+/* What the monitor knows of a run, and the questions its rules ask. Internal to contract/monitor*.c.
+ *
+ * Each area's file has one function that is shown every record BEFORE the model takes it in; it
+ * compares the record with what the model says must hold, and reports. Only monitor.c changes the
+ * model.
+ */
+#ifndef LC_MONITOR_MODEL_H
+#define LC_MONITOR_MODEL_H
+
+#include "monitor.h"
+
+enum lc_state { LC_FREE, LC_IDLE, LC_ARMED, LC_CLOSING, LC_CLOSED };
+
+struct lc_model_handle {
+    enum lc_state state;
+    bool was_cancelled;    /* idle because of a cancel, not because its callback ran */
+    bool began_early;      /* its callback began before the op that made it returned */
+    bool is_owed;          /* a callback was due when the present step began */
+    uint32_t steps_unpaid; /* steps that ended without the callback that was due when they began */
+    uint32_t armed_seq;    /* record of the present arming */
+    uint32_t armed_turn;   /* turns counted when it was armed; 0: outside any */
+    uint64_t deadline_ns;  /* timer */
+    bool was_past;         /* timer: its deadline had passed when it was armed, on a real clock */
+    uint16_t fd;           /* watch: its fd's handle, 0 unknown */
+    uint8_t asked;         /* watch: the bits it was armed for */
+    uint8_t ready_since;   /* watch: bits that were ready at any time since its last callback */
+    uint32_t posts;        /* waker: posts begun */
+    uint32_t posted;       /* waker: callbacks begun */
+    uint32_t post_seq;     /* waker: when the last post began */
+    uint32_t begin_seq;    /* when its last callback began */
+    uint32_t begin_turn;   /* turns counted at that time */
+    uint8_t readiness;     /* fd: as the kernel last showed it */
+    bool is_known;         /* fd: its readiness has been shown */
+    bool is_reused;        /* fd: its number was closed and opened again */
+    uint32_t reused_turn;  /* fd: turns counted when that happened */
+};
+
+enum lc_phase { LC_AT_REST, LC_IN_STEP, LC_IN_RUN };
+
+struct lc_model {
+    uint32_t capabilities, promises;
+    uint64_t tick_ns;
+    bool is_exact;
+    enum lc_phase phase;
+    bool is_loop_closed;
+    bool is_late_run;      /* the loop has completed a step or run before */
+    uint32_t turn;         /* steps and runs begun; 0 before the first */
+    uint32_t depth;        /* callbacks we are inside of */
+    uint16_t thread;       /* of the present step or run */
+    uint32_t raises, errors; /* in the present step or run */
+    uint32_t stop_seq;     /* of the first stop in the present run, 0 if none */
+    uint64_t open_fds;     /* before the loop was opened; UINT64_MAX unknown */
+    uint64_t time_ns;      /* of the last record */
+    uint32_t width;        /* indexes a kind */
+    struct lc_model_handle *handles; /* [kind][index] */
+    struct lc_judgement *judgement;
+};
+
+/* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
+struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle);
+
+/* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
+ * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */
+bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h,
+                     uint64_t time_ns);
+
+/* Stores a violation; `format` gets the handle's name first ("t2"). Only the first one of a rule in
+ * a run is kept. */
+void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule,
+                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* "t2" in a buffer of the caller. */
+const char *lc_wide_format(uint16_t handle, char text[12]);
+
+void lc_monitor_soon(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_watch(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs);
+/* For a trace that ends inside a step or run: what was still owed, into the judgement. */
+void lc_monitor_owed(struct lc_model *model);
+
+#endif

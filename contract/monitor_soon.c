@@ -1,0 +1,67 @@
+/* Rules SOON-1 to SOON-4, ERR-1, ERR-2: callbacks of the next turn, and exceptions in callbacks. */
+#include "monitor_model.h"
+
+/* Does a turn end with the present step? Only then can "in the same turn" be seen from outside. */
+static bool is_one_turn(const struct lc_model *model)
+{
+    return model->phase == LC_IN_STEP && (model->capabilities & LC_CAP_TURNS);
+}
+
+static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
+{
+    const struct lc_model_handle *h = lc_model_at(model, obs->handle), *other;
+
+    if (h->state == LC_FREE)
+        lc_monitor_report(model, obs, "SOON-2", "ran before the call that asked for it returned");
+    if (h->state == LC_IDLE && h->was_cancelled)
+        lc_monitor_report(model, obs, "SOON-4", "ran after it was cancelled");
+    else if (h->state == LC_IDLE)
+        lc_monitor_report(model, obs, "SOON-3", "ran a second time");
+    if (h->state != LC_ARMED)
+        return;
+
+    if ((model->promises & LC_PROMISE_TURN) && h->armed_turn == model->turn && is_one_turn(model))
+        lc_monitor_report(model, obs, "SOON-2", "ran in the turn in which it was asked for");
+    if (!(model->promises & LC_PROMISE_FIFO))
+        return;
+    for (unsigned i = 0; i < model->width; i++) {
+        char name[12];
+        uint16_t wide = (uint16_t)(LC_KIND_SOON << 12 | i);
+        other = lc_model_at(model, wide);
+        if (other->state == LC_ARMED && other->armed_seq < h->armed_seq)
+            lc_monitor_report(model, obs, "SOON-1", "ran before %s, which was asked for earlier",
+                              lc_wide_format(wide, name));
+    }
+}
+
+static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (!(model->capabilities & LC_CAP_RAISE))
+        return;
+    if (model->errors < model->raises && obs->result >= 0)
+        lc_monitor_report(model, obs, "ERR-2",
+                          "called its exception handler %u times for %u exceptions in callbacks",
+                          model->errors, model->raises);
+    if (model->raises == 0)
+        return;
+    if (obs->result < 0)
+        lc_monitor_report(model, obs, "ERR-1", "ended its turn because a callback raised an Exception");
+    for (unsigned i = 0; i < model->width && !(model->capabilities & LC_CAP_ONE_PER_STEP); i++) {
+        char name[12];
+        uint16_t wide = (uint16_t)(LC_KIND_SOON << 12 | i);
+        const struct lc_model_handle *h = lc_model_at(model, wide);
+        if (h->state == LC_ARMED && h->armed_turn != model->turn)
+            lc_monitor_report(model, obs, "ERR-1", "did not run %s in the turn in which another callback raised",
+                              lc_wide_format(wide, name));
+    }
+}
+
+void lc_monitor_soon(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->what == LC_WHAT_BEGIN && obs->code == LC_EVENT_SOON)
+        judge_begin(model, obs);
+    if (obs->what == LC_WHAT_STEPPED || obs->what == LC_WHAT_RAN)
+        judge_turn_end(model, obs);
+    if (obs->what == LC_WHAT_ERROR && (model->capabilities & LC_CAP_RAISE) && model->errors >= model->raises)
+        lc_monitor_report(model, obs, "ERR-2", "called its exception handler though no callback raised, or twice");
+}

@@ -1,0 +1,49 @@
+/* Rules TIMER-1 to TIMER-4 and TIMER-6: when timers fire, how often and in what order. */
+#include <inttypes.h>
+
+#include "monitor_model.h"
+
+static void judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
+{
+    for (unsigned i = 0; i < model->width; i++) {
+        char name[12];
+        uint16_t wide = (uint16_t)(LC_KIND_TIMER << 12 | i);
+        const struct lc_model_handle *other = lc_model_at(model, wide);
+
+        /* One that was armed in this very turn may have come after the due ones were collected. */
+        if (other == h || other->state != LC_ARMED || other->armed_turn == model->turn)
+            continue;
+        /* Some loops hand what is due already to their ready queue: TIMER-7 has cases of its own. */
+        if (h->was_past || other->was_past)
+            continue;
+        /* Each of the two deadlines may have been rounded by less than a tick. */
+        if ((model->promises & LC_PROMISE_ORDER) && other->deadline_ns < h->deadline_ns &&
+            h->deadline_ns - other->deadline_ns > 2 * (model->tick_ns - 1))
+            lc_monitor_report(model, obs, "TIMER-2", "fired before %s, whose deadline is %" PRIu64 " ns earlier",
+                              lc_wide_format(wide, name), h->deadline_ns - other->deadline_ns);
+        if ((model->promises & LC_PROMISE_TIES) && other->deadline_ns == h->deadline_ns &&
+            other->armed_seq < h->armed_seq)
+            lc_monitor_report(model, obs, "TIMER-6",
+                              "fired before %s, which has the same deadline and was armed earlier",
+                              lc_wide_format(wide, name));
+    }
+}
+
+void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->what != LC_WHAT_BEGIN || obs->code != LC_EVENT_TIMER)
+        return;
+    const struct lc_model_handle *h = lc_model_at(model, obs->handle);
+
+    if (h->state == LC_FREE)
+        lc_monitor_report(model, obs, "TIMER-1", "fired before the call that armed it returned");
+    if (h->state == LC_IDLE && h->was_cancelled)
+        lc_monitor_report(model, obs, "TIMER-3", "fired after it was cancelled");
+    else if (h->state == LC_IDLE)
+        lc_monitor_report(model, obs, "TIMER-4", "fired a second time");
+    if (h->state != LC_ARMED)
+        return;
+    if (h->deadline_ns > obs->time_ns && h->deadline_ns - obs->time_ns >= model->tick_ns)
+        lc_monitor_report(model, obs, "TIMER-1", "fired %" PRIu64 " ns early", h->deadline_ns - obs->time_ns);
+    judge_order(model, obs, h);
+}

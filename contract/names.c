@@ -1,0 +1,35 @@
+#include "names.h"
+
+const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f'};
+
+const char *const lc_event_names[LC_EVENT_COUNT] = {
+    [LC_EVENT_ANY] = "any",       [LC_EVENT_SOON] = "soon",     [LC_EVENT_TIMER] = "timer",
+    [LC_EVENT_READY] = "ready",   [LC_EVENT_POSTED] = "posted", [LC_EVENT_CLOSED] = "closed",
+    [LC_EVENT_ERROR] = "error",   [LC_EVENT_RESCUE] = "rescue",
+};
+
+#define A LC_FIELD_A
+
+const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
+    [LC_OP_NOP] = {"nop", 0, 0},
+    [LC_OP_SOON] = {"soon", A, LC_KIND_SOON},
+    [LC_OP_TIMER] = {"timer", A | LC_FIELD_DURATION, LC_KIND_TIMER},
+    [LC_OP_AT] = {"at", A | LC_FIELD_DURATION, LC_KIND_TIMER},
+    [LC_OP_WATCH] = {"watch", A | LC_FIELD_B | LC_FIELD_BITS, LC_KIND_WATCH},
+    [LC_OP_WAKER] = {"waker", A, LC_KIND_WAKER},
+    [LC_OP_POST] = {"post", A | LC_FIELD_DELAY_US, LC_KIND_WAKER},
+    [LC_OP_CANCEL] = {"cancel", A, LC_KIND_NONE},
+    [LC_OP_REARM] = {"rearm", A, LC_KIND_NONE},
+    [LC_OP_DESTROY] = {"destroy", A, LC_KIND_NONE},
+    [LC_OP_STOP] = {"stop", 0, 0},
+    [LC_OP_RUN] = {"run", LC_FIELD_COUNT, 0},
+    [LC_OP_STEP] = {"step", LC_FIELD_POLL, 0},
+    [LC_OP_PAIR] = {"pair", A | LC_FIELD_B, LC_KIND_FD},
+    [LC_OP_PUT] = {"put", A | LC_FIELD_COUNT, LC_KIND_FD},
+    [LC_OP_TAKE] = {"take", A | LC_FIELD_COUNT, LC_KIND_FD},
+    [LC_OP_FILL] = {"fill", A, LC_KIND_FD},
+    [LC_OP_SHUT] = {"shut", A, LC_KIND_FD},
+    [LC_OP_RECYCLE] = {"recycle", A, LC_KIND_FD},
+    [LC_OP_ADVANCE] = {"advance", LC_FIELD_DURATION, 0},
+    [LC_OP_RAISE] = {"raise", LC_FIELD_COUNT, 0},
+};

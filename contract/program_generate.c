@@ -1,0 +1,222 @@
+/* Random programs: made, mutated, crossed. */
+#include <string.h>
+
+#include "names.h"
+#include "program.h"
+
+uint64_t lc_random(uint64_t *seed)
+{
+    uint64_t z = *seed += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static unsigned below(uint64_t *seed, unsigned bound)
+{
+    return (unsigned)(lc_random(seed) % bound);
+}
+
+static uint8_t handle(unsigned kind, unsigned index)
+{
+    return (uint8_t)(kind << 4 | index);
+}
+
+/* Few handles of a kind, so that ops meet on the same ones. */
+enum { HANDLES_USED = 4, OPS_MIN = 4, OPS_SPREAD = 20 };
+
+static uint8_t any_handle(uint64_t *seed, unsigned kind)
+{
+    return handle(kind, 1 + below(seed, HANDLES_USED));
+}
+
+/* A handle with callbacks. */
+static uint8_t any_source(uint64_t *seed)
+{
+    return any_handle(seed, LC_KIND_SOON + below(seed, LC_KIND_WAKER));
+}
+
+static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
+{
+    static const uint64_t far[] = {0, 1, 999999, 1000000, 1000001, UINT64_C(1) << 40, UINT64_MAX};
+    uint64_t ticks_max = profile->delay_ns_max / profile->tick_ns;
+
+    switch (below(seed, 4)) {
+    case 0:
+        return 0;
+    case 1: /* few values, so that deadlines tie */
+        return (1 + below(seed, 3)) * profile->tick_ns;
+    case 2:
+        return profile->delay_ns_max > UINT32_MAX ? far[below(seed, sizeof far / sizeof *far)]
+                                                  : profile->delay_ns_max;
+    default:
+        return ticks_max == 0 ? 0 : lc_random(seed) % (ticks_max + 1) * profile->tick_ns;
+    }
+}
+
+/* How often each op is drawn: creation and callbacks' verbs more often than the rest. */
+static const uint8_t weights[LC_OP_PROGRAM_END] = {
+    [LC_OP_SOON] = 8,    [LC_OP_TIMER] = 8,  [LC_OP_AT] = 3,   [LC_OP_WATCH] = 6,   [LC_OP_WAKER] = 3,
+    [LC_OP_POST] = 7,    [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7, [LC_OP_DESTROY] = 3, [LC_OP_STOP] = 3,
+    [LC_OP_RUN] = 3,     [LC_OP_STEP] = 12,  [LC_OP_PAIR] = 3, [LC_OP_PUT] = 7,     [LC_OP_TAKE] = 5,
+    [LC_OP_FILL] = 1,    [LC_OP_SHUT] = 2,   [LC_OP_RECYCLE] = 3, [LC_OP_ADVANCE] = 4, [LC_OP_RAISE] = 3,
+};
+
+static uint8_t any_code(uint64_t *seed, const struct lc_profile *profile)
+{
+    unsigned total = 0, drawn;
+    uint8_t code = 0;
+    for (unsigned i = 0; i < LC_OP_PROGRAM_END; i++)
+        total += weights[i];
+    drawn = below(seed, total);
+    while (drawn >= weights[code])
+        drawn -= weights[code++];
+    if (code == LC_OP_RAISE && !(profile->capabilities & LC_CAP_RAISE))
+        return LC_OP_CANCEL;
+    if ((code == LC_OP_RUN || code == LC_OP_STOP) && !(profile->capabilities & LC_CAP_STOP))
+        return LC_OP_STEP;
+    return code;
+}
+
+static struct lc_op any_op(uint64_t *seed, const struct lc_profile *profile)
+{
+    struct lc_op op = {.op = any_code(seed, profile)};
+    const struct lc_op_form *form = &lc_op_forms[op.op];
+
+    if (form->fields & LC_FIELD_A)
+        op.a = form->kind_a ? any_handle(seed, form->kind_a) : any_source(seed);
+    if (form->fields & LC_FIELD_B)
+        do
+            op.b = any_handle(seed, LC_KIND_FD);
+        while (op.b == op.a);
+    if (form->fields & LC_FIELD_BITS)
+        op.flags = (uint8_t)(1 + below(seed, 3));
+    if (form->fields & LC_FIELD_POLL)
+        op.flags = below(seed, 3) ? LC_WAIT : 0;
+    if (form->fields & LC_FIELD_DURATION)
+        op.arg = any_delay_ns(seed, profile);
+    if (form->fields & LC_FIELD_COUNT)
+        op.n = (uint16_t)below(seed, 5);
+    if (form->fields & LC_FIELD_DELAY_US)
+        op.n = (uint16_t)(below(seed, 2) ? 0 : 200 + 100 * below(seed, 8));
+    bool is_top_level = op.op == LC_OP_STEP || op.op == LC_OP_RUN;
+    if (!is_top_level && (op.op == LC_OP_RAISE || op.op == LC_OP_STOP || below(seed, 3) == 0)) {
+        op.on = any_source(seed);
+        op.event = (uint8_t)(below(seed, 2) ? LC_EVENT_ANY : op.on >> 4);
+    }
+    return op;
+}
+
+/* The handles that the rest of the program uses; without them most ops would find nothing. */
+static size_t generate_preamble(struct lc_program *program, uint64_t *seed)
+{
+    size_t count = 0;
+    for (unsigned i = 1; i <= HANDLES_USED; i += 2)
+        if (below(seed, 3) != 0)
+            program->ops[count++] = (struct lc_op){
+                .op = LC_OP_PAIR, .a = handle(LC_KIND_FD, i), .b = handle(LC_KIND_FD, i + 1)};
+    for (unsigned i = 1; i <= HANDLES_USED && count > 0; i++)
+        if (below(seed, 2) != 0)
+            program->ops[count++] = (struct lc_op){.op = LC_OP_WATCH,
+                                                   .a = handle(LC_KIND_WATCH, i),
+                                                   .b = handle(LC_KIND_FD, i),
+                                                   .flags = below(seed, 4) ? LC_IN : LC_OUT};
+    for (unsigned i = 1; i <= HANDLES_USED; i++)
+        if (below(seed, 3) == 0)
+            program->ops[count++] = (struct lc_op){.op = LC_OP_WAKER, .a = handle(LC_KIND_WAKER, i)};
+    return count;
+}
+
+void lc_program_generate(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
+{
+    size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
+    memset(program, 0, sizeof *program);
+    program->count = generate_preamble(program, &seed);
+    for (size_t i = 0; i < ops; i++)
+        program->ops[program->count++] = any_op(&seed, profile);
+    lc_program_canonical(program);
+}
+
+static void insert(struct lc_program *program, size_t at, struct lc_op op)
+{
+    if (program->count == LC_PROGRAM_OPS_MAX)
+        return;
+    memmove(&program->ops[at + 1], &program->ops[at], (program->count - at) * sizeof op);
+    program->ops[at] = op;
+    program->count++;
+}
+
+/* Gives one field of the op the value that a fresh op of its sort has. */
+static void alter(struct lc_op *op, uint64_t *seed, const struct lc_profile *profile)
+{
+    struct lc_op fresh;
+    int tries = 64; /* far more than the rarest op needs */
+    do
+        fresh = any_op(seed, profile);
+    while (fresh.op != op->op && --tries > 0);
+    switch (below(seed, 5)) {
+    case 0:
+        op->a = fresh.a;
+        break;
+    case 1:
+        op->b = fresh.b;
+        op->flags = fresh.flags;
+        break;
+    case 2:
+        op->n = fresh.n;
+        break;
+    case 3:
+        op->arg = fresh.arg;
+        break;
+    default:
+        op->on = op->on ? 0 : any_source(seed);
+        op->event = 0;
+    }
+}
+
+void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile)
+{
+    size_t count = program->count;
+    size_t at = count ? lc_random(seed) % count : 0, other = count ? lc_random(seed) % count : 0;
+    struct lc_op op;
+
+    if (count == 0) {
+        lc_program_generate(program, lc_random(seed), profile);
+        return;
+    }
+    switch (below(seed, 6)) {
+    case 0:
+        insert(program, at, any_op(seed, profile));
+        break;
+    case 1:
+        memmove(&program->ops[at], &program->ops[at + 1], (count - at - 1) * sizeof op);
+        program->count--;
+        break;
+    case 2:
+        insert(program, at, program->ops[other]);
+        break;
+    case 3:
+        op = program->ops[at];
+        program->ops[at] = program->ops[other];
+        program->ops[other] = op;
+        break;
+    case 4:
+        insert(program, count, any_op(seed, profile));
+        break;
+    default:
+        alter(&program->ops[at], seed, profile);
+    }
+}
+
+void lc_program_cross(struct lc_program *out, const struct lc_program *first,
+                      const struct lc_program *second, uint64_t *seed)
+{
+    size_t head = first->count ? lc_random(seed) % (first->count + 1) : 0;
+    size_t skip = second->count ? lc_random(seed) % (second->count + 1) : 0;
+    size_t tail = second->count - skip;
+    if (tail > LC_PROGRAM_OPS_MAX - head)
+        tail = LC_PROGRAM_OPS_MAX - head;
+    memcpy(out->ops, first->ops, head * sizeof *out->ops);
+    memcpy(out->ops + head, second->ops + skip, tail * sizeof *out->ops);
+    out->count = head + tail;
+}

@@ -1,0 +1,226 @@
+#include "runner.h"
+
+#include <string.h>
+
+#include "runner_state.h"
+
+enum {
+    SLEEP_NS_MAX = 50 * 1000 * 1000, /* on a real clock: what the runner lets a step sleep for */
+    SETTLE_STEPS_MAX = 4             /* steps after the program, so that what is owed can be paid */
+};
+
+/* ---- steps and runs ------------------------------------------------------------------------ */
+
+/* Has the loop promised anything that will end a sleep? Otherwise it may rightly sleep for ever. */
+static bool is_promised(struct runner *r)
+{
+    uint64_t now = lc_runner_now_ns(r);
+    uint64_t latest = r->driver->is_exact ? LC_TIME_NS_MAX : lc_runner_add_saturating(now, SLEEP_NS_MAX);
+
+    if (r->late_count > 0 && r->depth == 0) /* not launched yet */
+        return true;
+    for (unsigned i = 0; i < 256; i++) {
+        const struct handle *h = &r->handles[i];
+        if (h->state == CLOSING)
+            return true;
+        if (h->state != ARMED)
+            continue;
+        if (i >> 4 == LC_KIND_SOON || h->posts_pending > 0)
+            return true;
+        if (i >> 4 == LC_KIND_TIMER && h->deadline_ns <= latest)
+            return true;
+        if (i >> 4 == LC_KIND_WATCH &&
+            (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The loop's own turn or run, with the helpers' posts around it. */
+static bool turn_the_loop(struct runner *r, const struct lc_op *op)
+{
+    bool is_run = op->op == LC_OP_RUN, may_sleep = is_run || (op->flags & LC_WAIT);
+    bool is_wait = may_sleep && r->steps < LC_STEPS_MAX && is_promised(r);
+
+    if (r->depth > 0 || r->steps >= LC_STEPS_MAX || (is_run && (!is_wait || !lc_runner_has(r, LC_CAP_STOP))))
+        return false;
+    r->steps++;
+    lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RUN : LC_WHAT_STEP, .bits = is_wait ? LC_WAIT : 0});
+    if (is_wait)
+        lc_runner_launch_posts(r);
+    r->run_left = is_run ? (op->n ? op->n : 1u) : 0;
+    r->is_stopping = false;
+    int64_t result = lc_runner_apply(r, (struct lc_op){.op = op->op, .flags = is_wait ? LC_WAIT : 0});
+    r->run_left = 0;
+    r->depth = 0; /* a loop that loses an exception never ended the callback */
+    lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RAN : LC_WHAT_STEPPED,
+                              .result = (int32_t)(result < 0 ? result : 0)});
+    if (is_wait) {
+        r->kernel->join(r->kernel->self);
+        for (; r->late_count > 0; r->late_count--)
+            r->handles[r->late[r->late_count - 1].waker].posts_late--;
+    }
+    return true;
+}
+
+static void execute_counted(struct runner *r, const struct lc_op *op)
+{
+    bool is_turn = op->op == LC_OP_STEP || op->op == LC_OP_RUN;
+    if (is_turn ? turn_the_loop(r, op) : lc_runner_execute(r, op))
+        r->stats->executed++;
+    else
+        r->stats->ignored++;
+}
+
+/* ---- what the callbacks saw ---------------------------------------------------------------- */
+
+static void note_callback(struct runner *r, uint8_t handle, enum lc_event event, int error)
+{
+    struct handle *h = &r->handles[handle];
+    if (event == LC_EVENT_CLOSED)
+        h->state = CLOSED;
+    else if (event == LC_EVENT_POSTED && h->posts_pending > 0)
+        h->posts_pending = lc_runner_has(r, LC_CAP_COALESCE) ? 0 : h->posts_pending - 1;
+    else if (h->state == ARMED && (event != LC_EVENT_READY || error < 0))
+        h->state = IDLE;
+}
+
+static void run_attachments(struct runner *r, uint8_t handle, enum lc_event event)
+{
+    for (size_t i = 0; i < r->attached; i++) {
+        const struct lc_op *op = &r->attachment[i];
+        if (r->has_fired[i] || op->on != handle || (op->event != LC_EVENT_ANY && op->event != event))
+            continue;
+        r->has_fired[i] = true;
+        execute_counted(r, op);
+    }
+}
+
+/* The runner's own stop: after the callbacks that the op asked for, or when no other is to come. */
+static void stop_when_done(struct runner *r)
+{
+    bool is_last = r->run_left == 1;
+    r->run_left -= !is_last;
+    if (is_last || r->is_over_budget || !is_promised(r))
+        lc_runner_stop(r);
+}
+
+static int begin(void *self, uint8_t handle, enum lc_event event, unsigned bits, int error)
+{
+    struct runner *r = self;
+    uint64_t actual = 0;
+
+    if (event == LC_EVENT_READY)
+        actual = r->kernel->ready(r->kernel->self, r->handles[r->handles[handle].fd_handle].fd);
+    lc_runner_record(r, (struct lc_obs){.what = event == LC_EVENT_ERROR    ? LC_WHAT_ERROR
+                                      : event == LC_EVENT_RESCUE ? LC_WHAT_RESCUE
+                                                                 : LC_WHAT_BEGIN,
+                              .code = (uint8_t)event,
+                              .handle = LC_HANDLE_WIDE(handle),
+                              .bits = (uint8_t)bits,
+                              .arg = actual,
+                              .result = error});
+    if (event >= LC_EVENT_ERROR || !pthread_equal(pthread_self(), r->thread))
+        return 0; /* a callback on a foreign thread must not touch the runner: the trace has it */
+
+    const int outer_raise = r->raise; /* CLOSED may come inside another callback's destroy */
+    const bool outer_may_raise = r->may_raise;
+    r->depth++;
+    r->raise = 0;
+    r->may_raise = lc_runner_has(r, LC_CAP_RAISE) && event != LC_EVENT_CLOSED;
+    note_callback(r, handle, event, error);
+    if (++r->stats->callbacks >= LC_CALLBACKS_MAX)
+        r->is_over_budget = true;
+    if (!r->is_over_budget && r->depth <= LC_DEPTH_MAX)
+        run_attachments(r, handle, event);
+    if (r->run_left > 0)
+        stop_when_done(r);
+    int raise = r->raise;
+    r->raise = outer_raise;
+    r->may_raise = outer_may_raise;
+    return raise;
+}
+
+static void end(void *self, uint8_t handle, enum lc_event event)
+{
+    struct runner *r = self;
+    lc_runner_record(r, (struct lc_obs){
+                  .what = LC_WHAT_END, .code = (uint8_t)event, .handle = LC_HANDLE_WIDE(handle)});
+    if (pthread_equal(pthread_self(), r->thread) && r->depth > 0)
+        r->depth--;
+}
+
+/* ---- a whole run --------------------------------------------------------------------------- */
+
+static void run_ops(struct runner *r, const struct lc_program *program)
+{
+    for (size_t i = 0; i < program->count; i++) {
+        const struct lc_op *op = &program->ops[i];
+        if (!lc_op_is_known(op))
+            r->stats->ignored++;
+        else if (op->on == 0)
+            execute_counted(r, op);
+        else
+            r->attachment[r->attached++] = *op;
+    }
+    for (int i = 0; i < SETTLE_STEPS_MAX; i++)
+        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+    for (size_t i = 0; i < r->attached; i++)
+        r->stats->unfired += !r->has_fired[i];
+}
+
+static bool has_closing(const struct runner *r)
+{
+    for (unsigned i = 0; i < 256; i++)
+        if (r->handles[i].state == CLOSING)
+            return true;
+    return false;
+}
+
+/* Attachments do not run any more: a program must not keep the loop open for ever. */
+static void close_all(struct runner *r)
+{
+    const struct lc_kernel *k = r->kernel;
+
+    r->is_over_budget = true;
+    for (unsigned i = 0; i < LC_KIND_FD << 4; i++)
+        lc_runner_destroy(r, (uint8_t)i);
+    r->steps = 0; /* the closing part has a budget of its own */
+    for (int i = 0; has_closing(r) && i <= LC_CLOSE_STEPS_MAX; i++)
+        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = 0});
+    int64_t result = lc_runner_apply(r, (struct lc_op){.op = LC_OP_CLOSE});
+    for (unsigned i = LC_KIND_FD << 4; i < (LC_KIND_FD + 1) << 4; i++)
+        if (r->handles[i].state == ARMED)
+            k->close(k->self, r->handles[i].fd);
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_CLOSED, .result = (int32_t)(result < 0 ? result : 0)});
+}
+
+static void record_open_fds(struct runner *r)
+{
+    int count = r->kernel->open_fds(r->kernel->self);
+    if (count >= 0)
+        lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_FDS, .arg = (uint64_t)count});
+}
+
+int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number,
+           struct lc_trace *trace, struct lc_stats *stats)
+{
+    struct runner r = {.driver = driver, .kernel = driver->kernel, .trace = trace, .stats = stats};
+
+    *stats = (struct lc_stats){.ops = (uint32_t)program->count};
+    r.thread = pthread_self();
+    driver->sink = (struct lc_sink){.begin = begin, .end = end, .self = &r};
+    lc_runner_record(&r, (struct lc_obs){.what = LC_WHAT_OPEN,
+                               .handle = number,
+                               .arg = driver->capabilities | (uint64_t)driver->promises << 32});
+    lc_runner_record(&r, (struct lc_obs){.what = LC_WHAT_TERMS, .arg = driver->tick_ns, .bits = driver->is_exact});
+    record_open_fds(&r);
+    int64_t opened = lc_runner_apply(&r, (struct lc_op){.op = LC_OP_OPEN});
+    if (opened < 0)
+        return (int)opened;
+    r.opened_ns = lc_runner_now_ns(&r);
+    run_ops(&r, program);
+    close_all(&r);
+    record_open_fds(&r);
+    return 0;
+}

@@ -1,0 +1,75 @@
+/* The state of one run, shared by the two halves of the runner. Internal to contract/runner*.c. */
+#ifndef LC_RUNNER_STATE_H
+#define LC_RUNNER_STATE_H
+
+#include <pthread.h>
+
+#include "runner.h"
+
+enum { POSTS_LATE_MAX = 16 };
+
+enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
+
+struct handle {
+    enum state state;
+    /* watch */
+    uint8_t fd_handle;
+    uint8_t bits;
+    bool is_stale; /* its fd was recycled: it may only be destroyed */
+    /* timer */
+    bool is_absolute;
+    uint64_t delay_ns;    /* as asked: a delay, or an absolute deadline */
+    uint64_t deadline_ns; /* of the present arming */
+    /* waker */
+    uint32_t posts_pending; /* posted, no callback begun since */
+    uint32_t posts_late;    /* given to a helper or waiting for one */
+    /* fd */
+    int fd;
+    uint8_t peer;
+};
+
+struct runner;
+
+struct late_post {
+    struct runner *runner;
+    uint8_t waker;
+    uint16_t delay_us;
+};
+
+struct runner {
+    struct lc_driver *driver;
+    const struct lc_kernel *kernel;
+    struct lc_trace *trace;
+    struct lc_stats *stats;
+    pthread_t thread;    /* of the loop */
+    uint64_t opened_ns;  /* the loop's time when it was opened */
+    unsigned depth;      /* callbacks we are inside of */
+    unsigned steps;      /* made so far */
+    unsigned run_left;   /* callbacks until the runner stops a run, at least 1; 0: not in a run */
+    bool is_stopping;    /* the present run was stopped; a second stop is a case's business */
+    int raise;           /* exception by which the present callback has to end */
+    bool may_raise;      /* may it? */
+    bool is_over_budget; /* attachments no longer run */
+    size_t attached;     /* ops of `attachment` in use */
+    struct lc_op attachment[LC_PROGRAM_OPS_MAX];
+    bool has_fired[LC_PROGRAM_OPS_MAX];
+    size_t late_count;
+    struct late_post late[POSTS_LATE_MAX];
+    struct handle handles[256];
+};
+
+/* ---- runner_ops.c ---- */
+
+void lc_runner_record(struct runner *r, struct lc_obs obs);
+int64_t lc_runner_apply(struct runner *r, struct lc_op op);
+uint64_t lc_runner_now_ns(struct runner *r); /* the loop's own time */
+uint64_t lc_runner_add_saturating(uint64_t a, uint64_t b);
+bool lc_runner_has(const struct runner *r, uint32_t capability);
+/* Executes any op but a step or a run. True when it reached the loop or the kernel and was accepted. */
+bool lc_runner_execute(struct runner *r, const struct lc_op *op);
+bool lc_runner_stop(struct runner *r);
+bool lc_runner_destroy(struct runner *r, uint8_t handle);
+/* Hands the posts that were asked for "later" to helpers; they post while the loop sleeps. */
+void lc_runner_launch_posts(struct runner *r);
+
+#endif

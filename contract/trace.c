@@ -1,0 +1,104 @@
+#define _POSIX_C_SOURCE 200809L
+#include "trace.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Which lane this thread writes to, and in which generation of which trace it was given out. */
+static _Thread_local struct {
+    const struct lc_trace *trace;
+    uint32_t generation;
+    uint32_t lane;
+} mine;
+
+static void take_lane(struct lc_trace *trace)
+{
+    mine.trace = trace;
+    mine.generation = trace->generation;
+    mine.lane = atomic_fetch_add_explicit(&trace->lanes, 1, memory_order_relaxed);
+}
+
+struct lc_trace *lc_trace_init(void *memory, size_t bytes)
+{
+    struct lc_trace *trace = memory;
+    size_t header = sizeof *trace;
+
+    if (bytes < header + LC_LANES_MAX * sizeof(struct lc_obs))
+        return NULL;
+    memset(trace, 0, header);
+    trace->lane_records = (uint32_t)((bytes - header) / sizeof(struct lc_obs) / LC_LANES_MAX);
+    trace->magic = LC_TRACE_MAGIC;
+    lc_trace_reset(trace);
+    return trace;
+}
+
+void lc_trace_reset(struct lc_trace *trace)
+{
+    memset(trace->lane, 0, sizeof trace->lane);
+    atomic_store_explicit(&trace->seq, 0, memory_order_relaxed);
+    atomic_store_explicit(&trace->lanes, 0, memory_order_relaxed);
+    trace->generation++;
+    take_lane(trace);
+}
+
+void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
+{
+    if (mine.trace != trace || mine.generation != trace->generation)
+        take_lane(trace);
+    uint32_t number = mine.lane < LC_LANES_MAX ? mine.lane : LC_LANES_MAX - 1;
+    struct lc_lane *lane = &trace->lane[number];
+
+    obs.seq = atomic_fetch_add_explicit(&trace->seq, 1, memory_order_relaxed) + 1;
+    obs.thread = (uint16_t)(mine.lane < UINT16_MAX ? mine.lane : UINT16_MAX);
+    /* Threads beyond the last lane share it and may overwrite each other; they are counted as
+     * foreign threads all the same, which is all that the rules ask of them. */
+    if (lane->count >= trace->lane_records) {
+        lane->full_seq = lane->full_seq != 0 ? lane->full_seq : obs.seq;
+        return;
+    }
+    trace->records[(size_t)number * trace->lane_records + lane->count] = obs;
+    lane->count++;
+}
+
+static int by_seq(const void *left, const void *right)
+{
+    uint32_t a = ((const struct lc_obs *)left)->seq, b = ((const struct lc_obs *)right)->seq;
+    return (a > b) - (a < b);
+}
+
+/* Records from the first gap on are left out. */
+static size_t count_before_gap(const struct lc_trace *trace, const struct lc_obs *merged, size_t total)
+{
+    for (size_t i = 0; i < LC_LANES_MAX; i++)
+        for (uint32_t full = trace->lane[i].full_seq; full != 0 && total > 0; total--)
+            if (merged[total - 1].seq < full)
+                break;
+    return total;
+}
+
+size_t lc_trace_merge(const struct lc_trace *trace, size_t bytes, struct lc_obs **merged)
+{
+    *merged = NULL;
+    if (bytes < sizeof *trace || trace->magic != LC_TRACE_MAGIC)
+        return 0;
+    size_t capacity = (bytes - sizeof *trace) / sizeof(struct lc_obs) / LC_LANES_MAX;
+    if (trace->lane_records != capacity) /* somebody wrote into the header */
+        return 0;
+
+    size_t total = 0;
+    for (size_t i = 0; i < LC_LANES_MAX; i++)
+        total += trace->lane[i].count < capacity ? trace->lane[i].count : capacity;
+    if (total == 0 || (*merged = malloc(total * sizeof **merged)) == NULL)
+        return 0;
+
+    size_t filled = 0;
+    for (size_t i = 0; i < LC_LANES_MAX; i++) {
+        size_t count = trace->lane[i].count < capacity ? trace->lane[i].count : capacity;
+        memcpy(*merged + filled, &trace->records[i * capacity], count * sizeof **merged);
+        filled += count;
+    }
+    if (filled > trace->lane[0].count) /* one lane alone is in order as it stands */
+        qsort(*merged, total, sizeof **merged, by_seq);
+    return count_before_gap(trace, *merged, total);
+}

@@ -1,0 +1,93 @@
+/* The trace: the ordered list of what was asked of a loop and what its callbacks saw.
+ *
+ * Records are written to one lane per thread with no lock and no ordering between lanes but a
+ * relaxed counter, because a lock around the trace would hide the very races that TSan is to find.
+ * `lc_trace_merge` puts the lanes in one order after the threads were joined (or the process died:
+ * the memory may be shared with a parent that outlives it).
+ */
+#ifndef LC_TRACE_H
+#define LC_TRACE_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "driver.h"
+
+/* What a record tells. Numbers are append-only: they are stored. */
+enum lc_what {
+    LC_WHAT_NONE = 0,
+    LC_WHAT_OPEN = 1,     /* a run begins: arg = capabilities | promises << 32, handle = program number */
+    LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = 1 if exact */
+    LC_WHAT_OP = 3,       /* code = op, handle = a, arg, result = what apply returned; written after it */
+    LC_WHAT_POST = 4,     /* code = LC_OP_POST, handle: written before the post is made */
+    LC_WHAT_BEGIN = 5,    /* code = event, handle, bits = reported, arg = readiness as the kernel shows it */
+    LC_WHAT_END = 6,      /* the callback returned (result = exception number it ended by) */
+    LC_WHAT_STEP = 7,     /* a step begins: bits = flags */
+    LC_WHAT_STEPPED = 8,  /* it ended: result */
+    LC_WHAT_RUN = 9,      /* run begins */
+    LC_WHAT_RAN = 10,     /* run returned: result */
+    LC_WHAT_FD = 11,      /* handle = fd, arg = its number, bits = its readiness now (bits 0: closed) */
+    LC_WHAT_FDS = 12,     /* arg = open fds of the process */
+    LC_WHAT_CLOSED = 13,  /* the loop was closed: result */
+    LC_WHAT_ERROR = 14,   /* the loop's exception handler was called */
+    LC_WHAT_RESCUE = 15,  /* the loop slept through something that was due */
+    LC_WHAT_NOTE = 16,    /* a case's own observation */
+    LC_WHAT_COUNT
+};
+
+/* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */
+struct lc_obs {
+    uint64_t time_ns; /* the kernel's clock when it was written */
+    uint64_t arg;
+    uint32_t seq; /* order over all lanes, from 1 */
+    int32_t result;
+    uint16_t handle; /* kind << 12 | index */
+    uint16_t thread; /* lane: 0 is the thread that opened the loop */
+    uint8_t what;
+    uint8_t code;
+    uint8_t bits;
+    uint8_t spare; /* 0 */
+};
+
+enum { LC_LANES_MAX = 8 };
+
+struct lc_lane {
+    uint32_t count;     /* records written; only the lane's own thread writes it */
+    uint32_t full_seq;  /* sequence number of the first record that found the lane full, or 0 */
+};
+
+/* Header of the memory that a trace lives in; the lanes' records follow it. */
+struct lc_trace {
+    uint32_t magic;          /* LC_TRACE_MAGIC once initialised */
+    uint32_t lane_records;   /* capacity of each lane */
+    _Atomic uint32_t seq;    /* last sequence number given out; relaxed */
+    _Atomic uint32_t lanes;  /* lanes given out; relaxed; may pass LC_LANES_MAX */
+    uint32_t generation;     /* tells this trace from an earlier one at the same address */
+    uint32_t spare;
+    struct lc_lane lane[LC_LANES_MAX];
+    struct lc_obs records[]; /* LC_LANES_MAX * lane_records */
+};
+
+enum { LC_TRACE_MAGIC = 0x6c637472 };
+
+#define LC_HANDLE_WIDE(h) ((uint16_t)(((h) >> 4) << 12 | ((h)&15)))
+#define LC_WIDE_KIND(w) ((w) >> 12)
+#define LC_WIDE_INDEX(w) ((w)&0xfff)
+
+/* Makes `bytes` of zeroed memory at `memory` (8-byte aligned) a trace; the calling thread gets lane
+ * 0. Returns NULL when it is too small for one record a lane. */
+struct lc_trace *lc_trace_init(void *memory, size_t bytes);
+/* Forgets all records; the calling thread gets lane 0. No other thread may be writing. */
+void lc_trace_reset(struct lc_trace *trace);
+/* Appends a record; seq and thread are filled in. When the lane is full the record is dropped, so
+ * that a loop that calls back for ever cannot grow the trace. */
+void lc_trace_add(struct lc_trace *trace, struct lc_obs obs);
+/* All lanes in the order of seq, up to the first record that was dropped: what comes after a gap
+ * cannot be judged. Tolerates any content of the memory: counts are bounded by the
+ * capacity that `bytes` allows. Returns the number of records; *merged is malloc'ed, or NULL. */
+size_t lc_trace_merge(const struct lc_trace *trace, size_t bytes, struct lc_obs **merged);
+/* One record as one line of text without a newline; returns the length as snprintf does. */
+int lc_trace_format(const struct lc_obs *obs, char *text, size_t size);
+void lc_trace_print(const struct lc_obs *merged, size_t count, FILE *out);
+
+#endif

@@ -1,0 +1,235 @@
+/* The drivers refloop_sim and refloop_epoll: one loop on two kernels. */
+#include "refloop.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "drivers.h"
+#include "kernels/sim.h"
+#include "runner.h"
+
+struct refloop_driver;
+
+struct slot {
+    struct refloop_driver *driver;
+    uint8_t handle;
+    union {
+        rl_soon *soon;
+        rl_timer *timer;
+        rl_watch *watch;
+        rl_waker *waker;
+    };
+};
+
+struct refloop_driver {
+    struct lc_driver base;
+    rl_loop *loop;
+    struct sim *sim;  /* NULL: epoll */
+    bool was_rescued; /* the simulated kernel found the loop asleep for ever in this step */
+    struct slot slots[256];
+};
+
+/* ---- callbacks ----------------------------------------------------------------------------- */
+
+static void report(const struct slot *slot, enum lc_event event, unsigned bits)
+{
+    /* The slot may be reused from inside begin: nothing of it is read after. */
+    struct lc_sink *sink = &slot->driver->base.sink;
+    uint8_t handle = slot->handle;
+    sink->begin(sink->self, handle, event, bits, 0);
+    sink->end(sink->self, handle, event);
+}
+
+static void on_soon(rl_soon *soon, void *arg)
+{
+    (void)soon;
+    report(arg, LC_EVENT_SOON, 0);
+}
+
+static void on_timer(rl_timer *timer, void *arg)
+{
+    (void)timer;
+    report(arg, LC_EVENT_TIMER, 0);
+}
+
+static void on_watch(rl_watch *watch, void *arg, unsigned events)
+{
+    (void)watch;
+    report(arg, LC_EVENT_READY, events);
+}
+
+static void on_waker(rl_waker *waker, void *arg)
+{
+    (void)waker;
+    report(arg, LC_EVENT_POSTED, 0);
+}
+
+static void on_deadlock(void *arg)
+{
+    struct refloop_driver *d = arg;
+    d->was_rescued = true;
+    d->base.sink.begin(d->base.sink.self, 0, LC_EVENT_RESCUE, 0, 0);
+}
+
+/* ---- verbs --------------------------------------------------------------------------------- */
+
+static int start(struct slot *slot, const struct lc_op *op)
+{
+    switch (slot->handle >> 4) {
+    case LC_KIND_SOON:
+        return rl_soon_start(slot->soon);
+    case LC_KIND_TIMER:
+        if (op->op == LC_OP_AT || (op->op == LC_OP_REARM && op->flags))
+            return rl_timer_start_at(slot->timer, op->arg);
+        return rl_timer_start(slot->timer, op->arg);
+    case LC_KIND_WATCH:
+        return rl_watch_start(slot->watch, (int)op->arg, op->flags);
+    default:
+        return 0;
+    }
+}
+
+static int create(struct refloop_driver *d, const struct lc_op *op)
+{
+    struct slot *slot = &d->slots[op->a];
+    int error;
+
+    *slot = (struct slot){.driver = d, .handle = op->a};
+    switch (op->op) {
+    case LC_OP_SOON:
+        error = rl_soon_open(d->loop, on_soon, slot, &slot->soon);
+        break;
+    case LC_OP_TIMER:
+    case LC_OP_AT:
+        error = rl_timer_open(d->loop, on_timer, slot, &slot->timer);
+        break;
+    case LC_OP_WATCH:
+        error = rl_watch_open(d->loop, on_watch, slot, &slot->watch);
+        break;
+    default:
+        error = rl_waker_open(d->loop, on_waker, slot, &slot->waker);
+    }
+    return error < 0 ? error : start(slot, op);
+}
+
+static int cancel(const struct slot *slot)
+{
+    switch (slot->handle >> 4) {
+    case LC_KIND_SOON:
+        rl_soon_stop(slot->soon);
+        return 0;
+    case LC_KIND_TIMER:
+        rl_timer_stop(slot->timer);
+        return 0;
+    case LC_KIND_WATCH:
+        rl_watch_stop(slot->watch);
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+static int destroy(const struct slot *slot)
+{
+    switch (slot->handle >> 4) {
+    case LC_KIND_SOON:
+        rl_soon_close(slot->soon);
+        break;
+    case LC_KIND_TIMER:
+        rl_timer_close(slot->timer);
+        break;
+    case LC_KIND_WATCH:
+        rl_watch_close(slot->watch);
+        break;
+    default:
+        rl_waker_close(slot->waker);
+    }
+    report(slot, LC_EVENT_CLOSED, 0); /* the pointer is dead when close returns: CLOSED comes at once */
+    return 0;
+}
+
+static int open_loop(struct refloop_driver *d)
+{
+    if (d->sim == NULL)
+        return rl_loop_open(&d->loop);
+    sim_reset(d->sim);
+    struct rl_backend backend = sim_backend(d->sim);
+    return rl_loop_open_on(&d->loop, &backend);
+}
+
+static int turn(struct refloop_driver *d, const struct lc_op *op)
+{
+    d->was_rescued = false;
+    int result = op->op == LC_OP_RUN ? rl_loop_run(d->loop) : rl_loop_turn(d->loop, op->flags & LC_WAIT);
+    assert(rl_loop_check(d->loop) == 0);
+    return d->was_rescued ? 0 : result;
+}
+
+static int64_t apply(struct lc_driver *base, const struct lc_op *op)
+{
+    struct refloop_driver *d = (struct refloop_driver *)base;
+    switch (op->op) {
+    case LC_OP_OPEN:
+        return open_loop(d);
+    case LC_OP_CLOSE:
+        return rl_loop_close(d->loop);
+    case LC_OP_NOW:
+        return (int64_t)rl_loop_now_ns(d->loop);
+    case LC_OP_SOON:
+    case LC_OP_TIMER:
+    case LC_OP_AT:
+    case LC_OP_WATCH:
+    case LC_OP_WAKER:
+        return create(d, op);
+    case LC_OP_POST:
+        return rl_waker_post(d->slots[op->a].waker);
+    case LC_OP_CANCEL:
+        return cancel(&d->slots[op->a]);
+    case LC_OP_REARM:
+        return start(&d->slots[op->a], op);
+    case LC_OP_DESTROY:
+        return destroy(&d->slots[op->a]);
+    case LC_OP_STOP:
+        rl_loop_stop(d->loop);
+        return 0;
+    case LC_OP_RUN:
+    case LC_OP_STEP:
+        return turn(d, op);
+    default:
+        return -ENOSYS;
+    }
+}
+
+enum {
+    CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE,
+    PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
+};
+
+struct lc_driver *driver_refloop_sim(void)
+{
+    static struct sim sim;
+    static struct lc_kernel kernel;
+    static struct refloop_driver driver = {.base = {.name = "refloop_sim",
+                                                    .capabilities = CAPABILITIES,
+                                                    .promises = PROMISES,
+                                                    .tick_ns = 1,
+                                                    .is_exact = true,
+                                                    .apply = apply,
+                                                    .kernel = &kernel},
+                                           .sim = &sim};
+    kernel = sim_kernel(&sim);
+    sim.on_deadlock = on_deadlock;
+    sim.on_deadlock_arg = &driver;
+    return &driver.base;
+}
+
+struct lc_driver *driver_refloop_epoll(void)
+{
+    static struct refloop_driver driver = {.base = {.name = "refloop_epoll",
+                                                    .capabilities = CAPABILITIES,
+                                                    .promises = PROMISES,
+                                                    .tick_ns = 1,
+                                                    .apply = apply}};
+    driver.base.kernel = lc_kernel_posix();
+    return &driver.base;
+}

@@ -1,0 +1,273 @@
+#include "sim.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+enum { FIRST_NS = 1000000000 }; /* a clock that begins at 0 hides sign errors */
+
+void sim_reset(struct sim *sim)
+{
+    void (*on_deadlock)(void *) = sim->on_deadlock;
+    void *arg = sim->on_deadlock_arg;
+    memset(sim, 0, sizeof *sim);
+    sim->now_ns = FIRST_NS;
+    sim->on_deadlock = on_deadlock;
+    sim->on_deadlock_arg = arg;
+}
+
+static struct sim_fd *fd_at(struct sim *sim, int fd)
+{
+    return fd >= 0 && fd < SIM_FDS_MAX && sim->fds[fd].is_open ? &sim->fds[fd] : NULL;
+}
+
+/* As poll(2) shows one end of an AF_UNIX stream pair on Linux. */
+static unsigned readiness(struct sim *sim, int number)
+{
+    const struct sim_fd *fd = fd_at(sim, number), *peer;
+    if (fd == NULL)
+        return 0;
+    peer = fd_at(sim, fd->peer);
+    if (peer == NULL)
+        return LC_IN | LC_OUT | LC_HUP;
+    unsigned bits = 0;
+    if (fd->unread > 0 || peer->is_shut)
+        bits |= LC_IN;
+    if (peer->unread < SIM_BUFFER_BYTES)
+        bits |= LC_OUT;
+    return bits;
+}
+
+/* ---- the runner's side --------------------------------------------------------------------- */
+
+static uint64_t later(const struct sim *sim, uint64_t duration_ns)
+{
+    return duration_ns > LC_TIME_NS_MAX - sim->now_ns ? LC_TIME_NS_MAX : sim->now_ns + duration_ns;
+}
+
+static uint64_t kernel_now_ns(void *self)
+{
+    return ((struct sim *)self)->now_ns;
+}
+
+static void kernel_advance(void *self, uint64_t duration_ns)
+{
+    struct sim *sim = self;
+    sim->now_ns = later(sim, duration_ns);
+}
+
+static int open_one(struct sim *sim)
+{
+    for (int fd = SIM_FD_FIRST; fd < SIM_FDS_MAX; fd++)
+        if (!sim->fds[fd].is_open) {
+            sim->fds[fd] = (struct sim_fd){.is_open = true, .peer = -1};
+            return fd;
+        }
+    return -EMFILE;
+}
+
+static int kernel_close(void *self, int number)
+{
+    struct sim *sim = self;
+    struct sim_fd *fd = fd_at(sim, number), *peer;
+    if (fd == NULL)
+        return -EBADF;
+    if ((peer = fd_at(sim, fd->peer)) != NULL)
+        peer->peer = -1;
+    memset(fd, 0, sizeof *fd);
+    return 0;
+}
+
+static int kernel_pair(void *self, int fds[2])
+{
+    struct sim *sim = self;
+    fds[0] = open_one(sim);
+    fds[1] = open_one(sim);
+    if (fds[1] < 0) {
+        kernel_close(sim, fds[0]);
+        return -EMFILE;
+    }
+    sim->fds[fds[0]].peer = fds[1];
+    sim->fds[fds[1]].peer = fds[0];
+    return 0;
+}
+
+static int64_t kernel_put(void *self, int number, uint64_t bytes)
+{
+    struct sim *sim = self;
+    struct sim_fd *fd = fd_at(sim, number), *peer;
+    if (fd == NULL)
+        return -EBADF;
+    if (fd->is_shut || (peer = fd_at(sim, fd->peer)) == NULL)
+        return -EPIPE;
+    uint64_t room = SIM_BUFFER_BYTES - peer->unread;
+    peer->unread += bytes < room ? bytes : room;
+    return (int64_t)(bytes < room ? bytes : room);
+}
+
+static int64_t kernel_take(void *self, int number, uint64_t bytes)
+{
+    struct sim_fd *fd = fd_at(self, number);
+    if (fd == NULL)
+        return -EBADF;
+    uint64_t taken = bytes < fd->unread ? bytes : fd->unread;
+    fd->unread -= taken;
+    return (int64_t)taken;
+}
+
+static int kernel_shut(void *self, int number)
+{
+    struct sim_fd *fd = fd_at(self, number);
+    if (fd == NULL)
+        return -EBADF;
+    fd->is_shut = true;
+    return 0;
+}
+
+static unsigned kernel_ready(void *self, int fd)
+{
+    return readiness(self, fd);
+}
+
+static int kernel_open_fds(void *self)
+{
+    struct sim *sim = self;
+    int count = sim->is_backend_open;
+    for (int i = 0; i < SIM_FDS_MAX; i++)
+        count += sim->fds[i].is_open;
+    return count;
+}
+
+static void *helper(void *arg)
+{
+    struct sim_post *post = arg;
+    post->work(post->arg);
+    return NULL;
+}
+
+/* Hands the baton to a helper thread and waits until it comes back. */
+static int run_on_helper(struct sim_post *post)
+{
+    pthread_t thread;
+    int error = pthread_create(&thread, NULL, helper, post);
+    return error ? -error : -pthread_join(thread, NULL);
+}
+
+static int kernel_post(void *self, uint64_t delay_ns, void (*work)(void *), void *arg)
+{
+    struct sim *sim = self;
+    struct sim_post post = {.due_ns = later(sim, delay_ns), .work = work, .arg = arg};
+    if (delay_ns == 0)
+        return run_on_helper(&post);
+    if (sim->posts_count == SIM_POSTS_MAX)
+        return -EAGAIN;
+    size_t at = sim->posts_count++;
+    for (; at > 0 && sim->posts[at - 1].due_ns > post.due_ns; at--)
+        sim->posts[at] = sim->posts[at - 1];
+    sim->posts[at] = post;
+    return 0;
+}
+
+static void post_first(struct sim *sim)
+{
+    struct sim_post post = sim->posts[0];
+    memmove(sim->posts, sim->posts + 1, --sim->posts_count * sizeof post);
+    if (post.due_ns > sim->now_ns)
+        sim->now_ns = post.due_ns;
+    run_on_helper(&post);
+}
+
+static void kernel_join(void *self)
+{
+    struct sim *sim = self;
+    while (sim->posts_count > 0)
+        post_first(sim);
+}
+
+struct lc_kernel sim_kernel(struct sim *sim)
+{
+    return (struct lc_kernel){.now_ns = kernel_now_ns,
+                              .advance = kernel_advance,
+                              .pair = kernel_pair,
+                              .close = kernel_close,
+                              .put = kernel_put,
+                              .take = kernel_take,
+                              .shut = kernel_shut,
+                              .ready = kernel_ready,
+                              .open_fds = kernel_open_fds,
+                              .post = kernel_post,
+                              .join = kernel_join,
+                              .self = sim};
+}
+
+/* ---- the loop's side ----------------------------------------------------------------------- */
+
+static int backend_apply(void *self, int number, uint32_t interest)
+{
+    struct sim_fd *fd = fd_at(self, number);
+    if (fd == NULL)
+        return interest == 0 ? 0 : -EBADF;
+    fd->watched = interest;
+    return 0;
+}
+
+static int collect(struct sim *sim, struct rl_event *events, int events_max)
+{
+    int count = 0;
+    for (int i = 0; i < SIM_FDS_MAX && count < events_max; i++) {
+        int fd = (sim->first_fd_of_wait + i) % SIM_FDS_MAX;
+        uint32_t watched = sim->fds[fd].watched;
+        uint32_t bits = readiness(sim, fd) & (watched | RL_HUP | RL_ERR);
+        if (watched != 0 && bits != 0)
+            events[count++] = (struct rl_event){.fd = fd, .events = bits};
+    }
+    sim->first_fd_of_wait = (sim->first_fd_of_wait + 1) % SIM_FDS_MAX;
+    return count;
+}
+
+static int backend_wait(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
+{
+    struct sim *sim = self;
+    uint64_t deadline_ns = timeout_ns < 0 ? LC_TIME_NS_MAX : later(sim, (uint64_t)timeout_ns);
+    int count = collect(sim, events, events_max);
+
+    while (count == 0 && !sim->is_woken && timeout_ns != 0) {
+        if (sim->posts_count > 0 && sim->posts[0].due_ns <= deadline_ns) {
+            post_first(sim);
+        } else if (deadline_ns < LC_TIME_NS_MAX) {
+            sim->now_ns = deadline_ns;
+            timeout_ns = 0; /* slept long enough */
+        } else {
+            sim->on_deadlock(sim->on_deadlock_arg);
+            return -ECANCELED;
+        }
+        count = collect(sim, events, events_max);
+    }
+    sim->is_woken = false;
+    return count;
+}
+
+static int backend_wake(void *self)
+{
+    ((struct sim *)self)->is_woken = true;
+    return 0;
+}
+
+static void backend_close(void *self)
+{
+    struct sim *sim = self;
+    assert(sim->is_backend_open);
+    sim->is_backend_open = false;
+}
+
+struct rl_backend sim_backend(struct sim *sim)
+{
+    sim->is_backend_open = true;
+    return (struct rl_backend){.now_ns = kernel_now_ns,
+                               .apply = backend_apply,
+                               .wait = backend_wait,
+                               .wake = backend_wake,
+                               .close = backend_close,
+                               .self = sim};
+}

@@ -1,0 +1,51 @@
+/* A simulated kernel: time, socket pairs, readiness, and posts from a helper thread that runs only
+ * when it is handed the baton. Nothing sleeps, and a run repeats exactly.
+ *
+ * One side of it is the backend of the reference loop (loop/backend/backend.h), the other is the
+ * kernel that the runner works with (contract/driver.h).
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include "backend/backend.h"
+#include "driver.h"
+
+enum {
+    SIM_FDS_MAX = 64,
+    SIM_FD_FIRST = 3,        /* fd numbers are given out from here, the lowest free one first */
+    SIM_BUFFER_BYTES = 4096, /* what a socket end holds unread before its peer cannot write */
+    SIM_POSTS_MAX = 32
+};
+
+struct sim_fd {
+    bool is_open;
+    bool is_shut;     /* it sends no more */
+    int peer;         /* fd number of the other end; -1 once that was closed */
+    uint64_t unread;  /* bytes that it can read, at most SIM_BUFFER_BYTES */
+    uint32_t watched; /* RL_IN | RL_OUT as the loop asked for; forgotten when it is closed */
+};
+
+struct sim_post {
+    uint64_t due_ns;
+    void (*work)(void *arg);
+    void *arg;
+};
+
+struct sim {
+    uint64_t now_ns;
+    struct sim_fd fds[SIM_FDS_MAX];
+    bool is_woken;        /* the loop was woken since its last wait */
+    bool is_backend_open;
+    int first_fd_of_wait; /* events are given out round-robin from here */
+    size_t posts_count;
+    struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
+    void (*on_deadlock)(void *arg); /* the loop sleeps and nothing will ever wake it */
+    void *on_deadlock_arg;
+};
+
+/* Time 0, no fd open, no post pending; the deadlock handler stays. */
+void sim_reset(struct sim *sim);
+struct rl_backend sim_backend(struct sim *sim);
+struct lc_kernel sim_kernel(struct sim *sim);
+
+#endif

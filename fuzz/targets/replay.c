@@ -1,0 +1,173 @@
+/* The replayer: programs from files, or random ones, on any driver of this build. It shares all but
+ * main with the fuzzer, so that gcc suffices to replay what libFuzzer found.
+ *
+ *   fuzz_program_replay [--driver NAME] [--verbose] FILE...
+ *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST]
+ *   fuzz_program_replay --to-bytes FILE.loop OUT
+ *
+ * FILE.loop is text, any other file is bytes. Exit status: 0 no rule broken, 1 a rule broken, 2 bad
+ * arguments. A hang ends by SIGALRM after 10 s with the program's name.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "drivers/drivers.h"
+#include "fuzz_program.h"
+
+enum { FILE_BYTES_MAX = 1 << 16, HANG_SECONDS_MAX = 10, SHRINK_TRIES_MAX = 2000 };
+
+static struct {
+    const char *driver;
+    bool is_verbose;
+    unsigned long random;
+    unsigned long long seed;
+} options;
+
+static char running[256]; /* what hangs, if it hangs */
+
+static void on_alarm(int signal)
+{
+    static const char text[] = ": HANG\n";
+    (void)signal;
+    if (write(STDOUT_FILENO, running, strlen(running)) < 0 || write(STDOUT_FILENO, text, sizeof text - 1) < 0)
+        _exit(3);
+    _exit(1);
+}
+
+static _Noreturn void refuse(const char *what, const char *why)
+{
+    fprintf(stderr, "fuzz_program_replay: %s: %s\n", what, why);
+    exit(2);
+}
+
+static void read_program(const char *path, struct lc_program *program)
+{
+    static char data[FILE_BYTES_MAX + 1];
+    const char *suffix = strrchr(path, '.'), *why;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        refuse(path, "cannot be opened");
+    size_t size = fread(data, 1, FILE_BYTES_MAX, file);
+    fclose(file);
+    data[size] = '\0';
+    if (suffix != NULL && strcmp(suffix, ".loop") == 0) {
+        int line = lc_program_parse(program, data, &why);
+        char where[300];
+        snprintf(where, sizeof where, "%s:%d", path, line);
+        if (line != 0)
+            refuse(where, why);
+    } else {
+        lc_program_decode(program, (const uint8_t *)data, size);
+    }
+    lc_program_canonical(program);
+}
+
+static bool replay(const char *name, const struct lc_program *program)
+{
+    struct lc_judgement judgement;
+    snprintf(running, sizeof running, "%s", name);
+    alarm(HANG_SECONDS_MAX);
+    fuzz_program_judge(program, &judgement);
+    alarm(0);
+    if (options.is_verbose)
+        fuzz_program_print(program, &judgement);
+    for (size_t i = 0; i < judgement.count; i++)
+        printf("%s: %s %s\n", name, judgement.violations[i].rule, judgement.violations[i].text);
+    return judgement.count == 0;
+}
+
+static bool breaks_rule(void *rule, const struct lc_program *program)
+{
+    struct lc_judgement judgement;
+    alarm(HANG_SECONDS_MAX);
+    fuzz_program_judge(program, &judgement);
+    for (size_t i = 0; i < judgement.count; i++)
+        if (strcmp(judgement.violations[i].rule, rule) == 0)
+            return true;
+    return false;
+}
+
+/* Stops at the first program that breaks a rule and shows it shrunk. */
+static int replay_random(void)
+{
+    static struct lc_program program;
+    const struct lc_profile profile = fuzz_program_profile();
+    for (unsigned long i = 0; i < options.random; i++) {
+        char name[64];
+        struct lc_judgement judgement;
+        snprintf(name, sizeof name, "seed %llu", options.seed + i);
+        lc_program_generate(&program, options.seed + i, &profile);
+        if (replay(name, &program))
+            continue;
+        fuzz_program_judge(&program, &judgement);
+        if (judgement.count > 0)
+            lc_program_shrink(&program, breaks_rule, judgement.violations[0].rule, SHRINK_TRIES_MAX);
+        fuzz_program_judge(&program, &judgement);
+        fuzz_program_print(&program, &judgement);
+        return 1;
+    }
+    printf("%lu passed, 0 failed\n", options.random);
+    return 0;
+}
+
+static int convert(const char *from, const char *to)
+{
+    static struct lc_program program;
+    static uint8_t bytes[LC_PROGRAM_OPS_MAX * LC_OP_BYTES];
+    read_program(from, &program);
+    size_t size = lc_program_encode(&program, bytes);
+    FILE *file = fopen(to, "wb");
+    if (file == NULL || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
+        refuse(to, "cannot be written");
+    return 0;
+}
+
+static int read_options(int count, char **arguments)
+{
+    int i = 1;
+    options.seed = 1;
+    for (; i < count && strncmp(arguments[i], "--", 2) == 0; i++) {
+        const char *value = i + 1 < count ? arguments[i + 1] : "";
+        if (strcmp(arguments[i], "--verbose") == 0)
+            options.is_verbose = true;
+        else if (strcmp(arguments[i], "--driver") == 0)
+            options.driver = value, i++;
+        else if (strcmp(arguments[i], "--random") == 0)
+            options.random = strtoul(value, NULL, 10), i++;
+        else if (strcmp(arguments[i], "--seed") == 0)
+            options.seed = strtoull(value, NULL, 10), i++;
+        else if (strcmp(arguments[i], "--to-bytes") == 0 && i + 2 < count)
+            exit(convert(value, arguments[i + 2]));
+        else
+            refuse(arguments[i], "no such option (see the first comment of fuzz/targets/replay.c)");
+    }
+    return i;
+}
+
+int main(int count, char **arguments)
+{
+    static struct lc_program program;
+    int first = read_options(count, arguments), failed = 0;
+    struct lc_driver *driver = driver_find(options.driver);
+
+    if (driver == NULL) {
+        for (const char *const *name = driver_names(); *name != NULL; name++)
+            fprintf(stderr, "driver of this build: %s\n", *name);
+        refuse(options.driver, "no such driver");
+    }
+    if (options.random == 0 && first == count)
+        refuse("nothing to do", "name programs, or --random COUNT");
+    signal(SIGALRM, on_alarm);
+    fuzz_program_use(driver);
+    if (options.random > 0)
+        return replay_random();
+    for (int i = first; i < count; i++) {
+        read_program(arguments[i], &program);
+        failed += !replay(arguments[i], &program);
+    }
+    printf("%d passed, %d failed\n", count - first - failed, failed);
+    return failed > 0;
+}

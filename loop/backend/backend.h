@@ -1,0 +1,38 @@
+/* The seam between the loop and a kernel, real or simulated: a clock, a set of watched fds, a sleep, and a way to end
+ * the sleep from another thread. All functions but wake are called on the loop's thread, none from within another of
+ * them. */
+#ifndef RL_BACKEND_H
+#define RL_BACKEND_H
+
+#include "core/watch.h" /* struct rl_event, RL_IN ... RL_ERR */
+
+#include <stdint.h>
+
+/* The loop asks for at most so many events a turn. What does not fit must come in a later wait, and not always the same
+ * fds may be the ones left out. */
+#define RL_EVENTS_MAX 256
+
+struct rl_backend {
+    /* Handed to every function. */
+    void *self;
+    /* A monotonic clock in ns. */
+    uint64_t (*now_ns)(void *self);
+    /* From now on watch fd for interest: RL_IN | RL_OUT, one of them, or 0 = forget it. Takes effect before it returns:
+     * the fd may be closed right after it was forgotten, and no later wait may report it. Returns 0 or -errno, and then
+     * the old interest stands: -EBADF no such fd, -EPERM an fd that cannot be watched, -ENOMEM. Taking interest away
+     * succeeds, even if the fd was closed before it was forgotten. */
+    int (*apply)(void *self, int fd, uint32_t interest);
+    /* Sleeps until a watched fd is ready, a wake came since the last wait, or timeout_ns have passed (never less; -1 =
+     * no limit, 0 = only look). Level-triggered: an fd is reported by every wait for as long as it is ready. RL_HUP and
+     * RL_ERR are reported unasked. Writes one event per fd into events[events_max] and returns their number, 0 for a
+     * wake or a timeout; or -errno:
+     * - -EINTR: a signal came; counts as no event;
+     * - -ESTALE: the backend had to forget every fd; the loop applies them all again, then waits again. */
+    int (*wait)(void *self, int64_t timeout_ns, struct rl_event *events, int events_max);
+    /* Any thread, and signal handlers: ends the wait that runs, or else the next one. Returns 0 or -errno. */
+    int (*wake)(void *self);
+    /* Gives everything back. No function is called after it. */
+    void (*close)(void *self);
+};
+
+#endif

@@ -1,0 +1,328 @@
+/* loopcheck._contract: programs, traces, runner and monitor of contract/, for Python. */
+#include "_contract.h"
+
+#include "monitor.h"
+
+/* ---- Trace --------------------------------------------------------------------------------- */
+
+static PyObject *trace_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
+{
+    PyObject *buffer;
+    (void)keywords;
+    if (!PyArg_ParseTuple(args, "O:Trace", &buffer))
+        return NULL;
+    struct lc_py_trace *self = (struct lc_py_trace *)type->tp_alloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (PyObject_GetBuffer(buffer, &self->view, PyBUF_WRITABLE) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if ((uintptr_t)self->view.buf % _Alignof(struct lc_obs) == 0)
+        self->trace = lc_trace_init(self->view.buf, (size_t)self->view.len);
+    if (self->trace == NULL) {
+        PyErr_SetString(PyExc_ValueError, "the buffer of a Trace must be 8-byte aligned and hold 1 KiB at least");
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static void trace_dealloc(PyObject *object)
+{
+    struct lc_py_trace *self = (struct lc_py_trace *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    if (self->view.obj != NULL)
+        PyBuffer_Release(&self->view);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *trace_add(PyObject *object, PyObject *args, PyObject *keywords)
+{
+    static char *names[] = {"what", "code", "handle", "bits", "arg", "result", NULL};
+    unsigned int what, code = 0, handle = 0, bits = 0;
+    unsigned long long arg = 0;
+    int result = 0;
+
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "I|IIIKi:add", names, &what, &code, &handle, &bits, &arg,
+                                     &result))
+        return NULL;
+    lc_trace_add(((struct lc_py_trace *)object)->trace,
+                 (struct lc_obs){.time_ns = lc_kernel_posix()->now_ns(NULL),
+                                 .what = (uint8_t)what,
+                                 .code = (uint8_t)code,
+                                 .handle = (uint16_t)handle,
+                                 .bits = (uint8_t)bits,
+                                 .arg = arg,
+                                 .result = result});
+    Py_RETURN_NONE;
+}
+
+static PyObject *trace_reset(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    lc_trace_reset(((struct lc_py_trace *)object)->trace);
+    Py_RETURN_NONE;
+}
+
+/* Lends the records' memory, so that judge() and format_trace() take a Trace as well. */
+static int trace_getbuffer(PyObject *object, Py_buffer *view, int flags)
+{
+    const struct lc_py_trace *self = (struct lc_py_trace *)object;
+    return PyBuffer_FillInfo(view, object, self->view.buf, self->view.len, 1, flags);
+}
+
+static PyMethodDef trace_methods[] = {
+    {"add", (PyCFunction)(void (*)(void))trace_add, METH_VARARGS | METH_KEYWORDS,
+     "add(what, code=0, handle=0, bits=0, arg=0, result=0)\n\nAppends a record (contract/trace.h) on this thread's "
+     "lane. `handle` is wide: kind << 12 | index."},
+    {"reset", trace_reset, METH_NOARGS, "Forgets all records; this thread gets lane 0."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot trace_slots[] = {
+    {Py_tp_doc, "Trace(buffer)\n\nAn empty trace in a writable buffer (bytearray, mmap, memoryview)."},
+    {Py_tp_new, trace_new},
+    {Py_tp_dealloc, trace_dealloc},
+    {Py_tp_methods, trace_methods},
+    {Py_bf_getbuffer, trace_getbuffer},
+    {0, NULL},
+};
+
+static PyType_Spec trace_spec = {.name = "loopcheck._contract.Trace",
+                                 .basicsize = sizeof(struct lc_py_trace),
+                                 .flags = Py_TPFLAGS_DEFAULT,
+                                 .slots = trace_slots};
+
+/* ---- judging ------------------------------------------------------------------------------- */
+
+static size_t merge_buffer(PyObject *args, const char *format, struct lc_obs **merged)
+{
+    Py_buffer view;
+    *merged = NULL;
+    if (!PyArg_ParseTuple(args, format, &view))
+        return 0;
+    size_t count = lc_trace_merge(view.buf, (size_t)view.len, merged);
+    PyBuffer_Release(&view);
+    return count;
+}
+
+static PyObject *violations_list(const struct lc_judgement *judgement)
+{
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < judgement->count; i++) {
+        const struct lc_violation *v = &judgement->violations[i];
+        PyObject *item = Py_BuildValue("(ssII)", v->rule, v->text, v->seq, v->run);
+        if (item == NULL || PyList_Append(list, item) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(item);
+    }
+    return list;
+}
+
+static PyObject *judge(PyObject *module, PyObject *args)
+{
+    struct lc_obs *merged;
+    struct lc_judgement judgement;
+    (void)module;
+    size_t count = merge_buffer(args, "y*:judge", &merged);
+    if (PyErr_Occurred())
+        return NULL;
+    lc_monitor_judge(merged, count, &judgement);
+    free(merged);
+    PyObject *violations = violations_list(&judgement);
+    if (violations == NULL)
+        return NULL;
+    return Py_BuildValue("{sNsIsIsIssss}", "violations", violations, "runs", judgement.runs, "callbacks",
+                         judgement.callbacks, "ops", judgement.ops, "owed", judgement.owed, "owed_rule",
+                         judgement.owed_rule);
+}
+
+static PyObject *format_trace(PyObject *module, PyObject *args)
+{
+    struct lc_obs *merged;
+    (void)module;
+    size_t count = merge_buffer(args, "y*:format_trace", &merged);
+    PyObject *text = PyErr_Occurred() ? NULL : PyUnicode_FromString("");
+    uint64_t start_ns = count ? merged[0].time_ns : 0;
+    for (size_t i = 0; text != NULL && i < count; i++) {
+        char line[200];
+        merged[i].time_ns -= start_ns;
+        lc_trace_format(&merged[i], line, sizeof line);
+        PyObject *longer = PyUnicode_FromFormat("%U%s\n", text, line);
+        Py_SETREF(text, longer);
+    }
+    free(merged);
+    return text;
+}
+
+/* ---- programs ------------------------------------------------------------------------------ */
+
+int lc_py_program(PyObject *bytes, struct lc_program *program)
+{
+    char *data;
+    Py_ssize_t size;
+    if (PyBytes_AsStringAndSize(bytes, &data, &size) < 0)
+        return -1;
+    lc_program_decode(program, (const uint8_t *)data, (size_t)size);
+    lc_program_canonical(program);
+    return 0;
+}
+
+PyObject *lc_py_bytes(const struct lc_program *program)
+{
+    uint8_t bytes[LC_PROGRAM_OPS_MAX * LC_OP_BYTES];
+    size_t size = lc_program_encode(program, bytes);
+    return PyBytes_FromStringAndSize((const char *)bytes, (Py_ssize_t)size);
+}
+
+static PyObject *parse(PyObject *module, PyObject *text)
+{
+    struct lc_program program;
+    const char *why, *utf8 = PyUnicode_AsUTF8(text);
+    (void)module;
+    if (utf8 == NULL)
+        return NULL;
+    int line = lc_program_parse(&program, utf8, &why);
+    if (line != 0)
+        return PyErr_Format(PyExc_ValueError, "line %d: %s", line, why);
+    lc_program_canonical(&program);
+    return lc_py_bytes(&program);
+}
+
+static PyObject *format(PyObject *module, PyObject *bytes)
+{
+    struct lc_program program;
+    char text[LC_PROGRAM_OPS_MAX * LC_TEXT_LINE_MAX];
+    (void)module;
+    if (lc_py_program(bytes, &program) < 0)
+        return NULL;
+    lc_program_format(&program, text, sizeof text);
+    return PyUnicode_FromString(text);
+}
+
+static PyObject *canonical(PyObject *module, PyObject *bytes)
+{
+    struct lc_program program;
+    (void)module;
+    return lc_py_program(bytes, &program) < 0 ? NULL : lc_py_bytes(&program);
+}
+
+static PyObject *generate(PyObject *module, PyObject *args)
+{
+    unsigned long long seed, delay_ns_max, tick_ns;
+    unsigned int capabilities;
+    struct lc_program program;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "KIKK:generate", &seed, &capabilities, &delay_ns_max, &tick_ns))
+        return NULL;
+    lc_program_generate(&program, seed,
+                        &(struct lc_profile){.capabilities = capabilities,
+                                             .delay_ns_max = delay_ns_max,
+                                             .tick_ns = tick_ns ? tick_ns : 1});
+    return lc_py_bytes(&program);
+}
+
+static bool fails_in_python(void *arg, const struct lc_program *program)
+{
+    if (PyErr_Occurred())
+        return false;
+    PyObject *bytes = lc_py_bytes(program);
+    PyObject *answer = bytes ? PyObject_CallOneArg(arg, bytes) : NULL;
+    int is_true = answer ? PyObject_IsTrue(answer) : 0;
+    Py_XDECREF(answer);
+    Py_XDECREF(bytes);
+    return is_true > 0;
+}
+
+static PyObject *shrink(PyObject *module, PyObject *args)
+{
+    PyObject *bytes, *fails;
+    unsigned int tries_max = 200;
+    struct lc_program program;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "SO|I:shrink", &bytes, &fails, &tries_max) || lc_py_program(bytes, &program) < 0)
+        return NULL;
+    lc_program_shrink(&program, fails_in_python, fails, tries_max);
+    if (PyErr_Occurred())
+        return NULL;
+    lc_program_canonical(&program);
+    return lc_py_bytes(&program);
+}
+
+static PyMethodDef methods[] = {
+    {"judge", judge, METH_VARARGS,
+     "judge(buffer) -> dict\n\nThe monitor's judgement of the trace in `buffer`: violations [(rule, sentence, seq, run)], "
+     "runs, callbacks,\nops, owed, owed_rule (contract/monitor.h). Any bytes get a judgement."},
+    {"format_trace", format_trace, METH_VARARGS, "format_trace(buffer) -> str\n\nThe trace, one record a line."},
+    {"run", lc_py_run, METH_VARARGS,
+     "run(program, driver, trace, number=0) -> dict\n\nRuns the program on the driver's loop into `trace` and returns "
+     "ops, executed, ignored, unfired and callbacks.\nThe driver has capabilities, promises, tick_ns and "
+     "apply(code, handle, arg, flags, n) -> int, as contract/driver.h\nsays; it is given `sink`. Raises what apply "
+     "let out."},
+    {"parse", parse, METH_O, "parse(text) -> bytes\n\nRaises ValueError naming the line that cannot be read."},
+    {"format", format, METH_O, "format(program) -> str\n\nAny bytes are a program."},
+    {"canonical", canonical, METH_O, "canonical(program) -> bytes\n\nWithout what has no effect."},
+    {"generate", generate, METH_VARARGS,
+     "generate(seed, capabilities, delay_ns_max, tick_ns) -> bytes\n\nThe random program of this seed."},
+    {"shrink", shrink, METH_VARARGS,
+     "shrink(program, fails, tries_max=200) -> bytes\n\nA smaller program for which fails(program) is true still."},
+    {NULL, NULL, 0, NULL},
+};
+
+static const struct {
+    const char *name;
+    long value;
+} constants[] = {
+#define C(name) {#name, LC_##name}
+    C(KIND_SOON),     C(KIND_TIMER),    C(KIND_WATCH),     C(KIND_WAKER),    C(KIND_FD),        C(OP_NOP),
+    C(OP_SOON),       C(OP_TIMER),      C(OP_AT),          C(OP_WATCH),      C(OP_WAKER),       C(OP_POST),
+    C(OP_CANCEL),     C(OP_REARM),      C(OP_DESTROY),     C(OP_STOP),       C(OP_RUN),         C(OP_STEP),
+    C(OP_PAIR),       C(OP_PUT),        C(OP_TAKE),        C(OP_FILL),       C(OP_SHUT),        C(OP_RECYCLE),
+    C(OP_ADVANCE),    C(OP_RAISE),      C(OP_PROGRAM_END), C(OP_OPEN),       C(OP_CLOSE),       C(OP_NOW),
+    C(EVENT_SOON),    C(EVENT_TIMER),   C(EVENT_READY),    C(EVENT_POSTED),  C(EVENT_CLOSED),   C(EVENT_ERROR),
+    C(EVENT_RESCUE),  C(IN),            C(OUT),            C(HUP),           C(ERR),            C(WAIT),
+    C(CAP_MULTI),     C(CAP_STOP),      C(CAP_RAISE),      C(CAP_TURNS),     C(CAP_COALESCE),   C(CAP_ONE_PER_STEP),
+    C(PROMISE_FIFO),  C(PROMISE_TURN),  C(PROMISE_ORDER),  C(PROMISE_TIES),  C(WHAT_OPEN),      C(WHAT_TERMS),
+    C(WHAT_OP),       C(WHAT_POST),     C(WHAT_BEGIN),     C(WHAT_END),      C(WHAT_STEP),      C(WHAT_STEPPED),
+    C(WHAT_RUN),      C(WHAT_RAN),      C(WHAT_FD),        C(WHAT_FDS),      C(WHAT_CLOSED),    C(WHAT_ERROR),
+    C(WHAT_RESCUE),   C(WHAT_NOTE),     C(OP_BYTES),       C(PROGRAM_OPS_MAX),
+#undef C
+};
+
+static int module_exec(PyObject *module)
+{
+    struct lc_py_state *state = PyModule_GetState(module);
+    state->trace_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &trace_spec, NULL);
+    state->sink_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &lc_py_sink_spec, NULL);
+    if (state->trace_type == NULL || state->sink_type == NULL || PyModule_AddType(module, state->trace_type) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
+        if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)
+            return -1;
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    struct lc_py_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->trace_type);
+    Py_CLEAR(state->sink_type);
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static struct PyModuleDef definition = {.m_base = PyModuleDef_HEAD_INIT,
+                                        .m_name = "_contract",
+                                        .m_doc = "Programs, traces, the runner and the monitor (contract/).",
+                                        .m_size = sizeof(struct lc_py_state),
+                                        .m_methods = methods,
+                                        .m_slots = slots,
+                                        .m_clear = module_clear};
+
+PyMODINIT_FUNC PyInit__contract(void)
+{
+    return PyModuleDef_Init(&definition);
+}

@@ -1,0 +1,323 @@
+"""One check: loops x cases -> rows, with expectations, the control and the exit status."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from loopcheck import paths
+from loopcheck.expect import Deviation, Expectations, ExpectError, Judged
+from loopcheck.load import CONTROL, PROGRAM_CASE, Case, KitFault, Spec, Unusable
+from loopcheck.pool import Done, Pool, Task
+from loopcheck.rules import Rules
+from loopcheck.supervisor import Options, Server
+from loopcheck.verdict import VERDICTS, Facts, Ruling, decide
+from loopcheck.watch import Ending
+
+EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_UNUSABLE, EXIT_KIT, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+WORKERS_MAX = 4  # unless asked for: more make cases on the real clock unfair
+NO_EXPECTATIONS = "none"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for."""
+
+    loops: tuple[Spec, ...]
+    pattern: str = ""  # a part of a case id, or a pattern with * ? [
+    rules: tuple[str, ...] = ()  # only cases that cite one of them
+    workers: int = 0  # 0: as many as there are cpus, at most WORKERS_MAX
+    options: Options = field(default_factory=Options)
+    expect: str = ""  # "": what is shipped; "none"; or a file
+    program: bytes | None = None  # run this instead of the cases
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(self.pattern or self.rules or self.program is not None)
+
+    @property
+    def worker_count(self) -> int:
+        return self.workers or min(WORKERS_MAX, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One verdict on one case of one loop."""
+
+    loop: str
+    case: str
+    rule: str
+    area: str
+    level: str
+    verdict: str
+    detail: str
+    seconds: float
+    is_unexpected: bool = False
+    deviation: Deviation | None = None
+    rule_sentence: str = ""
+
+    def to_json(self) -> dict[str, object]:
+        """The eight keys that a verdict has in results.json."""
+        names = ("loop", "case", "rule", "area", "level", "verdict", "detail", "seconds")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass
+class Results:
+    """Everything that came out of a check."""
+
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unusable: list[str] = field(default_factory=list)  # sentences: a loop that could not be used
+    faults: list[str] = field(default_factory=list)  # sentences: the kit itself failed
+    is_interrupted: bool = False
+
+    @property
+    def unexpected(self) -> list[Row]:
+        return [row for row in self.rows if row.is_unexpected]
+
+    @property
+    def exit_status(self) -> int:
+        if self.is_interrupted:
+            return EXIT_INTERRUPTED
+        if self.faults:
+            return EXIT_KIT
+        if self.unusable:
+            return EXIT_UNUSABLE
+        return EXIT_UNEXPECTED if self.unexpected else EXIT_EXPECTED
+
+    def add(self, other: Results) -> None:
+        """Takes over what another check found."""
+        self.rows += other.rows
+        self.notes += other.notes
+        self.unusable += other.unusable
+        self.faults += other.faults
+        self.is_interrupted |= other.is_interrupted
+
+    def counts(self, rows: Sequence[Row] | None = None) -> dict[str, int]:
+        """How many verdicts there are of each kind that occurs, in the usual order."""
+        seen = [row.verdict for row in (self.rows if rows is None else rows)]
+        return {name: seen.count(name) for name in VERDICTS if name in seen}
+
+
+class Watcher:
+    """Is told how a check goes. This one does not care."""
+
+    def opened(self, spec: Spec, cases: int, expectation: str) -> None:
+        """A loop can be used; `cases` will be run on it."""
+
+    def unusable(self, sentence: str) -> None:
+        """A loop cannot be used."""
+
+    def done(self, row: Row) -> None:
+        """One verdict more."""
+
+    def control(self, cases: int) -> None:
+        """The control runs as many cases, because a loop failed them."""
+
+
+class NothingSelected(Exception):
+    """No case is left; str() is one sentence."""
+
+
+class Check:
+    """Carries a plan out. `run` may end early by KeyboardInterrupt; `results` then has what there is."""
+
+    def __init__(self, plan: Plan, rules: Rules, watcher: Watcher) -> None:
+        self.plan = plan
+        self.rules = rules
+        self.watcher = watcher
+        self.results = Results()
+        self.pool = Pool(plan.worker_count, plan.options)
+        self._expectations: dict[str, Expectations] = {}
+        self._order: dict[tuple[str, str], int] = {}
+        self._traces: dict[str, str] = {}
+
+    def run(self) -> Results:
+        """Raises KitFault, ExpectError or NothingSelected; a loop that cannot be used is a result."""
+        try:
+            expected = {spec.text: expectations_for(spec, self.plan.expect) for spec in self.plan.loops}
+            tasks = [task for spec in self.plan.loops for task in self._open(spec, expected[spec.text])]
+            self.pool.run(tasks, self._judge)
+            self._compare_with_control()
+            self._note_unused()
+        except KeyboardInterrupt:
+            self.results.is_interrupted = True
+            left = len(self._order) - len(self.results.rows)
+            self.results.notes.append(f"interrupted: {left} of {len(self._order)} cases were not run to the end")
+        finally:
+            self.pool.close()
+            self.results.rows.sort(key=lambda row: self._order[row.loop, row.case])
+        return self.results
+
+    def trace_text(self, loop: str) -> str:
+        """The trace of the only case of a check of one program, "" when it did not run."""
+        return self._traces.get(loop, "")
+
+    # Before the cases.
+
+    def _open(self, spec: Spec, expectations: Expectations) -> list[Task]:
+        """The tasks of one loop; none when it cannot be used or is not a loop of its own."""
+        try:
+            server = self.pool.open(spec)
+        except Unusable as error:
+            self.results.unusable.append(str(error))
+            self.watcher.unusable(str(error))
+            return []
+        expectations.loop_version = server.version
+        self._expectations[spec.text] = expectations
+        cases = self._selected(server)
+        for case in cases:
+            self._order[spec.text, case.id] = len(self._order)
+        self._note(spec, server, expectations)
+        self.watcher.opened(spec, len(cases), _which(expectations))
+        if server.plain:
+            for case in cases:
+                facts = Facts(case, self.plan.options.timeout_s, Ending(), plain=server.plain)
+                self._rule(spec, facts, 0.0)
+            return []
+        return [Task(spec, case.id, self.plan.program or b"") for case in cases]
+
+    def _selected(self, server: Server) -> list[Case]:
+        """The cases that the plan asks for. Raises NothingSelected."""
+        if self.plan.program is not None:
+            return [server.case_of(PROGRAM_CASE)]
+        pattern, rules = self.plan.pattern, self.plan.rules
+        cases = [case for case in server.cases.values() if not rules or case.rule in rules]
+        if pattern in server.cases:
+            cases = [case for case in cases if case.id == pattern]
+        elif pattern:
+            is_glob = any(letter in pattern for letter in "*?[")
+            cases = [c for c in cases if (fnmatchcase(c.id, pattern) if is_glob else pattern in c.id)]
+        if not cases:
+            asked = [f"-k {pattern}"] if pattern else []
+            asked += [f"--rule {rule}" for rule in rules]
+            known = len(server.cases)
+            raise NothingSelected(f"none of the {known} cases is selected by {' '.join(asked) or 'this check'}")
+        return cases
+
+    def _note(self, spec: Spec, server: Server, expectations: Expectations) -> None:
+        version = f" {server.version}" if server.version else ""
+        mode = "; it starts threads when imported, so each case gets a fresh interpreter" if server.is_exec else ""
+        self.results.notes.append(f"{spec.text}{version}: {_which(expectations)}{mode}")
+
+    # Results.
+
+    def _judge(self, done: Done) -> None:
+        """Takes one result of the pool. Raises KitFault for what should not happen."""
+        if isinstance(done.error, Unusable):
+            self._lose(done.task, str(done.error))
+        elif done.facts is None:
+            raise KitFault(f"{done.task.case_id} could not be run: {done.error!r}") from done.error
+        else:
+            if self.plan.program is not None:
+                self._traces[done.task.spec.text] = self.pool.server_of(done.task.spec.text).trace_text()
+            self._rule(done.task.spec, done.facts, done.seconds)
+
+    def _lose(self, task: Task, sentence: str) -> None:
+        if sentence not in self.results.unusable:
+            self.results.unusable.append(sentence)
+            self.watcher.unusable(sentence)
+        self.results.notes.append(f"not run: {task.case_id} on {task.spec.text}")
+
+    def _rule(self, spec: Spec, facts: Facts, seconds: float) -> None:
+        judged = self._expectations[spec.text].judge(facts.case.id, decide(facts, self.rules.level_of))
+        row = self._row(spec.text, facts.case.id, judged, seconds)
+        self.results.rows.append(row)
+        self.watcher.done(row)
+
+    def _row(self, loop: str, case_id: str, judged: Judged, seconds: float) -> Row:
+        ruling = judged.ruling
+        return Row(
+            loop=loop,
+            case=case_id,
+            rule=ruling.rule,
+            area=self.rules.area_of(ruling.rule),
+            level=self.rules.level_of(ruling.rule),
+            verdict=ruling.verdict,
+            detail=ruling.detail,
+            seconds=round(seconds, 3),
+            is_unexpected=judged.is_unexpected,
+            deviation=judged.deviation,
+            rule_sentence=self.rules.sentence_of(ruling.rule),
+        )
+
+    # The control.
+
+    def _compare_with_control(self) -> None:
+        """A case that a loop fails unexpectedly and the control fails as well is the kit's fault."""
+        suspects = [row for row in self.results.unexpected if row.verdict != "STALE" and not self._is_plain(row)]
+        wanted = list(dict.fromkeys(row.case for row in suspects if row.loop != CONTROL))
+        shipped = expectations_for(Spec.parse(CONTROL), "")
+        failed = {row.case: row for row in suspects if row.loop == CONTROL and _is_fault(row, shipped)}
+        ran = {row.case for row in self.results.rows if row.loop == CONTROL}
+        wanted = [case_id for case_id in wanted if case_id not in ran]
+        if wanted:
+            failed |= self._run_control(wanted, shipped)
+        for row in failed.values():
+            self.results.faults.append(
+                f"the control {CONTROL} fails {row.case} itself ({row.verdict} of {row.rule}: {row.detail}), "
+                f"{'' if shipped.path is None else f'outside {paths.short(shipped.path)}, '}"
+                "so this case says nothing about other loops"
+            )
+
+    def _run_control(self, case_ids: list[str], shipped: Expectations) -> dict[str, Row]:
+        control = Spec.parse(CONTROL)
+        self.watcher.control(len(case_ids))
+        failed: dict[str, Row] = {}
+
+        def judge(done: Done) -> None:
+            if done.facts is None:
+                raise KitFault(f"the control could not run {done.task.case_id}: {done.error!r}")
+            judged = shipped.judge(done.task.case_id, decide(done.facts, self.rules.level_of))
+            if judged.is_unexpected and judged.ruling.verdict != "STALE":
+                failed[done.task.case_id] = self._row(CONTROL, done.task.case_id, judged, done.seconds)
+
+        try:
+            self.pool.ensure(control)
+        except Unusable as error:
+            raise KitFault(f"the control cannot be used: {error}") from error
+        self.pool.run([Task(control, case_id, self.plan.program or b"") for case_id in case_ids], judge)
+        return failed
+
+    def _is_plain(self, row: Row) -> bool:
+        return bool(self.pool.server_of(row.loop).plain)
+
+    def _note_unused(self) -> None:
+        """Entries of an expect file about no case, which only a complete run can tell."""
+        if self.plan.is_filtered:
+            return
+        for loop, expectations in self._expectations.items():
+            for deviation in expectations.unused():
+                self.results.notes.append(f"{loop}: no case is like the expected deviation {deviation.case}")
+
+
+def _is_fault(row: Row, shipped: Expectations) -> bool:
+    """Does the control fail this case outside its own shipped file, whatever file the user chose?"""
+    return shipped.judge(row.case, Ruling(row.verdict, row.rule, row.detail)).is_unexpected
+
+
+def expectations_for(spec: Spec, choice: str) -> Expectations:
+    """The file that applies to a loop. Raises ExpectError."""
+    if choice == NO_EXPECTATIONS:
+        return Expectations()
+    if choice:
+        return Expectations.load(Path(choice))
+    for name in spec.expect_names:
+        path = paths.shipped_expect_file(name)
+        if path is not None:
+            try:
+                return Expectations.load(path)
+            except ExpectError as error:
+                raise KitFault(str(error)) from error
+    return Expectations()
+
+
+def _which(expectations: Expectations) -> str:
+    if expectations.path is None:
+        return "no expect file applies"
+    count = len(expectations.deviations)
+    return f"expected deviations: {paths.short(expectations.path)} ({count} {'entry' if count == 1 else 'entries'})"

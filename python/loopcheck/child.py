@@ -1,0 +1,117 @@
+"""What happens in the process of one case, forked by the server or started afresh."""
+
+from __future__ import annotations
+
+import faulthandler
+from collections.abc import Callable
+from os import _exit as exit_now
+from os import getpid, register_at_fork
+from typing import Any, NoReturn
+
+from loopcheck import probe
+from loopcheck.load import PROGRAM_CASE, Spec, Unusable, describe
+from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared
+from loopcheck.watch import DUMP_SIGNAL
+
+PROBE = "probe"  # the id under which the loop is looked at before any case runs
+STDERR = 2
+
+Function = Callable[[Any], None]
+Factory = Callable[[], Any]
+
+
+def run(shared: Shared, nonce: int, work: Callable[[], dict[str, Any]]) -> NoReturn:
+    """Does the work, reports what it returns, and ends this process, whatever happens.
+
+    Only the process that began may report. A loop that forks comes back twice: the other process
+    says so and ends.
+    """
+    began = getpid()
+    try:
+        try:
+            outcome = work()
+        except BaseException as error:
+            outcome = {"kind": "exit", "detail": describe(error)}
+        if getpid() != began:
+            shared.flag(FLAG_SECOND_PROCESS)
+        else:
+            shared.report(nonce, outcome)
+        exit_now(0)
+    finally:
+        exit_now(1)
+
+
+def prepare(shared: Shared) -> None:
+    """Lets the process print its stack when it dies or is asked where it hangs."""
+    faulthandler.enable(STDERR)
+    faulthandler.register(DUMP_SIGNAL, STDERR, all_threads=False, chain=False)
+    shared.set_phase(PHASE_RUN)
+
+
+def tell_on_second_process(shared: Shared) -> None:
+    """Makes a forked process say so, and end, when it comes back to the kit by the next callback.
+
+    One that only runs a program or a pool's work never does.
+    """
+    from loopcheck.driver import AsyncioDriver
+    from loopcheck.recorder import Recorder
+
+    def tell(*_: object, **__: object) -> NoReturn:
+        shared.flag(FLAG_SECOND_PROCESS)
+        exit_now(0)
+
+    def in_child() -> None:
+        for cls, names in ((Recorder, ("_add", "note", "enter", "leave")), (AsyncioDriver, ("_called", "apply"))):
+            for name in names:
+                setattr(cls, name, tell)
+
+    register_at_fork(after_in_child=in_child)
+
+
+def case_work(shared: Shared, function: Function, get_factory: Callable[[], Factory]) -> dict[str, Any]:
+    """Runs one case of the kit; {"kind", "rule", "detail", "observations", "leaks"}."""
+    from loopcheck import _contract
+    from loopcheck.kit import run_case
+
+    factory = get_factory()
+    prepare(shared)
+    tell_on_second_process(shared)
+    outcome = run_case(function, factory, _contract.Trace(shared.trace), program=shared.program())
+    return {
+        "kind": outcome.kind,
+        "rule": outcome.rule,
+        "detail": outcome.detail[:DETAIL_CHARS_MAX],
+        "observations": outcome.observations,
+        "leaks": [list(leak) for leak in outcome.leaks],
+    }
+
+
+def probe_work(shared: Shared, spec: Spec, get_factory: Callable[[], Factory]) -> dict[str, Any]:
+    """Looks at one loop of the factory; {"kind": "probe", "plain", "version"} or {"kind": "unusable", "detail"}."""
+    try:
+        factory = get_factory()
+        prepare(shared)
+        return _look_at_loop(spec, factory)
+    except Unusable as error:
+        return {"kind": "unusable", "detail": str(error)}
+
+
+def _look_at_loop(spec: Spec, factory: Factory) -> dict[str, Any]:
+    try:
+        loop = factory()
+    except BaseException as error:
+        raise Unusable(f"{spec.text}: calling it raised {describe(error)}") from None
+    why_not = probe.why_not_a_loop(loop)
+    if why_not:
+        raise Unusable(f"{spec.text} returned {why_not}")
+    plain = probe.why_plain_stdlib(spec.module, loop)
+    return {"kind": "probe", "plain": plain, "version": probe.version_of(spec.module)}
+
+
+def function_of(case_id: str, functions: dict[str, Function]) -> Function:
+    """The function of a case id; the one that runs the program area for PROGRAM_CASE."""
+    if case_id == PROGRAM_CASE:
+        from loopcheck.driver import run_program
+
+        return run_program
+    return functions[case_id]

@@ -1,0 +1,266 @@
+"""The command line: check, replay, rules.
+
+Exit status: 0 every verdict as expected; 1 something unexpected; 2 the arguments or a loop cannot be
+used (one sentence on standard error); 3 the kit itself failed; 130 interrupted (what there is is
+written all the same).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+import loopcheck
+from loopcheck import paths, report, table
+from loopcheck.check import EXIT_INTERRUPTED, EXIT_KIT, EXIT_UNUSABLE, Check, NothingSelected, Plan, Results
+from loopcheck.expect import ExpectError
+from loopcheck.load import KitFault, Spec, Unusable, describe
+from loopcheck.rules import Rules, UnknownRule
+from loopcheck.supervisor import Options
+
+LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS does not say
+STDOUT = "-"
+FAULTS_SHOWN = 3
+
+USABLE_ERRORS = (Unusable, ExpectError, NothingSelected, UnknownRule, report.Unwritable)
+
+
+def _console(*, stderr: bool = False) -> Console:
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = LOG_WIDTH
+    return console
+
+
+def _give_up(sentence: str, status: int) -> NoReturn:
+    """One sentence on standard error, and the exit status."""
+    kind = "the kit itself failed: " if status == EXIT_KIT else ""
+    print(f"loopcheck: {kind}{' '.join(sentence.split())}", file=sys.stderr)
+    sys.exit(status)
+
+
+class Guard(click.Group):
+    """The commands; whatever goes wrong ends in one sentence and the exit status it deserves."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command, and turns errors into sentences."""
+        try:
+            return super().invoke(ctx)
+        except USABLE_ERRORS as error:
+            _give_up(str(error), EXIT_UNUSABLE)
+        except (KitFault, paths.NotInstalled) as error:
+            _give_up(str(error), EXIT_KIT)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, KeyboardInterrupt, BrokenPipeError):
+            raise
+        except Exception as error:
+            if os.environ.get("LOOPCHECK_TRACEBACK"):
+                raise
+            _give_up(f"{describe(error)} (LOOPCHECK_TRACEBACK=1 shows where)", EXIT_KIT)
+
+
+@click.group(cls=Guard, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(loopcheck.__version__, prog_name="loopcheck")
+def commands() -> None:
+    """Finds out whether an event loop keeps the rules of an event loop.
+
+    LOOP is module:factory (uvloop:new_event_loop) or file.py:factory.
+
+    \b
+    Exit status: 0 every verdict as expected, 1 something unexpected,
+    2 the arguments or a loop cannot be used, 3 the kit itself failed.
+    """
+
+
+def _specs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Spec, ...]:
+    return tuple(Spec.parse(text) for text in dict.fromkeys(values))
+
+
+_timeout = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=4.0,
+    show_default=True,
+    metavar="S",
+    help="Seconds of effective time a case may take (time spent waiting for a cpu does not count).",
+)
+
+
+@commands.command()
+@click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only cases whose id contains this, or is like it.")
+@click.option("--rule", "rules", multiple=True, metavar="ID", help="Only cases of this rule; may be repeated.")
+@click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Cases at a time.")
+@_timeout
+@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
+@click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
+@click.option("--report", "directory", default="", metavar="DIR", help="Write results.json and summary.md there.")
+def check(
+    loops: tuple[Spec, ...],
+    pattern: str,
+    rules: tuple[str, ...],
+    workers: int | None,
+    timeout: float,
+    expect: str,
+    json_file: str,
+    junit: str,
+    directory: str,
+) -> None:
+    """Runs the cases on one or more loops and prints a table of verdicts."""
+    known = Rules.load(paths.rules_file())
+    plan = Plan(
+        loops=loops,
+        pattern=pattern,
+        rules=tuple(known.find_id(rule) for rule in rules),
+        workers=workers or 0,
+        options=Options(timeout_s=timeout),
+        expect=expect,
+    )
+    files = _files(json_file, junit, directory)
+    console = _console(stderr=json_file == STDOUT)
+    results = _carry_out(plan, known, console)
+    table.print_results(console, results)
+    _finish(results, files)
+
+
+Render = Callable[[Results], str]
+
+
+def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render]]:
+    """(file, how to render it), after trying that each can be written. Raises Unwritable."""
+    files: list[tuple[str, Render]] = []
+    if json_file:
+        files.append((json_file, report.to_json))
+    if junit:
+        files.append((junit, report.to_junit))
+    if directory:
+        report.make_directory(Path(directory))
+        files.append((str(Path(directory) / "results.json"), report.to_json))
+        files.append((str(Path(directory) / "summary.md"), report.to_markdown))
+    for name, _ in files:
+        if name != STDOUT:
+            report.check_writable(Path(name))
+    return files
+
+
+def _carry_out(plan: Plan, rules: Rules, console: Console) -> Results:
+    """Runs the plan with progress on the console; SIGTERM is taken for Ctrl-C."""
+    live = table.Live(console)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    one_check = Check(plan, rules, live)
+    try:
+        return one_check.run()
+    except KitFault as error:
+        one_check.results.faults.append(str(error))
+        return one_check.results
+    finally:
+        live.stop()
+
+
+def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
+    """Writes the files, says what has to be said, and exits."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the files are to be whole
+    failed = ""
+    for name, render in files:
+        try:
+            if name == STDOUT:
+                sys.stdout.write(render(results))
+                sys.stdout.flush()
+            else:
+                report.write(Path(name), render(results))
+        except report.Unwritable as error:
+            failed = str(error)
+    for sentence in results.unusable:
+        print(f"loopcheck: {sentence}", file=sys.stderr)
+    for sentence in results.faults[:FAULTS_SHOWN]:
+        print(f"loopcheck: the kit itself failed: {' '.join(sentence.split())}", file=sys.stderr)
+    if len(results.faults) > FAULTS_SHOWN:
+        print(f"loopcheck: ... and {len(results.faults) - FAULTS_SHOWN} more of the kind", file=sys.stderr)
+    if failed:
+        _give_up(failed, EXIT_UNUSABLE)
+    sys.exit(results.exit_status)
+
+
+@commands.command()
+@click.argument("arguments", nargs=-1, required=True, metavar="LOOP... PROGRAM.loop")
+@_timeout
+def replay(arguments: tuple[str, ...], timeout: float) -> None:
+    """Runs one program on one or more loops, and prints the trace and the verdict.
+
+    PROGRAM is a text of one operation a line (as in corpora/), or the bytes a fuzzer left.
+    """
+    if len(arguments) < 2:
+        raise click.UsageError("LOOP... and PROGRAM.loop are needed")
+    *loops, file = arguments
+    program = _read_program(Path(file))
+    known = Rules.load(paths.rules_file())
+    console = _console()
+    results = Results()
+    for loop in dict.fromkeys(loops):
+        plan = Plan((Spec.parse(loop),), workers=1, options=Options(timeout_s=timeout), program=program)
+        one = Check(plan, known, table.Live(console))
+        one.run()
+        console.print(Text(one.trace_text(loop)), soft_wrap=True)
+        results.add(one.results)
+    table.print_results(console, results)
+    _finish(results, [])
+
+
+def _read_program(path: Path) -> bytes:
+    """The program's bytes; a file that is not text is taken for bytes. Raises Unusable."""
+    from loopcheck import _contract
+
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8")
+        if "\0" in text:
+            raise UnicodeDecodeError("utf-8", data, 0, 1, "no text")
+    except UnicodeDecodeError:
+        return _contract.canonical(data)
+    except OSError as error:
+        raise Unusable(f"{path}: {error.strerror}") from error
+    try:
+        return _contract.parse(text)
+    except ValueError as error:
+        raise Unusable(f"{path}: {error}") from error
+
+
+@commands.command()
+@click.argument("name", required=False, metavar="[ID|AREA]")
+def rules(name: str | None) -> None:
+    """Prints the rules, or one of them, with level, sources, and what judges them."""
+    known = Rules.load(paths.rules_file())
+    chosen = known.find(name) if name else list(known.by_id.values())
+    console = _console()
+    table.print_rules(console, chosen)
+    unproven = sum(not rule.is_proven for rule in chosen)
+    console.print(Text(f"\n{len(chosen)} rule{'s' * (len(chosen) != 1)}, {unproven} unproven"))
+
+
+def main() -> NoReturn:
+    """The command `loopcheck`."""
+    try:
+        commands.main(standalone_mode=False)
+    except click.UsageError as error:
+        where = f" (see `{error.ctx.command_path} --help`)" if error.ctx else ""
+        _give_up(f"{error.format_message()}{where}", EXIT_UNUSABLE)
+    except click.ClickException as error:
+        _give_up(error.format_message(), EXIT_UNUSABLE)
+    except USABLE_ERRORS as error:
+        _give_up(str(error), EXIT_UNUSABLE)
+    except (KeyboardInterrupt, click.Abort):
+        _give_up("interrupted", EXIT_INTERRUPTED)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    sys.exit(0)

@@ -1,0 +1,248 @@
+"""The driver for asyncio loops: carries a program's operations to any loop with asyncio's interface.
+
+The C runner (contract/runner.h) calls `apply` with one operation at a time; the callbacks report to
+`sink`, which the runner sets. The loop runs in its ordinary run-forever mode: a step that may wait
+sleeps in the loop's own wait and ends with the first callback, so that a lost wake-up is seen as
+what it is. A rescue timer in the same loop ends a step that slept through something due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from loopcheck import _contract as c
+from loopcheck.kit import Kit, case
+
+Factory = Callable[[], asyncio.AbstractEventLoop]
+
+RESCUE_S = 2.0  # far beyond what a loaded machine delays a loop that was woken
+TICK_NS = 1_000_000  # some loops keep whole milliseconds; programs ask for no less
+DELAY_NS_MAX = 4 * TICK_NS  # of generated programs, which wait on the real clock
+SCRATCH_BYTES = 1 << 20  # of a trace that is judged and forgotten
+SHRINK_TRIES_MAX = 150
+
+
+class ProgramError(Exception):
+    """What a callback raises because its program says so."""
+
+
+class Sink(Protocol):
+    """Where callbacks report; loopcheck._contract.Sink."""
+
+    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, /) -> int: ...
+
+    def end(self, handle: int, event: int, /) -> None: ...
+
+
+class AsyncioDriver:
+    """One loop of `factory` at a time, driven by `loopcheck._contract.run`.
+
+    Results of `apply`: 0 or more, or -errno. An exception of the loop becomes -EIO, or its own
+    errno, or -ENOSYS for NotImplementedError; its text is kept in `failures`.
+    """
+
+    capabilities: int = c.CAP_STOP | c.CAP_RAISE
+    promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
+    tick_ns: int = TICK_NS
+    sink: Sink
+
+    def __init__(self, factory: Factory) -> None:
+        self.factory = factory
+        self.failures: list[str] = []
+        self.callbacks = 0  # that ran inside run_forever of the factory's loop
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ends_with_first = False  # the present step ends with its first callback
+        self._is_running = False
+        self._started_ns = 0
+        self._handles: dict[int, list[asyncio.Handle]] = {}
+        self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
+        self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
+            c.OP_OPEN: self._open,
+            c.OP_CLOSE: self._close,
+            c.OP_NOW: lambda handle, arg, flags: time.monotonic_ns(),
+            c.OP_SOON: self._soon,
+            c.OP_TIMER: self._timer,
+            c.OP_AT: self._at,
+            c.OP_WATCH: self._watch,
+            c.OP_WAKER: lambda handle, arg, flags: 0,
+            c.OP_POST: self._post,
+            c.OP_CANCEL: self._cancel,
+            c.OP_REARM: self._rearm,
+            c.OP_DESTROY: self._destroy,
+            c.OP_STOP: lambda handle, arg, flags: self.loop.stop(),
+            c.OP_RUN: self._run,
+            c.OP_STEP: self._step,
+        }
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        assert self._loop is not None, "OP_OPEN comes first"
+        return self._loop
+
+    def apply(self, code: int, handle: int, arg: int, flags: int, n: int) -> int:
+        try:
+            return self._verbs[code](handle, arg, flags) or 0
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self.failures.append(f"{type(error).__name__}: {error}")
+            if isinstance(error, NotImplementedError):
+                return -errno.ENOSYS
+            return -(getattr(error, "errno", None) or errno.EIO)
+
+    # Callbacks.
+
+    def _called(self, handle: int, event: int, bits: int = 0) -> None:
+        self.callbacks += self._is_running
+        raises = self.sink.begin(handle, event, bits)
+        if self._ends_with_first:
+            self._ends_with_first = False  # one stop is enough; what a second one does is a case's business
+            self.loop.stop()
+        self.sink.end(handle, event)
+        if raises:
+            raise ProgramError(f"raised by the program in callback {handle:#x}")
+
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), ProgramError):
+            self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
+        self.sink.begin(0, c.EVENT_ERROR)
+
+    def _rescue(self) -> None:
+        if time.monotonic_ns() - self._started_ns > RESCUE_S * 0.9e9:
+            self.sink.begin(0, c.EVENT_RESCUE)
+        self.loop.stop()
+
+    # Verbs: (handle, arg, flags) as in struct lc_op of contract/driver.h.
+
+    def _open(self, handle: int, arg: int, flags: int) -> None:
+        self._handles.clear()
+        self._watches.clear()
+        self._loop = self.factory()
+        self._loop.set_exception_handler(self._on_error)
+
+    def _close(self, handle: int, arg: int, flags: int) -> None:
+        self.loop.close()
+        self._loop = None
+
+    def _soon(self, handle: int, arg: int, flags: int) -> None:
+        self._handles[handle] = [self.loop.call_soon(self._called, handle, c.EVENT_SOON)]
+
+    def _timer(self, handle: int, arg: int, flags: int) -> None:
+        self._handles[handle] = [self.loop.call_later(arg / 1e9, self._called, handle, c.EVENT_TIMER)]
+
+    def _at(self, handle: int, arg: int, flags: int) -> None:
+        ticks = -((time.monotonic_ns() - arg) // TICK_NS)  # whole ones, rounded up; may be negative
+        when = self.loop.time() + ticks * (TICK_NS / 1e9)
+        self._handles[handle] = [self.loop.call_at(when, self._called, handle, c.EVENT_TIMER)]
+
+    def _watch(self, handle: int, arg: int, flags: int) -> None:
+        self._watches[handle] = (arg, flags)
+        if flags & c.IN:
+            self.loop.add_reader(arg, self._called, handle, c.EVENT_READY, c.IN)
+        if flags & c.OUT:
+            self.loop.add_writer(arg, self._called, handle, c.EVENT_READY, c.OUT)
+
+    def _post(self, handle: int, arg: int, flags: int) -> None:
+        posted = self.loop.call_soon_threadsafe(self._called, handle, c.EVENT_POSTED)
+        self._handles.setdefault(handle, []).append(posted)
+
+    def _cancel(self, handle: int, arg: int, flags: int) -> None:
+        for pending in self._handles.pop(handle, []):
+            pending.cancel()
+        fd, bits = self._watches.pop(handle, (-1, 0))
+        if bits & c.IN:
+            self.loop.remove_reader(fd)
+        if bits & c.OUT:
+            self.loop.remove_writer(fd)
+
+    def _rearm(self, handle: int, arg: int, flags: int) -> None:
+        kind = handle >> 4
+        if kind == c.KIND_SOON:
+            self._soon(handle, arg, flags)
+        elif kind == c.KIND_WATCH:
+            self._watch(handle, arg, flags)
+        else:
+            (self._at if flags else self._timer)(handle, arg, flags)
+
+    def _destroy(self, handle: int, arg: int, flags: int) -> None:
+        with contextlib.suppress(ValueError):  # the fd of a watcher may be gone by now
+            self._cancel(handle, arg, flags)
+        self.sink.begin(handle, c.EVENT_CLOSED)
+        self.sink.end(handle, c.EVENT_CLOSED)
+
+    def _run(self, handle: int, arg: int, flags: int) -> None:
+        self._run_forever(ends_with_first=False)
+
+    def _step(self, handle: int, arg: int, flags: int) -> None:
+        if flags & c.WAIT:
+            self._run_forever(ends_with_first=True)
+            return
+        self.loop.call_soon(self.loop.stop)
+        self._is_running = True
+        try:
+            self.loop.run_forever()
+        finally:
+            self._is_running = False
+
+    def _run_forever(self, *, ends_with_first: bool) -> None:
+        self._started_ns = time.monotonic_ns()
+        rescue = self.loop.call_later(RESCUE_S, self._rescue)
+        self._ends_with_first = ends_with_first
+        self._is_running = True
+        try:
+            self.loop.run_forever()
+        finally:
+            self._is_running = self._ends_with_first = False
+            rescue.cancel()
+
+
+def generate(seed: int) -> bytes:
+    """The random program of this seed, for asyncio loops on the real clock."""
+    return c.generate(seed, AsyncioDriver.capabilities, DELAY_NS_MAX, TICK_NS)
+
+
+def check_program(factory: Factory, program: bytes) -> list[tuple[str, str]]:
+    """Runs one program on a fresh loop in this process: the rules it broke, as (id, sentence).
+
+    For a property-based test of your own; `loopcheck check` does the same in containment. A loop
+    that hangs hangs the caller. Raises what the factory raises.
+    """
+    trace = c.Trace(bytearray(SCRATCH_BYTES))
+    c.run(program, AsyncioDriver(factory), trace)
+    return [(rule, sentence) for rule, sentence, _, _ in c.judge(trace)["violations"]]
+
+
+def _shrunk(factory: Factory, program: bytes, rule: str) -> bytes:
+    """A small program that breaks the same rule, or the program itself if that happens only now and then."""
+
+    def fails(candidate: bytes) -> bool:
+        return any(broken == rule for broken, _ in check_program(factory, candidate))
+
+    return c.shrink(program, fails, SHRINK_TRIES_MAX)
+
+
+def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
+    """Runs the programs one after another on loops of the kit's factory, all into the kit's trace.
+
+    Breaks the rule that the monitor names first, with the shrunk program in the sentence. (The parent
+    judges the same trace once more: it does not believe this process.)
+    """
+    driver = AsyncioDriver(kit.factory)
+    for number, program in enumerate(programs):
+        c.run(program, driver, kit.trace, number)
+    kit.program_callbacks += driver.callbacks
+    for rule, sentence, _, run in c.judge(kit.trace)["violations"]:
+        small = c.format(_shrunk(kit.factory, programs[run - 1], rule))
+        lines = "; ".join(small.splitlines())
+        kit.fail(f"{sentence}, in the program: {lines}", rule=rule)
+
+
+@case("KIT-1")
+def run_program(kit: Kit) -> None:
+    """Runs the one program that the person gave; any rule may speak."""
+    run_programs(kit, [kit.program])

@@ -1,0 +1,177 @@
+"""Results as files: results.json, summary.md, JUnit XML."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import loopcheck
+from loopcheck.check import Results, Row
+from loopcheck.verdict import FAILURES
+
+
+class Unwritable(Exception):
+    """A report cannot be written; str() is one sentence."""
+
+
+def to_json(results: Results) -> str:
+    """The whole check as JSON; a verdict has the keys loop, case, rule, area, level, verdict, detail
+    and seconds (wall clock)."""
+    document = {
+        "loopcheck": loopcheck.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "exit_status": results.exit_status,
+        "notes": [*results.notes, *results.unusable, *results.faults],
+        "unexpected": [f"{row.loop} {row.case}: {row.verdict} of {row.rule}" for row in results.unexpected],
+        "verdicts": [row.to_json() for row in results.rows],
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
+def replay_command(row: Row) -> str:
+    """The one command that repeats a verdict."""
+    return f"loopcheck check {shlex.quote(row.loop)} -k {shlex.quote(row.case)}"
+
+
+def standing(row: Row) -> str:
+    """One phrase: was it expected, and does it count?"""
+    if row.verdict == "STALE":
+        return "unexpected pass"
+    if row.is_unexpected:
+        return "unexpected"
+    if row.deviation is not None:
+        return "expected"
+    return "unexpected" if row.verdict in FAILURES else "no failure"
+
+
+def reason(row: Row) -> str:
+    """Why it is expected, from the expect file, with its link; "" where it is not."""
+    if row.deviation is None:
+        return ""
+    return " ".join(part for part in (row.deviation.reason, row.deviation.link) if part)
+
+
+def areas(results: Results) -> dict[tuple[str, str], list[Row]]:
+    """Rows by (loop, area), in the order in which they first occur."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in results.rows:
+        found.setdefault((row.loop, row.area), []).append(row)
+    return dict(sorted(found.items(), key=lambda item: [row.loop for row in results.rows].index(item[0][0])))
+
+
+def to_markdown(results: Results) -> str:
+    """A summary for people: what applied, one table a loop x area, then all that did not pass."""
+    names = list(results.counts())
+    lines = [f"# loopcheck {loopcheck.__version__}: {headline(results)}", ""]
+    lines += [f"- {_one_line(note)}" for note in (*results.notes, *results.unusable, *results.faults)]
+    lines += ["", f"| loop | area | {' | '.join(names)} | cases |", f"|---|---|{'---:|' * (len(names) + 1)}"]
+    for (loop, area), rows in areas(results).items():
+        counts = results.counts(rows)
+        cells = [str(counts.get(name, "")) for name in names]
+        lines.append(f"| {loop} | {area} | {' | '.join(cells)} | {len(rows)} |")
+    left = [row for row in results.rows if row.verdict != "PASS"]
+    if left:
+        lines += ["", "## What did not pass"]
+    for row in sorted(left, key=lambda row: not row.is_unexpected):
+        lines += ["", f"### {row.verdict} {row.rule}: `{row.case}` on {row.loop} ({standing(row)})", ""]
+        lines += [f"- rule: {row.rule_sentence}"] if row.rule_sentence else []
+        lines += [f"- seen: {_one_line(row.detail)}"] if row.detail else []
+        lines += [f"- known: {_one_line(reason(row))}"] if row.deviation else []
+        lines += [f"- replay: `{replay_command(row)}`"]
+    return "\n".join(lines) + "\n"
+
+
+def headline(results: Results) -> str:
+    """One line: how many verdicts of which kind, and what that means."""
+    counts = ", ".join(f"{count} {name}" for name, count in results.counts().items())
+    unexpected = len(results.unexpected)
+    if results.is_interrupted:
+        meaning = "interrupted"
+    elif results.faults:
+        meaning = "the kit itself failed"
+    elif results.unusable:
+        meaning = "a loop could not be used"
+    else:
+        meaning = f"{unexpected} unexpected" if unexpected else "all as expected"
+    return f"{len(results.rows)} verdicts ({counts}): {meaning}" if results.rows else f"no verdicts: {meaning}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+
+
+def to_junit(results: Results) -> str:
+    """JUnit XML: one suite a loop, one test a case; an expected failure is a skip with its reason."""
+    root = ET.Element("testsuites", name="loopcheck")
+    for loop in dict.fromkeys(row.loop for row in results.rows):
+        rows = [row for row in results.rows if row.loop == loop]
+        skips = [row for row in rows if not row.is_unexpected and _is_skip(row)]
+        suite = ET.SubElement(
+            root,
+            "testsuite",
+            name=_xml_text(loop),
+            tests=str(len(rows)),
+            failures=str(sum(row.is_unexpected for row in rows)),
+            errors="0",
+            skipped=str(len(skips)),
+            time=f"{sum(row.seconds for row in rows):.3f}",
+        )
+        for row in rows:
+            _junit_case(suite, row)
+    for sentence in (*results.unusable, *results.faults):
+        suite = ET.SubElement(root, "testsuite", name="loopcheck", tests="1", failures="0", errors="1", skipped="0")
+        case = ET.SubElement(suite, "testcase", classname="loopcheck", name="the check itself")
+        ET.SubElement(case, "error", message=_xml_text(sentence))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _is_skip(row: Row) -> bool:
+    return row.verdict in ("SKIP", "MISSING") or row.deviation is not None
+
+
+def _junit_case(suite: ET.Element, row: Row) -> None:
+    case = ET.SubElement(
+        suite, "testcase", classname=_xml_text(f"{row.loop}.{row.area}"), name=row.case, time=f"{row.seconds:.3f}"
+    )
+    message = _xml_text(f"{row.verdict} {row.rule}: {row.detail}")
+    if row.is_unexpected:
+        failure = ET.SubElement(case, "failure", type=row.verdict, message=message)
+        failure.text = _xml_text(f"{row.rule_sentence}\n{row.detail}\n{replay_command(row)}")
+    elif _is_skip(row):
+        ET.SubElement(case, "skipped", message=message + _xml_text(f" ({reason(row)})" if row.deviation else ""))
+    elif row.verdict != "PASS":
+        ET.SubElement(case, "system-out").text = message
+
+
+def _xml_text(text: str) -> str:
+    """The text without the characters that XML cannot hold."""
+    return "".join(c if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" else "?" for c in text)
+
+
+def check_writable(path: Path) -> None:
+    """Raises Unwritable unless a file can be written at path; leaves what is there as it is."""
+    try:
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise Unwritable(f"{path} cannot be written: {error.strerror}") from error
+
+
+def make_directory(path: Path) -> None:
+    """Makes a directory for reports. Raises Unwritable."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unwritable(f"{path} cannot be made: {error.strerror}") from error
+
+
+def write(path: Path, text: str) -> None:
+    """Writes one file. Raises Unwritable."""
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise Unwritable(f"{path} cannot be written: {error.strerror}") from error

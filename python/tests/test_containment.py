@@ -1,0 +1,113 @@
+# real clock: whatever a loop does in a callback gets the verdict it deserves, and the next case runs unharmed.
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from loopcheck.supervisor import MARK, TAIL_BYTES
+from loopcheck.verdict import decide
+from two_cases import CALM, IDLE, WILD, hostile_spec, level_of, make_root, server_of
+
+# loop -> the verdicts it may get, and a word that the detail says
+DESERVED = {
+    "hang": ("HANG", "did not end within 0.5 s"),
+    "segfault": ("CRASH", "SIGSEGV"),
+    "exit_zero": ("CRASH", "status 0 before the case was over"),
+    "raise_system_exit": ("FAIL", "SystemExit"),
+    "run_another_program": ("CRASH", "status 0 before"),
+    "close_every_fd": ("FAIL", "Bad file descriptor"),
+    "close_stdout": ("PASS", ""),
+    "close_fd_1": ("LEAK", "fd 1"),
+    "block_signals_and_hang": ("HANG", "did not end"),
+    "block_signals": ("LEAK", "signal mask"),
+    "fork_and_both_go_on": ("CRASH", "second process"),
+    "fork_and_parent_exits": ("CRASH", "second process"),
+    "fork_and_parent_waits": ("CRASH", "second process"),
+    "fork_and_child_exits_later": ("CRASH", "second process"),
+    "fork_and_child_exits_at_the_end": ("CRASH", "second process"),
+    "fork_many": ("LEAK", "processes without end"),
+    "leave_a_daemon": ("LEAK", "1 process(es) outlived the case"),
+    "spin": ("SPIN", "used the cpu for"),
+    "allocate": ("LEAK", "MiB of memory"),
+    "recurse": ("CRASH LEAK FAIL", ""),  # how Python dies of it depends on its version
+    "print_a_megabyte": ("PASS", ""),
+    "kill_itself": ("CRASH", "SIGKILL"),
+    "stop_itself": ("HANG", "SIGSTOP"),
+    "kill_its_parent": ("CRASH", "killed the process that supervises it"),
+    "stop_its_parent": ("HANG", "stopped (SIGSTOP) the process that supervises it"),
+    "stop_its_parent_and_hang": ("HANG", "stopped (SIGSTOP) the process that supervises it"),
+    "scribble_ones": ("FAIL CRASH", ""),
+    "scribble_zeros": ("FAIL CRASH", ""),
+    "scribble_and_exit": ("CRASH", "cannot be read"),
+    "patch_everything": ("CRASH PASS", ""),
+}
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The kit with two cases; and nothing that a loop started is left at the end."""
+    monkeypatch.setenv("LOOPCHECK_ROOT", str(make_root(tmp_path)))
+    yield tmp_path
+    assert left_behind() == []
+
+
+def left_behind() -> list[psutil.Process]:
+    """Processes that a server of this process started and that still run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(f"{MARK}_OWNER") == str(os.getpid()) and process.status() != "zombie":
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("loop", DESERVED)
+def test_hostile_loop(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{MARK}_OWNER", str(os.getpid()))
+    verdicts, word = DESERVED[loop]
+    with server_of(hostile_spec(loop)) as server:
+        server.start()
+        server.look()
+        began_s = time.monotonic()
+        ruling = decide(server.run(WILD), level_of)
+        took_s = time.monotonic() - began_s
+        assert ruling.verdict in verdicts.split(), ruling
+        assert word in ruling.detail
+        after = decide(server.run(CALM), level_of)
+        assert after.verdict == "PASS", after
+        assert took_s < 5
+
+
+def test_output_is_kept_in_bounds() -> None:
+    with server_of(hostile_spec("print_a_megabyte")) as server:
+        facts = server.run(WILD)
+        assert facts.output.endswith("y" * 1000)
+        assert len(facts.output) <= TAIL_BYTES
+        assert server.run(CALM).output == ""
+
+
+def test_case_without_observation_is_vacuous() -> None:
+    with server_of("asyncio:new_event_loop") as server:
+        ruling = decide(server.run(IDLE), level_of)
+        assert (ruling.verdict, ruling.rule) == ("VACUOUS", "SOON-6")
+
+
+def test_program_reaches_the_case(root: Path) -> None:
+    source = "from loopcheck.kit import case\n\n@case('SOON-5', needs_run=False)\ndef test_program(kit):\n"
+    (root / "conformance" / "test_program.py").write_text(source + "    kit.skip(kit.program.decode())\n")
+    with server_of("asyncio:new_event_loop") as server:
+        ruling = decide(server.run("test_program.py::test_program", b"step"), level_of)
+        assert (ruling.verdict, ruling.detail) == ("SKIP", "step")
+        with pytest.raises(ValueError, match="8193 bytes"):
+            server.run(CALM, bytes(8193))
+
+
+def test_hang_says_where() -> None:
+    with server_of(hostile_spec("hang")) as server:
+        assert "wait (threading.py" in decide(server.run(WILD), level_of).detail
