@@ -86,7 +86,7 @@ class Run:
 
     def finish(self) -> int:
         """Prints the table. Returns the exit status."""
-        width = max(len(result.part) for result in self.results)
+        width = max([len(result.part) for result in self.results], default=4)
         print(f"\n{'part':{width}}  result   seconds  in its own words")
         for result in self.results:
             print(f"{result.part:{width}}  {result.outcome:7}  {result.seconds:7.1f}  {result.detail}")
@@ -96,6 +96,6 @@ class Run:
         counts = f"{len(self.results)} parts, {len(failed)} failed, {len(skipped)} skipped, {total:.0f} s"
         if skipped and self.strict:
             counts += "; a skipped part is a failure in strict mode"
-        bad = bool(failed) or (bool(skipped) and self.strict)
+        bad = bool(failed) or (bool(skipped) and self.strict) or not self.results
         print(f"\n{'FAILED' if bad else 'PASSED'}: {counts}", flush=True)
         return 1 if bad else 0

@@ -152,4 +152,16 @@ def citations(tree: Tree) -> Iterator[Problem]:
                 yield Problem(f"conformance/broken_loops/{slug}.py", 1, f"breaks {rule}, which is no rule")
 
 
-CHECKS = (fields, judges, proofs, citations)
+def unlisted(tree: Tree) -> Iterator[Problem]:
+    """What cites a rule stands in that rule's lists, so that the lists are the whole truth."""
+    entries = [(case.rule, "judged_by", f"case:{case.id}") for case in cases(tree)]
+    entries += [(rule, "seen_failing", f"mutant:{name}") for name, rule in mutants(tree).items()]
+    entries += [(rule, "seen_failing", f"broken:{slug}") for slug, all_ in broken_loops(tree).items() for rule in all_]
+    lists = {str(rule.get("id")): rule for rule in rules(tree)}
+    for rule_id, key, entry in entries:
+        if rule_id in lists and entry not in lists[rule_id].get(key, []):
+            line = tree.line_of(RULES, f'id = "{rule_id}"')
+            yield Problem(RULES, line, f'{rule_id}: add "{entry}" to its {key}')
+
+
+CHECKS = (fields, judges, proofs, citations, unlisted)

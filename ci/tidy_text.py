@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from tidy_base import Problem, Tree
 
 # Written in pieces so that this file does not find itself.
-MACHINE_PATH = re.compile(r"(?<![\w.$\"'{}-])/(?:root|work|home/\w+|tmp/\w+|Users/\w+)(?![\w-])" + "(?:/|\\b)")
+MACHINE_PATH = re.compile(r"(?<![\w.${}-])/(?:root|work|home/\w+|tmp/\w+|Users/\w+)(?![\w-])" + "(?:/|\\b)")
 UNFINISHED = re.compile(r"\b(?:TO" + "DO|FIX" + "ME|XX" + r"X|HA" + r"CK)\b")
 TEXT_FILES = ("*.c", "*.h", "*.py", "*.md", "*.toml", "*.txt", "*.cmake", "*.json", "*.loop", "ci/*", ".ci/*")
 SELF = ("ci/tidy_text.py", "ci/tests/test_tidy_text.py")

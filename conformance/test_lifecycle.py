@@ -1,5 +1,5 @@
 # real clock
-"""Cases of the lifecycle area: run, stop, nesting, close (LIFE-1, 2, 5, 7, 8, 10). See test_resources.py for the rest."""
+"""Cases of the lifecycle area: run, stop, nesting, close (LIFE-1, 2, 5, 7, 8, 10). The rest: test_resources.py."""
 
 from __future__ import annotations
 

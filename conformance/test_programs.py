@@ -12,7 +12,7 @@ from loopcheck.kit import Case, Kit, case
 CORPUS = Path(__file__).resolve().parents[1] / "corpora"
 PROGRAMS_A_CASE = 150
 RANDOM_CASES = {  # the rule by which such programs most often find something
-    "SOON-1": range(0, PROGRAMS_A_CASE),
+    "SOON-1": range(PROGRAMS_A_CASE),
     "TIMER-2": range(1000, 1000 + PROGRAMS_A_CASE),
     "FD-1": range(2000, 2000 + PROGRAMS_A_CASE),
     "WAKE-1": range(3000, 3000 + PROGRAMS_A_CASE),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from typing import Any
 
@@ -352,8 +353,6 @@ def test_write_eof_flushes(kit: Kit) -> None:
 @case("STREAM-3", timeout_s=8)
 def test_write_pipe_flushes(kit: Kit) -> None:
     """Closing the transport of a pipe lets its buffered 300 kB go first (cpython gh-70850)."""
-    import os
-
     read_end, write_end = os.pipe()
     got = bytearray()
     log = kit.protocol()
@@ -362,7 +361,8 @@ def test_write_pipe_flushes(kit: Kit) -> None:
         with open(read_end, "rb") as pipe:
             got.extend(pipe.read())
 
-    kit.run(kit.loop.connect_write_pipe(lambda: log, open(write_end, "wb", 0)))
+    file = os.fdopen(write_end, "wb", 0)
+    kit.run(kit.loop.connect_write_pipe(lambda: log, file))
     log.transport.write(PATTERN[:300_000])
     log.transport.close()
     kit.run_for(0.005)

@@ -21,7 +21,7 @@ static bool was_ready(const struct lc_model_handle *h, const struct lc_obs *obs)
 {
     unsigned seen = h->ready_since | (unsigned)(obs->arg & 15);
     unsigned reported = obs->bits & (LC_IN | LC_OUT);
-    return (seen & (LC_HUP | LC_ERR)) != 0 || (reported != 0 ? (seen & reported) == reported : seen != 0);
+    return (seen & (LC_HUP | LC_ERR)) != 0 || (reported != 0 ? (seen & reported) == reported : (seen & h->asked) != 0);
 }
 
 static void judge_armed(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)

@@ -57,7 +57,7 @@ static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
 /* How often each op is drawn: creation and callbacks' verbs more often than the rest. */
 static const uint8_t weights[LC_OP_PROGRAM_END] = {
     [LC_OP_SOON] = 8,    [LC_OP_TIMER] = 8,  [LC_OP_AT] = 3,   [LC_OP_WATCH] = 6,   [LC_OP_WAKER] = 3,
-    [LC_OP_POST] = 7,    [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7, [LC_OP_DESTROY] = 3, [LC_OP_STOP] = 3,
+    [LC_OP_POST] = 10,   [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7, [LC_OP_DESTROY] = 5, [LC_OP_STOP] = 3,
     [LC_OP_RUN] = 3,     [LC_OP_STEP] = 12,  [LC_OP_PAIR] = 3, [LC_OP_PUT] = 7,     [LC_OP_TAKE] = 5,
     [LC_OP_FILL] = 1,    [LC_OP_SHUT] = 2,   [LC_OP_RECYCLE] = 3, [LC_OP_ADVANCE] = 4, [LC_OP_RAISE] = 3,
 };
@@ -119,10 +119,10 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed)
         if (below(seed, 2) != 0)
             program->ops[count++] = (struct lc_op){.op = LC_OP_WATCH,
                                                    .a = handle(LC_KIND_WATCH, i),
-                                                   .b = handle(LC_KIND_FD, i),
+                                                   .b = any_handle(seed, LC_KIND_FD),
                                                    .flags = below(seed, 4) ? LC_IN : LC_OUT};
     for (unsigned i = 1; i <= HANDLES_USED; i++)
-        if (below(seed, 3) == 0)
+        if (below(seed, 2) == 0)
             program->ops[count++] = (struct lc_op){.op = LC_OP_WAKER, .a = handle(LC_KIND_WAKER, i)};
     return count;
 }

@@ -11,8 +11,10 @@ void sim_reset(struct sim *sim)
 {
     void (*on_deadlock)(void *) = sim->on_deadlock;
     void *arg = sim->on_deadlock_arg;
+    int backends_open = sim->backends_open;
     memset(sim, 0, sizeof *sim);
     sim->now_ns = FIRST_NS;
+    sim->backends_open = backends_open;
     sim->on_deadlock = on_deadlock;
     sim->on_deadlock_arg = arg;
 }
@@ -133,7 +135,7 @@ static unsigned kernel_ready(void *self, int fd)
 static int kernel_open_fds(void *self)
 {
     struct sim *sim = self;
-    int count = sim->is_backend_open;
+    int count = sim->backends_open;
     for (int i = 0; i < SIM_FDS_MAX; i++)
         count += sim->fds[i].is_open;
     return count;
@@ -257,13 +259,13 @@ static int backend_wake(void *self)
 static void backend_close(void *self)
 {
     struct sim *sim = self;
-    assert(sim->is_backend_open);
-    sim->is_backend_open = false;
+    assert(sim->backends_open > 0);
+    sim->backends_open--;
 }
 
 struct rl_backend sim_backend(struct sim *sim)
 {
-    sim->is_backend_open = true;
+    sim->backends_open++;
     return (struct rl_backend){.now_ns = kernel_now_ns,
                                .apply = backend_apply,
                                .wait = backend_wait,

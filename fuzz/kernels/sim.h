@@ -35,7 +35,7 @@ struct sim {
     uint64_t now_ns;
     struct sim_fd fds[SIM_FDS_MAX];
     bool is_woken;        /* the loop was woken since its last wait */
-    bool is_backend_open;
+    int backends_open;    /* survives sim_reset, so that a backend left open is seen */
     int first_fd_of_wait; /* events are given out round-robin from here */
     size_t posts_count;
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */

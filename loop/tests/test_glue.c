@@ -11,6 +11,7 @@ enum { LOG_MAX = 32, WAITS_MAX = 8 };
 /* The backend: what it will answer, and what it was asked. */
 static struct {
     uint64_t now_ns;
+    uint64_t sleep_ns;      /* how far a wait moves the clock */
     int answers[WAITS_MAX]; /* one per wait; a count of events, or -errno */
     struct rl_event event;  /* what a wait that answers 1 reports */
     int apply_answer, wake_answer;
@@ -44,6 +45,7 @@ static int fake_wait(void *self, int64_t timeout_ns, struct rl_event *events, in
     (void)self;
     CHECK(events_max == RL_EVENTS_MAX);
     fake.timeout_ns = timeout_ns;
+    fake.now_ns += fake.sleep_ns;
     int answer = fake.waits_count < WAITS_MAX ? fake.answers[fake.waits_count] : 0;
     fake.waits_count++;
     if (answer == 1)
@@ -193,6 +195,21 @@ static void deadlines_count_from_now(void)
     CHECK(rl_loop_now_ns(loop) == 100);
     fake.now_ns = 120;
     CHECK(rl_loop_now_ns(loop) == 120);
+    close_loop();
+}
+
+/* [TIMER-1] The time after the sleep decides which timers are due. */
+static void time_is_read_after_the_sleep(void)
+{
+    open_loop();
+    CHECK(rl_timer_start(timer_open("b"), 10) == 0 && rl_timer_start(timer_open("a"), 5) == 0);
+    fake.sleep_ns = 5;
+    CHECK(rl_loop_turn(loop, true) == 1 && traced("a"));
+    CHECK(rl_loop_now_ns(loop) == 5 && fake.timeout_ns == 5);
+    fake.sleep_ns = 4;
+    CHECK(rl_loop_turn(loop, true) == 0);
+    fake.sleep_ns = 1;
+    CHECK(rl_loop_turn(loop, true) == 1 && traced("ab"));
     close_loop();
 }
 
@@ -383,6 +400,7 @@ static void close_runs_nothing(void)
 static const struct test tests[] = {TEST(order_is_kept),
                                     TEST(start_again_is_restart),
                                     TEST(deadlines_count_from_now),
+                                    TEST(time_is_read_after_the_sleep),
                                     TEST(idle_loop_sleeps),
                                     TEST(interests_are_merged),
                                     TEST(failed_start_has_no_callback),

@@ -206,12 +206,15 @@ def generate(seed: int) -> bytes:
     return c.generate(seed, AsyncioDriver.capabilities, DELAY_NS_MAX, TICK_NS)
 
 
-def check_program(factory: Factory, program: bytes) -> list[tuple[str, str]]:
-    """Runs one program on a fresh loop in this process: the rules it broke, as (id, sentence).
+def check_program(factory: Factory, program: bytes | str) -> list[tuple[str, str]]:
+    """Runs one program, bytes or text, on a fresh loop in this process: the rules it broke, as (id, sentence).
 
     For a property-based test of your own; `loopcheck check` does the same in containment. A loop
-    that hangs hangs the caller. Raises what the factory raises.
+    that hangs hangs the caller. Raises ValueError for text that is no program, RuntimeError when the
+    factory raises.
     """
+    if isinstance(program, str):
+        program = c.parse(program)
     trace = c.Trace(bytearray(SCRATCH_BYTES))
     c.run(program, AsyncioDriver(factory), trace)
     return [(rule, sentence) for rule, sentence, _, _ in c.judge(trace)["violations"]]

@@ -74,9 +74,7 @@ class Recorder:
         self._asked(c.OP_SOON, wide, handle)
         return handle
 
-    def later(
-        self, delay_s: float, fn: Callable[..., object], *args: Any, **options: Any
-    ) -> asyncio.TimerHandle:
+    def later(self, delay_s: float, fn: Callable[..., object], *args: Any, **options: Any) -> asyncio.TimerHandle:
         wide = self._new(c.KIND_TIMER) if abs(delay_s) < DELAY_MAX_S else 0
         before = time.monotonic()
         handle = self.loop.call_later(delay_s, self._wrap(fn, c.EVENT_TIMER, wide), *args, **options)
@@ -84,9 +82,7 @@ class Recorder:
         self._armed(wide, handle, before + delay_s, after + delay_s)
         return handle
 
-    def at(
-        self, when: float, fn: Callable[..., object], *args: Any, **options: Any
-    ) -> asyncio.TimerHandle:
+    def at(self, when: float, fn: Callable[..., object], *args: Any, **options: Any) -> asyncio.TimerHandle:
         wide = self._new(c.KIND_TIMER) if abs(when - self.loop.time()) < DELAY_MAX_S else 0
         apart = time.monotonic() - self.loop.time()
         deadline = when + (apart if abs(apart) > CLOCKS_APART_MAX_S else 0.0)
@@ -190,16 +186,12 @@ class Recorder:
         deadline = when if earliest - tick <= when <= latest + tick else earliest
         self._asked(c.OP_AT, wide, handle, arg=max(0, int(deadline * 1e9)))
 
-    def _watch_fd(
-        self, fd: Any, bits: int, add: Callable[..., Any], fn: Callable[..., object], args: Any
-    ) -> None:
+    def _watch_fd(self, fd: Any, bits: int, add: Callable[..., Any], fn: Callable[..., object], args: Any) -> None:
         number = fd if isinstance(fd, int) else fd.fileno()
         wide = self._new(c.KIND_WATCH)
 
         def callback(*args: Any) -> object:
-            self._add(
-                c.WHAT_BEGIN, wide, code=c.EVENT_READY, bits=bits, arg=readiness(number) if wide else 0
-            )
+            self._add(c.WHAT_BEGIN, wide, code=c.EVENT_READY, bits=bits, arg=readiness(number) if wide else 0)
             return self._inside(fn, args, c.EVENT_READY, wide)
 
         add(fd, callback, *args)

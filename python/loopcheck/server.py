@@ -10,13 +10,13 @@ Whatever the server needs is bound before the loop is imported, since loops patc
 
 from __future__ import annotations
 
-import gc
 import json
 import resource
 import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from gc import collect, freeze
 from os import _exit as exit_now
 from os import close, execv, fork, getpid, set_inheritable, setsid
 from os import read as read_fd
@@ -30,6 +30,7 @@ from loopcheck.shared import PHASE_IMPORT, Shared
 from loopcheck.watch import Limits, Watch
 
 LINE_BYTES_MAX = 1 << 20
+EXIT_CUT_OFF = 117  # status of a server that cannot reach its parent any more
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Line:
             while data:
                 data = data[write_fd(self.fd, data) :]
         except OSError:
-            exit_now(1)
+            exit_now(EXIT_CUT_OFF)
 
     def receive(self) -> dict[str, Any]:
         """The next request. Ends this process, and what it started, when the parent is gone."""
@@ -138,8 +139,8 @@ class Server:
         self.loop_signals = SignalState()
         self.own_signals.restore()
         self.spare = frozenset(processes.descendants(pid))
-        gc.collect()
-        gc.freeze()
+        collect()
+        freeze()
 
     def serve(self) -> NoReturn:
         """Answers requests until the parent is gone."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import mmap
 import os
 import struct
 import tempfile
+from json import dumps, loads  # bound before a loop can patch them
 from typing import Any
 
 OUTCOME_BYTES_MAX = 64 << 10
@@ -94,7 +94,7 @@ class Shared:
         if stamp != nonce or not 0 < size <= OUTCOME_BYTES_MAX:
             return None
         try:
-            outcome = json.loads(self._map[_OUTCOME_AT : _OUTCOME_AT + size])
+            outcome = loads(self._map[_OUTCOME_AT : _OUTCOME_AT + size])
         except (ValueError, RecursionError):
             return None
         return outcome if isinstance(outcome, dict) else None
@@ -129,10 +129,10 @@ class Shared:
 
     def report(self, nonce: int, outcome: dict[str, Any]) -> None:
         """Writes the outcome; the stamp goes last, so that half an outcome is none."""
-        data = json.dumps(outcome).encode()
+        data = dumps(outcome).encode()
         if len(data) > OUTCOME_BYTES_MAX:
             short = {key: outcome[key] for key in ("kind", "rule", "observations") if key in outcome}
-            data = json.dumps({**short, "detail": str(outcome.get("detail"))[:DETAIL_CHARS_MAX]}).encode()
+            data = dumps({**short, "detail": str(outcome.get("detail"))[:DETAIL_CHARS_MAX]}).encode()
         self._map[_OUTCOME_AT : _OUTCOME_AT + len(data)] = data
         _WORD.pack_into(self._map, _OUTCOME_BYTES_AT, len(data))
         _STAMP.pack_into(self._map, _STAMP_AT, nonce)

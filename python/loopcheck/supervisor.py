@@ -28,6 +28,7 @@ TAIL_BYTES = 8 << 10  # of what a case prints, the end is kept
 POLL_S = 0.1
 SILENCE_S_MAX = 20.0  # a server that gives no sign of life for so long is taken for frozen
 CLOSE_S = 2.0
+LAST_WORDS_S = 0.5
 LINE_BYTES_MAX = 4 << 20
 PROGRAM_RULE = "KIT-1"  # a program cites no rule of its own: the monitor names the one it breaks
 
@@ -207,6 +208,9 @@ class Server:
         """What the new server said first; anything but "ready" is the end of it."""
         if message.get("event") == "ready":
             return message
+        if state == "died":  # the line is cut; how the process itself ends is worth a moment
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.popen.wait(LAST_WORDS_S)
         self._abandon(process)
         if self._is_killed:
             raise Interrupted
@@ -240,9 +244,7 @@ class Server:
             if why:
                 return {}, why
 
-    def _why_give_up(
-        self, process: _Process, began_s: float, heard_s: float, limit_s: float, is_import: bool
-    ) -> str:
+    def _why_give_up(self, process: _Process, began_s: float, heard_s: float, limit_s: float, is_import: bool) -> str:
         now_s = processes.clock_s()
         if processes.state_of(process.pid) == "T":
             return "froze"
@@ -339,6 +341,8 @@ def _how_it_ended(what: str, ending: Ending, state: str, options: Options) -> st
         return f"{what} started processes without end"
     if state == "froze":
         return f"{what} stopped (SIGSTOP) its own process"
+    if ending.exit_code == server.EXIT_CUT_OFF:
+        return f"{what} closed every file descriptor"
     if ending.exit_code < 0:
         return f"{what} killed the process by {signal.Signals(-ending.exit_code).name}"
     return f"{what} ended the process with status {ending.exit_code}"

@@ -108,11 +108,17 @@ def _malformed(outcome: dict[str, Any]) -> tuple[str, str] | None:
         return "CRASH", f"the loop ended the process: {outcome.get('detail')}"
     if kind == "unusable":
         return "CRASH", str(outcome.get("detail"))
-    leaks = outcome.get("leaks")
-    is_sound = isinstance(outcome.get("observations"), int) and isinstance(leaks, list)
-    if kind not in ("ok", "broken", "skip", "missing", "error") or not is_sound:
+    if kind not in ("ok", "broken", "skip", "missing", "error") or not _is_sound(outcome):
         return "CRASH", "what the case reported cannot be read: something wrote over it"
     return None
+
+
+def _is_sound(outcome: dict[str, Any]) -> bool:
+    """Are the observations a number and the leaks pairs of rule and sentence?"""
+    leaks = outcome.get("leaks")
+    if type(outcome.get("observations")) is not int or not isinstance(leaks, list):
+        return False
+    return all(isinstance(leak, list) and len(leak) == 2 for leak in leaks)
 
 
 def _out_of_time(facts: Facts) -> tuple[str, str]:

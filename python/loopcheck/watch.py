@@ -5,10 +5,10 @@ Returns facts and no judgement: what they mean is verdict.py's business.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Set
 from dataclasses import asdict, dataclass
 from os import WEXITSTATUS, WIFSIGNALED, WTERMSIG, close, getpid, kill
+from select import POLLIN, poll
 from signal import SIGRTMAX
 from time import sleep
 from typing import Any
@@ -74,11 +74,11 @@ class Watch:
 
     def until_end(self, control: int, beat: Callable[[], None]) -> Ending | None:
         """Waits for the end. Calls `beat` every BEAT_S; None when `control` was hung up on."""
-        poller = select.poll()
+        poller = poll()
         poller.register(control, 0)
         pidfd = self._pidfd()
         if pidfd >= 0:
-            poller.register(pidfd, select.POLLIN)
+            poller.register(pidfd, POLLIN)
         beaten_s = self._began_s
         while not self._is_over and not self._ending.limit:
             if any(fd == control for fd, _ in poller.poll(TICK_S * 1000)):

@@ -264,3 +264,6 @@ def patched() -> asyncio.AbstractEventLoop:
     original = loop.call_soon
     loop.call_soon = lambda *args, **options: original(*args, **options)  # type: ignore[method-assign]
     return loop
+
+
+WORD = "not a factory"

@@ -1,0 +1,74 @@
+"""A run of parts goes on after a failure, counts a skip as a failure only in strict mode, and quotes the runner."""
+
+from __future__ import annotations
+
+import sys
+
+import parts
+import pytest
+from steps import Stop
+
+
+def works():
+    return "3 passed in 1 s"
+
+
+def fails():
+    raise Stop("1 failed")
+
+
+def skips():
+    raise parts.Skipped("no clang")
+
+
+def crashes():
+    raise FileNotFoundError("no such thing")
+
+
+@pytest.mark.parametrize(
+    ("work", "strict", "status", "outcome"),
+    [
+        (works, True, 0, "ok"),
+        (fails, False, 1, "FAILED"),
+        (crashes, False, 1, "FAILED"),
+        (skips, False, 0, "skipped"),
+        (skips, True, 1, "skipped"),
+    ],
+)
+def test_outcomes(work, strict, status, outcome, capsys):
+    run = parts.Run(strict)
+    run.part("first", work)
+    run.part("second", works)
+    assert run.finish() == status
+    assert [result.outcome for result in run.results] == [outcome, "ok"]
+    shown = capsys.readouterr().out
+    assert ("PASSED: 2 parts" in shown) is (status == 0)
+    assert "3 passed in 1 s" in shown
+
+
+def script(text: str) -> list[str]:
+    return [sys.executable, "-c", text]
+
+
+def test_runner_quotes_the_last_line():
+    line = parts.runner(
+        script("print('1 passed'); print('\\x1b[32m== 2 passed in 1 s ==\\x1b[0m'); print('bye')"), "passed"
+    )
+    assert line == "2 passed in 1 s"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("print('2 failed'); raise SystemExit(1)", "2 failed"),
+        ("raise SystemExit(5)", "status 5"),
+        ("print('hello')", "did any test run"),
+    ],
+)
+def test_runner_that_fails_or_says_nothing(text, word):
+    with pytest.raises(Stop, match=word):
+        parts.runner(script(text), "passed|failed")
+
+
+def test_nothing_ran():
+    assert parts.Run(strict=False).finish() == 1

@@ -1,0 +1,40 @@
+"""tidy finds paths of one machine, marks of unfinished work and names of things that do not exist."""
+
+from __future__ import annotations
+
+import pytest
+import tidy_text
+
+
+@pytest.mark.parametrize("path", ["/root/x", "/work/main", "/home/alice/src", "/tmp/out", 'f("/tmp/a")'])
+def test_machine_path(plant, path):
+    found = list(tidy_text.machine_paths(plant({"loop/a.c": f"int a;\n/* see {path} */\n"})))
+    assert [problem.line for problem in found] == [2]
+
+
+@pytest.mark.parametrize("text", ["build/work/x", "a /workers/ b", "$HOME/tmp", "x/tmp/y", "the /tmpfiles"])
+def test_no_machine_path(plant, text):
+    assert list(tidy_text.machine_paths(plant({"ci/a.py": f"# {text}\n"}))) == []
+
+
+@pytest.mark.parametrize("word", ["TODO", "FIXME", "XXX", "HACK"])
+def test_unfinished(plant, word):
+    assert len(list(tidy_text.unfinished(plant({"loop/a.c": f"/* {word}: later */\n"})))) == 1
+
+
+def test_finished(plant):
+    assert list(tidy_text.unfinished(plant({"loop/a.c": "/* TODOS are people */\n"}))) == []
+
+
+def test_named_file(plant):
+    files = {"README.md": "`ci/a.py` and `loop/core` and `ci/b.py`\n", "ci/a.py": "", "loop/core/x.c": ""}
+    found = list(tidy_text.named_files(plant(files)))
+    assert [problem.sentence for problem in found] == ["names ci/b.py, which does not exist"]
+
+
+def test_named_command(plant):
+    files = {
+        "README.md": "ci/check.py quick\nci/check.py lax\n",
+        "ci/check.py": '    "quick": quick,\n',
+    }
+    assert [problem.line for problem in tidy_text.named_files(plant(files))] == [2]

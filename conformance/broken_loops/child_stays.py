@@ -1,0 +1,21 @@
+# The loop starts a helper process that outlives it (uvloop#128 in spirit). Breaks LIFE-12.
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+BREAKS = "LIFE-12"
+
+
+class Loop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        super().__init__()
+        if os.fork() == 0:
+            time.sleep(600)
+            os._exit(0)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    return Loop()

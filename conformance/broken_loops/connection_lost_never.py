@@ -1,0 +1,34 @@
+# connection_lost does not come when the connection ended by an error (talyn BUG-016). Breaks STREAM-1.
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+BREAKS = "STREAM-1"
+
+
+class Between(asyncio.Protocol):
+    """Stands between a transport and its protocol."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any) -> None:
+        self.loop = loop
+        self.protocol = protocol
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("loop", "protocol", "__class__", "connection_lost"):
+            return object.__getattribute__(self, name)
+        return getattr(object.__getattribute__(self, "protocol"), name)
+
+    def connection_lost(self, exc: Any) -> None:
+        if exc is None:
+            self.protocol.connection_lost(exc)
+
+
+class Loop(asyncio.SelectorEventLoop):
+    def _make_socket_transport(self, sock: Any, protocol: Any, *args: Any, **options: Any) -> Any:
+        return super()._make_socket_transport(sock, Between(self, protocol), *args, **options)
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    return Loop()
