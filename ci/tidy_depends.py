@@ -40,7 +40,7 @@ OURS = ("loopcheck", "conformance", "refloop", "fuzz", "contract")
 TEST_TOOLS = ("pytest", "hypothesis")
 # Beside the standard library: what the files of a folder may import.
 PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
-    "python/loopcheck/": ("loopcheck", "click", "rich", "psutil", "tomli"),
+    "python/loopcheck/": ("loopcheck", "click", "rich", "psutil", "tomli", "hypothesis"),
     "python/tests/": ("loopcheck", "click", "rich", "psutil", "tomli", "hostile_loops", *TEST_TOOLS),
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),

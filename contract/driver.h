@@ -59,7 +59,7 @@ enum lc_event {
     LC_EVENT_ANY = 0,
     LC_EVENT_SOON = 1,
     LC_EVENT_TIMER = 2,
-    LC_EVENT_READY = 3,  /* bits = what the loop reported; error < 0: the watcher stopped itself */
+    LC_EVENT_READY = 3, /* bits = what the loop reported; error < 0: the watcher stopped itself */
     LC_EVENT_POSTED = 4,
     LC_EVENT_CLOSED = 5, /* the handle is gone and the loop will not name it again */
     LC_EVENT_ERROR = 6,  /* not a callback of a handle: the loop's exception handler was called */

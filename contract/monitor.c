@@ -20,21 +20,18 @@ struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
 const char *lc_wide_format(uint16_t handle, char text[12])
 {
     unsigned kind = LC_WIDE_KIND(handle);
-    snprintf(text, 12, "%c%u", kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?',
-             (unsigned)LC_WIDE_INDEX(handle));
+    snprintf(text, 12, "%c%u", kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?', (unsigned)LC_WIDE_INDEX(handle));
     return text;
 }
 
-void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule,
-                       const char *format, ...)
+void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
 {
     struct lc_judgement *judgement = model->judgement;
     char name[12], sentence[112];
     va_list arguments;
 
     for (size_t i = 0; i < judgement->count; i++)
-        if (judgement->violations[i].run == judgement->runs &&
-            strcmp(judgement->violations[i].rule, rule) == 0)
+        if (judgement->violations[i].run == judgement->runs && strcmp(judgement->violations[i].rule, rule) == 0)
             return;
     if (judgement->count == LC_VIOLATIONS_MAX)
         return;
@@ -51,8 +48,7 @@ void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const c
     v->run = judgement->runs;
 }
 
-bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h,
-                     uint64_t time_ns)
+bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns)
 {
     if (h->state != LC_ARMED)
         return h->state == LC_CLOSING;
@@ -279,10 +275,8 @@ static uint32_t width_of(const struct lc_obs *merged, size_t count)
 
 void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judgement *judgement)
 {
-    struct lc_model model = {.width = width_of(merged, count),
-                             .tick_ns = 1,
-                             .open_fds = UINT64_MAX,
-                             .judgement = judgement};
+    struct lc_model model = {
+        .width = width_of(merged, count), .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
 
     memset(judgement, 0, sizeof *judgement);
     model.handles = calloc((size_t)LC_KIND_COUNT * model.width, sizeof *model.handles);

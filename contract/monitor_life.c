@@ -14,8 +14,8 @@ static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
                           h->state == LC_CLOSED ? "was closed a second time" : "was closed though nobody destroyed it");
     else if (obs->code != LC_EVENT_CLOSED && h->state >= LC_CLOSING)
         lc_monitor_report(model, obs, "LIFE-9", "was called after it was destroyed");
-    if (model->stop_seq != 0 && h->state == LC_ARMED && h->armed_seq > model->stop_seq &&
-        obs->code == LC_EVENT_SOON && (model->promises & LC_PROMISE_TURN))
+    if (model->stop_seq != 0 && h->state == LC_ARMED && h->armed_seq > model->stop_seq && obs->code == LC_EVENT_SOON &&
+        (model->promises & LC_PROMISE_TURN))
         lc_monitor_report(model, obs, "LIFE-2", "was asked for after stop and ran before run returned");
 }
 
@@ -48,7 +48,8 @@ void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs)
         judge_turn_end(model, obs);
     if (obs->what == LC_WHAT_CLOSED)
         judge_closed(model, obs);
-    if (obs->what == LC_WHAT_FDS && model->is_loop_closed && model->open_fds != UINT64_MAX && obs->arg > model->open_fds)
+    if (obs->what == LC_WHAT_FDS && model->is_loop_closed && model->open_fds != UINT64_MAX &&
+        obs->arg > model->open_fds)
         lc_monitor_report(model, obs, "LIFE-3", "left %" PRIu64 " fds open when it was closed",
                           obs->arg - model->open_fds);
 }

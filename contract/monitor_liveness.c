@@ -5,8 +5,8 @@
 #include "monitor_model.h"
 
 enum {
-    STEPS_UNPAID_MAX = 3,          /* steps in which what was due at their start must have come */
-    OWED_SOON_NS = 1000 * 1000000  /* a hang: timers due within this time count as what was owed */
+    STEPS_UNPAID_MAX = 3,         /* steps in which what was due at their start must have come */
+    OWED_SOON_NS = 1000 * 1000000 /* a hang: timers due within this time count as what was owed */
 };
 
 static const struct {
@@ -70,7 +70,8 @@ void lc_monitor_owed(struct lc_model *model)
     for (unsigned i = 0; i < LC_KIND_FD * model->width; i++) {
         char name[12];
         unsigned kind = i / model->width;
-        if (!lc_model_is_due(model, kind, &model->handles[i], model->time_ns + OWED_SOON_NS) || by_kind[kind].rule == NULL)
+        if (!lc_model_is_due(model, kind, &model->handles[i], model->time_ns + OWED_SOON_NS) ||
+            by_kind[kind].rule == NULL)
             continue;
         snprintf(judgement->owed, sizeof judgement->owed, "%s %s",
                  lc_wide_format((uint16_t)(kind << 12 | i % model->width), name), by_kind[kind].sentence);

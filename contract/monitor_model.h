@@ -43,15 +43,15 @@ struct lc_model {
     bool is_exact;
     enum lc_phase phase;
     bool is_loop_closed;
-    bool is_late_run;      /* the loop has completed a step or run before */
-    uint32_t turn;         /* steps and runs begun; 0 before the first */
-    uint32_t depth;        /* callbacks we are inside of */
-    uint16_t thread;       /* of the present step or run */
-    uint32_t raises, errors; /* in the present step or run */
-    uint32_t stop_seq;     /* of the first stop in the present run, 0 if none */
-    uint64_t open_fds;     /* before the loop was opened; UINT64_MAX unknown */
-    uint64_t time_ns;      /* of the last record */
-    uint32_t width;        /* indexes a kind */
+    bool is_late_run;                /* the loop has completed a step or run before */
+    uint32_t turn;                   /* steps and runs begun; 0 before the first */
+    uint32_t depth;                  /* callbacks we are inside of */
+    uint16_t thread;                 /* of the present step or run */
+    uint32_t raises, errors;         /* in the present step or run */
+    uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
+    uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
+    uint64_t time_ns;                /* of the last record */
+    uint32_t width;                  /* indexes a kind */
     struct lc_model_handle *handles; /* [kind][index] */
     struct lc_judgement *judgement;
 };
@@ -61,13 +61,12 @@ struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle);
 
 /* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
  * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */
-bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h,
-                     uint64_t time_ns);
+bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns);
 
 /* Stores a violation; `format` gets the handle's name first ("t2"). Only the first one of a rule in
  * a run is kept. */
-void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule,
-                       const char *format, ...) __attribute__((format(printf, 4, 5)));
+void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* "t2" in a buffer of the caller. */
 const char *lc_wide_format(uint16_t handle, char text[12]);

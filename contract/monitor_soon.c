@@ -39,8 +39,7 @@ static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
     if (!(model->capabilities & LC_CAP_RAISE))
         return;
     if (model->errors < model->raises && obs->result >= 0)
-        lc_monitor_report(model, obs, "ERR-2",
-                          "called its exception handler %u times for %u exceptions in callbacks",
+        lc_monitor_report(model, obs, "ERR-2", "called its exception handler %u times for %u exceptions in callbacks",
                           model->errors, model->raises);
     if (model->raises == 0)
         return;

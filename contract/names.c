@@ -3,9 +3,9 @@
 const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f'};
 
 const char *const lc_event_names[LC_EVENT_COUNT] = {
-    [LC_EVENT_ANY] = "any",       [LC_EVENT_SOON] = "soon",     [LC_EVENT_TIMER] = "timer",
-    [LC_EVENT_READY] = "ready",   [LC_EVENT_POSTED] = "posted", [LC_EVENT_CLOSED] = "closed",
-    [LC_EVENT_ERROR] = "error",   [LC_EVENT_RESCUE] = "rescue",
+    [LC_EVENT_ANY] = "any",     [LC_EVENT_SOON] = "soon",     [LC_EVENT_TIMER] = "timer",
+    [LC_EVENT_READY] = "ready", [LC_EVENT_POSTED] = "posted", [LC_EVENT_CLOSED] = "closed",
+    [LC_EVENT_ERROR] = "error", [LC_EVENT_RESCUE] = "rescue",
 };
 
 #define A LC_FIELD_A

@@ -67,12 +67,12 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
  * field. */
 void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile);
 /* A prefix of one and a suffix of the other. */
-void lc_program_cross(struct lc_program *out, const struct lc_program *first,
-                      const struct lc_program *second, uint64_t *seed);
+void lc_program_cross(struct lc_program *out, const struct lc_program *first, const struct lc_program *second,
+                      uint64_t *seed);
 
 /* Makes the program smaller while `fails` stays true of it: drops runs of ops, then lifts ops out
  * of callbacks and makes numbers small. At most `tries_max` calls of `fails`. Returns the calls made. */
-size_t lc_program_shrink(struct lc_program *program, bool (*fails)(void *arg, const struct lc_program *),
-                         void *arg, size_t tries_max);
+size_t lc_program_shrink(struct lc_program *program, bool (*fails)(void *arg, const struct lc_program *), void *arg,
+                         size_t tries_max);
 
 #endif

@@ -47,8 +47,7 @@ static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
     case 1: /* few values, so that deadlines tie */
         return (1 + below(seed, 3)) * profile->tick_ns;
     case 2:
-        return profile->delay_ns_max > UINT32_MAX ? far[below(seed, sizeof far / sizeof *far)]
-                                                  : profile->delay_ns_max;
+        return profile->delay_ns_max > UINT32_MAX ? far[below(seed, sizeof far / sizeof *far)] : profile->delay_ns_max;
     default:
         return ticks_max == 0 ? 0 : lc_random(seed) % (ticks_max + 1) * profile->tick_ns;
     }
@@ -56,10 +55,10 @@ static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
 
 /* How often each op is drawn: creation and callbacks' verbs more often than the rest. */
 static const uint8_t weights[LC_OP_PROGRAM_END] = {
-    [LC_OP_SOON] = 8,    [LC_OP_TIMER] = 8,  [LC_OP_AT] = 3,   [LC_OP_WATCH] = 6,   [LC_OP_WAKER] = 3,
-    [LC_OP_POST] = 10,   [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7, [LC_OP_DESTROY] = 5, [LC_OP_STOP] = 3,
-    [LC_OP_RUN] = 3,     [LC_OP_STEP] = 12,  [LC_OP_PAIR] = 3, [LC_OP_PUT] = 7,     [LC_OP_TAKE] = 5,
-    [LC_OP_FILL] = 1,    [LC_OP_SHUT] = 2,   [LC_OP_RECYCLE] = 3, [LC_OP_ADVANCE] = 4, [LC_OP_RAISE] = 3,
+    [LC_OP_SOON] = 8,  [LC_OP_TIMER] = 8,  [LC_OP_AT] = 3,      [LC_OP_WATCH] = 6,   [LC_OP_WAKER] = 3,
+    [LC_OP_POST] = 10, [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7,   [LC_OP_DESTROY] = 5, [LC_OP_STOP] = 3,
+    [LC_OP_RUN] = 3,   [LC_OP_STEP] = 12,  [LC_OP_PAIR] = 3,    [LC_OP_PUT] = 7,     [LC_OP_TAKE] = 5,
+    [LC_OP_FILL] = 1,  [LC_OP_SHUT] = 2,   [LC_OP_RECYCLE] = 3, [LC_OP_ADVANCE] = 4, [LC_OP_RAISE] = 3,
 };
 
 static uint8_t any_code(uint64_t *seed, const struct lc_profile *profile)
@@ -113,8 +112,8 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed)
     size_t count = 0;
     for (unsigned i = 1; i <= HANDLES_USED; i += 2)
         if (below(seed, 3) != 0)
-            program->ops[count++] = (struct lc_op){
-                .op = LC_OP_PAIR, .a = handle(LC_KIND_FD, i), .b = handle(LC_KIND_FD, i + 1)};
+            program->ops[count++] =
+                (struct lc_op){.op = LC_OP_PAIR, .a = handle(LC_KIND_FD, i), .b = handle(LC_KIND_FD, i + 1)};
     for (unsigned i = 1; i <= HANDLES_USED && count > 0; i++)
         if (below(seed, 2) != 0)
             program->ops[count++] = (struct lc_op){.op = LC_OP_WATCH,
@@ -208,8 +207,8 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
     }
 }
 
-void lc_program_cross(struct lc_program *out, const struct lc_program *first,
-                      const struct lc_program *second, uint64_t *seed)
+void lc_program_cross(struct lc_program *out, const struct lc_program *first, const struct lc_program *second,
+                      uint64_t *seed)
 {
     size_t head = first->count ? lc_random(seed) % (first->count + 1) : 0;
     size_t skip = second->count ? lc_random(seed) % (second->count + 1) : 0;

@@ -28,8 +28,7 @@ static bool drop_runs(struct search *search, size_t length)
     for (size_t at = 0; at + length <= search->best->count;) {
         struct lc_program candidate = *search->best;
         candidate.count -= length;
-        memmove(&candidate.ops[at], &candidate.ops[at + length],
-                (candidate.count - at) * sizeof *candidate.ops);
+        memmove(&candidate.ops[at], &candidate.ops[at + length], (candidate.count - at) * sizeof *candidate.ops);
         if (try(search, &candidate))
             is_smaller = true; /* the op now at `at` is another one */
         else
@@ -70,8 +69,8 @@ static bool simplify(struct search *search, size_t at)
     return is_simpler;
 }
 
-size_t lc_program_shrink(struct lc_program *program, bool (*fails)(void *, const struct lc_program *),
-                         void *arg, size_t tries_max)
+size_t lc_program_shrink(struct lc_program *program, bool (*fails)(void *, const struct lc_program *), void *arg,
+                         size_t tries_max)
 {
     struct search search = {.best = program, .fails = fails, .arg = arg, .tries_max = tries_max};
     bool is_smaller = true;

@@ -66,8 +66,7 @@ size_t lc_program_format(const struct lc_program *program, char *text, size_t si
     for (size_t i = 0; i < program->count; i++) {
         char line[LC_TEXT_LINE_MAX];
         lc_op_format(&program->ops[i], line, sizeof line);
-        int wrote = snprintf(length < size ? text + length : NULL, length < size ? size - length : 0,
-                             "%s\n", line);
+        int wrote = snprintf(length < size ? text + length : NULL, length < size ? size - length : 0, "%s\n", line);
         length += (size_t)wrote;
     }
     if (program->count == 0 && size > 0)

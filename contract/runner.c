@@ -29,8 +29,7 @@ static bool is_promised(struct runner *r)
             return true;
         if (i >> 4 == LC_KIND_TIMER && h->deadline_ns <= latest)
             return true;
-        if (i >> 4 == LC_KIND_WATCH &&
-            (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
+        if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
             return true;
     }
     return false;
@@ -54,7 +53,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
     r->run_left = 0;
     r->depth = 0; /* a loop that loses an exception never ended the callback */
     lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RAN : LC_WHAT_STEPPED,
-                              .result = (int32_t)(result < 0 ? result : 0)});
+                                        .result = (int32_t)(result < 0 ? result : 0)});
     if (is_wait) {
         r->kernel->join(r->kernel->self);
         for (; r->late_count > 0; r->late_count--)
@@ -113,13 +112,13 @@ static int begin(void *self, uint8_t handle, enum lc_event event, unsigned bits,
     if (event == LC_EVENT_READY)
         actual = r->kernel->ready(r->kernel->self, r->handles[r->handles[handle].fd_handle].fd);
     lc_runner_record(r, (struct lc_obs){.what = event == LC_EVENT_ERROR    ? LC_WHAT_ERROR
-                                      : event == LC_EVENT_RESCUE ? LC_WHAT_RESCUE
-                                                                 : LC_WHAT_BEGIN,
-                              .code = (uint8_t)event,
-                              .handle = LC_HANDLE_WIDE(handle),
-                              .bits = (uint8_t)bits,
-                              .arg = actual,
-                              .result = error});
+                                                : event == LC_EVENT_RESCUE ? LC_WHAT_RESCUE
+                                                                           : LC_WHAT_BEGIN,
+                                        .code = (uint8_t)event,
+                                        .handle = LC_HANDLE_WIDE(handle),
+                                        .bits = (uint8_t)bits,
+                                        .arg = actual,
+                                        .result = error});
     if (event >= LC_EVENT_ERROR || !pthread_equal(pthread_self(), r->thread))
         return 0; /* a callback on a foreign thread must not touch the runner: the trace has it */
 
@@ -144,8 +143,7 @@ static int begin(void *self, uint8_t handle, enum lc_event event, unsigned bits,
 static void end(void *self, uint8_t handle, enum lc_event event)
 {
     struct runner *r = self;
-    lc_runner_record(r, (struct lc_obs){
-                  .what = LC_WHAT_END, .code = (uint8_t)event, .handle = LC_HANDLE_WIDE(handle)});
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_END, .code = (uint8_t)event, .handle = LC_HANDLE_WIDE(handle)});
     if (pthread_equal(pthread_self(), r->thread) && r->depth > 0)
         r->depth--;
 }
@@ -202,8 +200,8 @@ static void record_open_fds(struct runner *r)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_FDS, .arg = (uint64_t)count});
 }
 
-int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number,
-           struct lc_trace *trace, struct lc_stats *stats)
+int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number, struct lc_trace *trace,
+           struct lc_stats *stats)
 {
     struct runner r = {.driver = driver, .kernel = driver->kernel, .trace = trace, .stats = stats};
 
@@ -211,8 +209,8 @@ int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t 
     r.thread = pthread_self();
     driver->sink = (struct lc_sink){.begin = begin, .end = end, .self = &r};
     lc_runner_record(&r, (struct lc_obs){.what = LC_WHAT_OPEN,
-                               .handle = number,
-                               .arg = driver->capabilities | (uint64_t)driver->promises << 32});
+                                         .handle = number,
+                                         .arg = driver->capabilities | (uint64_t)driver->promises << 32});
     lc_runner_record(&r, (struct lc_obs){.what = LC_WHAT_TERMS, .arg = driver->tick_ns, .bits = driver->is_exact});
     record_open_fds(&r);
     int64_t opened = lc_runner_apply(&r, (struct lc_op){.op = LC_OP_OPEN});

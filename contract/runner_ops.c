@@ -26,11 +26,11 @@ static int64_t apply_recorded(struct runner *r, struct lc_op op, uint64_t value,
 {
     int64_t result = lc_runner_apply(r, op);
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
-                              .code = op.op,
-                              .handle = LC_HANDLE_WIDE(op.a),
-                              .arg = value,
-                              .bits = (uint8_t)bits,
-                              .result = (int32_t)(result < 0 ? result : 0)});
+                                        .code = op.op,
+                                        .handle = LC_HANDLE_WIDE(op.a),
+                                        .arg = value,
+                                        .bits = (uint8_t)bits,
+                                        .result = (int32_t)(result < 0 ? result : 0)});
     return result;
 }
 
@@ -38,10 +38,9 @@ static void record_fd(struct runner *r, uint8_t handle)
 {
     const struct handle *h = &r->handles[handle];
     unsigned bits = h->state == ARMED ? r->kernel->ready(r->kernel->self, h->fd) : 0;
-    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_FD,
-                              .handle = LC_HANDLE_WIDE(handle),
-                              .arg = (uint64_t)h->fd,
-                              .bits = (uint8_t)bits});
+    lc_runner_record(
+        r, (struct lc_obs){
+               .what = LC_WHAT_FD, .handle = LC_HANDLE_WIDE(handle), .arg = (uint64_t)h->fd, .bits = (uint8_t)bits});
 }
 
 static void record_pair(struct runner *r, uint8_t handle)
@@ -176,8 +175,8 @@ static void post_work(void *arg)
 {
     const struct late_post *post = arg;
     struct runner *r = post->runner;
-    lc_runner_record(r, (struct lc_obs){
-                  .what = LC_WHAT_POST, .code = LC_OP_POST, .handle = LC_HANDLE_WIDE(post->waker)});
+    lc_runner_record(r,
+                     (struct lc_obs){.what = LC_WHAT_POST, .code = LC_OP_POST, .handle = LC_HANDLE_WIDE(post->waker)});
     apply_recorded(r, (struct lc_op){.op = LC_OP_POST, .a = post->waker}, 0, 0);
 }
 
@@ -251,8 +250,7 @@ static void cancel_watchers(struct runner *r, uint8_t fd_handle)
 static int pair_with_number(const struct lc_kernel *k, int wanted, int fds[2])
 {
     int spare[RECYCLE_TRIES_MAX][2], tries = 0, result;
-    while ((result = k->pair(k->self, fds)) >= 0 && fds[0] != wanted && fds[1] != wanted &&
-           tries < RECYCLE_TRIES_MAX) {
+    while ((result = k->pair(k->self, fds)) >= 0 && fds[0] != wanted && fds[1] != wanted && tries < RECYCLE_TRIES_MAX) {
         spare[tries][0] = fds[0];
         spare[tries++][1] = fds[1];
     }
@@ -284,8 +282,8 @@ static bool do_recycle(struct runner *r, const struct lc_op *op, struct handle *
     }
     for (int i = 0; i < 2; i++)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
-                                  .code = LC_OP_RECYCLE,
-                                  .handle = LC_HANDLE_WIDE(i == 0 ? op->a : h->peer)});
+                                            .code = LC_OP_RECYCLE,
+                                            .handle = LC_HANDLE_WIDE(i == 0 ? op->a : h->peer)});
     h->fd = fds[0];
     peer->fd = fds[1];
     record_pair(r, op->a);

@@ -16,22 +16,22 @@
 /* What a record tells. Numbers are append-only: they are stored. */
 enum lc_what {
     LC_WHAT_NONE = 0,
-    LC_WHAT_OPEN = 1,     /* a run begins: arg = capabilities | promises << 32, handle = program number */
-    LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = 1 if exact */
-    LC_WHAT_OP = 3,       /* code = op, handle = a, arg, result = what apply returned; written after it */
-    LC_WHAT_POST = 4,     /* code = LC_OP_POST, handle: written before the post is made */
-    LC_WHAT_BEGIN = 5,    /* code = event, handle, bits = reported, arg = readiness as the kernel shows it */
-    LC_WHAT_END = 6,      /* the callback returned (result = exception number it ended by) */
-    LC_WHAT_STEP = 7,     /* a step begins: bits = flags */
-    LC_WHAT_STEPPED = 8,  /* it ended: result */
-    LC_WHAT_RUN = 9,      /* run begins */
-    LC_WHAT_RAN = 10,     /* run returned: result */
-    LC_WHAT_FD = 11,      /* handle = fd, arg = its number, bits = its readiness now (bits 0: closed) */
-    LC_WHAT_FDS = 12,     /* arg = open fds of the process */
-    LC_WHAT_CLOSED = 13,  /* the loop was closed: result */
-    LC_WHAT_ERROR = 14,   /* the loop's exception handler was called */
-    LC_WHAT_RESCUE = 15,  /* the loop slept through something that was due */
-    LC_WHAT_NOTE = 16,    /* a case's own observation */
+    LC_WHAT_OPEN = 1,    /* a run begins: arg = capabilities | promises << 32, handle = program number */
+    LC_WHAT_TERMS = 2,   /* arg = tick_ns, bits = 1 if exact */
+    LC_WHAT_OP = 3,      /* code = op, handle = a, arg, result = what apply returned; written after it */
+    LC_WHAT_POST = 4,    /* code = LC_OP_POST, handle: written before the post is made */
+    LC_WHAT_BEGIN = 5,   /* code = event, handle, bits = reported, arg = readiness as the kernel shows it */
+    LC_WHAT_END = 6,     /* the callback returned (result = exception number it ended by) */
+    LC_WHAT_STEP = 7,    /* a step begins: bits = flags */
+    LC_WHAT_STEPPED = 8, /* it ended: result */
+    LC_WHAT_RUN = 9,     /* run begins */
+    LC_WHAT_RAN = 10,    /* run returned: result */
+    LC_WHAT_FD = 11,     /* handle = fd, arg = its number, bits = its readiness now (bits 0: closed) */
+    LC_WHAT_FDS = 12,    /* arg = open fds of the process */
+    LC_WHAT_CLOSED = 13, /* the loop was closed: result */
+    LC_WHAT_ERROR = 14,  /* the loop's exception handler was called */
+    LC_WHAT_RESCUE = 15, /* the loop slept through something that was due */
+    LC_WHAT_NOTE = 16,   /* a case's own observation */
     LC_WHAT_COUNT
 };
 
@@ -52,17 +52,17 @@ struct lc_obs {
 enum { LC_LANES_MAX = 8 };
 
 struct lc_lane {
-    uint32_t count;     /* records written; only the lane's own thread writes it */
-    uint32_t full_seq;  /* sequence number of the first record that found the lane full, or 0 */
+    uint32_t count;    /* records written; only the lane's own thread writes it */
+    uint32_t full_seq; /* sequence number of the first record that found the lane full, or 0 */
 };
 
 /* Header of the memory that a trace lives in; the lanes' records follow it. */
 struct lc_trace {
-    uint32_t magic;          /* LC_TRACE_MAGIC once initialised */
-    uint32_t lane_records;   /* capacity of each lane */
-    _Atomic uint32_t seq;    /* last sequence number given out; relaxed */
-    _Atomic uint32_t lanes;  /* lanes given out; relaxed; may pass LC_LANES_MAX */
-    uint32_t generation;     /* tells this trace from an earlier one at the same address */
+    uint32_t magic;         /* LC_TRACE_MAGIC once initialised */
+    uint32_t lane_records;  /* capacity of each lane */
+    _Atomic uint32_t seq;   /* last sequence number given out; relaxed */
+    _Atomic uint32_t lanes; /* lanes given out; relaxed; may pass LC_LANES_MAX */
+    uint32_t generation;    /* tells this trace from an earlier one at the same address */
     uint32_t spare;
     struct lc_lane lane[LC_LANES_MAX];
     struct lc_obs records[]; /* LC_LANES_MAX * lane_records */
@@ -70,9 +70,9 @@ struct lc_trace {
 
 enum { LC_TRACE_MAGIC = 0x6c637472 };
 
-#define LC_HANDLE_WIDE(h) ((uint16_t)(((h) >> 4) << 12 | ((h)&15)))
+#define LC_HANDLE_WIDE(h) ((uint16_t)(((h) >> 4) << 12 | ((h) & 15)))
 #define LC_WIDE_KIND(w) ((w) >> 12)
-#define LC_WIDE_INDEX(w) ((w)&0xfff)
+#define LC_WIDE_INDEX(w) ((w) & 0xfff)
 
 /* Makes `bytes` of zeroed memory at `memory` (8-byte aligned) a trace; the calling thread gets lane
  * 0. Returns NULL when it is too small for one record a lane. */

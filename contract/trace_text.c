@@ -41,8 +41,7 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
     case LC_WHAT_TERMS:
         return snprintf(text, size, "tick %" PRIu64 " ns%s", obs->arg, obs->bits ? ", exact" : "");
     case LC_WHAT_OP:
-        return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle,
-                        obs->arg, obs->result);
+        return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
     case LC_WHAT_POST:
         return snprintf(text, size, "post %s begins", handle);
     case LC_WHAT_BEGIN:
@@ -82,8 +81,8 @@ int lc_trace_format(const struct lc_obs *obs, char *text, size_t size)
 
     handle_format(obs->handle, handle, sizeof handle);
     detail_format(obs, handle, detail, sizeof detail);
-    return snprintf(text, size, "%5u %10.6f ms  thread %u  %s", obs->seq,
-                    (double)(obs->time_ns % 1000000000000u) / 1e6, (unsigned)obs->thread, detail);
+    return snprintf(text, size, "%5u %10.6f ms  thread %u  %s", obs->seq, (double)(obs->time_ns % 1000000000000u) / 1e6,
+                    (unsigned)obs->thread, detail);
 }
 
 void lc_trace_print(const struct lc_obs *merged, size_t count, FILE *out)

@@ -21,7 +21,7 @@ struct slot {
 static struct {
     struct lc_driver base;
     uv_loop_t loop;
-    bool is_once; /* in a step that may wait: it ends with its first callbacks */
+    bool is_once;           /* in a step that may wait: it ends with its first callbacks */
     struct slot slots[256]; /* a slot is free for good once CLOSED was reported: handles are not reused */
 } driver;
 

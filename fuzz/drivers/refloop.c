@@ -225,11 +225,9 @@ struct lc_driver *driver_refloop_sim(void)
 
 struct lc_driver *driver_refloop_epoll(void)
 {
-    static struct refloop_driver driver = {.base = {.name = "refloop_epoll",
-                                                    .capabilities = CAPABILITIES,
-                                                    .promises = PROMISES,
-                                                    .tick_ns = 1,
-                                                    .apply = apply}};
+    static struct refloop_driver driver = {
+        .base = {
+            .name = "refloop_epoll", .capabilities = CAPABILITIES, .promises = PROMISES, .tick_ns = 1, .apply = apply}};
     driver.base.kernel = lc_kernel_posix();
     return &driver.base;
 }

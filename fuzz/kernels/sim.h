@@ -39,7 +39,7 @@ struct sim {
     int first_fd_of_wait; /* events are given out round-robin from here */
     size_t posts_count;
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
-    void (*on_deadlock)(void *arg); /* the loop sleeps and nothing will ever wake it */
+    void (*on_deadlock)(void *arg);       /* the loop sleeps and nothing will ever wake it */
     void *on_deadlock_arg;
 };
 

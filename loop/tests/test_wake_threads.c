@@ -12,8 +12,9 @@ enum { PRODUCERS = 8, OWN_NODES = 4, POSTS = 20000, ROUNDS = 2000 };
 /* What a producer posts: written by it alone before the post, read by the consumer after it. */
 struct letter {
     struct rl_wake_node node;
-    uint32_t text;     /* not atomic: TSan sees whether the post really hands it over */
-    uint32_t received; /* of the consumer alone */
+    uint32_t text;           /* not atomic: TSan sees whether the post really hands it over */
+    uint32_t received;       /* of the consumer alone */
+    _Atomic uint32_t latest; /* what the producer wrote last; relaxed, so that it orders nothing */
 };
 
 static struct rl_wake wake;
@@ -32,10 +33,19 @@ static void start(pthread_t *threads, void *(*run)(void *))
 {
     static uintptr_t indexes[PRODUCERS];
     rl_wake_init(&wake);
+    atomic_store(&wakes, 0);
     atomic_store(&producers_left, PRODUCERS);
     for (uintptr_t i = 0; i < PRODUCERS; i++) {
         indexes[i] = i;
         CHECK(pthread_create(&threads[i], NULL, run, &indexes[i]) == 0);
+    }
+}
+
+static void init_letters(void)
+{
+    for (int i = 0; i < PRODUCERS * OWN_NODES; i++) {
+        letters[i / OWN_NODES][i % OWN_NODES].received = 0;
+        rl_wake_node_init(&letters[i / OWN_NODES][i % OWN_NODES].node);
     }
 }
 
@@ -63,7 +73,6 @@ static void posts_to_one_node_are_coalesced_and_not_lost(void)
     pthread_t threads[PRODUCERS];
     uint32_t seen = 0, received_count = 0, takes_with_post = 0;
     rl_wake_node_init(&shared.node);
-    atomic_store(&wakes, 0);
     start(threads, post_to_shared);
     for (bool is_last = false; !is_last;) {
         is_last = atomic_load(&producers_left) == 0;
@@ -78,6 +87,40 @@ static void posts_to_one_node_are_coalesced_and_not_lost(void)
     join(threads);
     CHECK(seen == PRODUCERS * POSTS);
     CHECK(received_count > 0 && received_count <= PRODUCERS * POSTS);
+    CHECK(atomic_load(&wakes) == takes_with_post);
+}
+
+static void *post_without_pause(void *arg)
+{
+    uintptr_t me = *(uintptr_t *)arg;
+    for (uint32_t i = 1; i <= POSTS; i++) {
+        atomic_store_explicit(&letters[me][i % OWN_NODES].latest, i, memory_order_relaxed);
+        count_wake(rl_wake_post(&wake, &letters[me][i % OWN_NODES].node));
+    }
+    atomic_fetch_sub(&producers_left, 1);
+    return NULL;
+}
+
+/* [WAKE-1] [WAKE-3] All post to nodes of their own at full speed: of each node the last post is seen, one wake a take.
+ */
+static void posts_to_many_nodes_are_not_lost(void)
+{
+    pthread_t threads[PRODUCERS];
+    uint32_t takes_with_post = 0;
+    init_letters();
+    start(threads, post_without_pause);
+    for (bool is_last = false; !is_last;) {
+        is_last = atomic_load(&producers_left) == 0;
+        struct rl_wake_batch batch = rl_wake_take(&wake);
+        takes_with_post += batch.oldest != NULL;
+        for (struct rl_wake_node *node; (node = rl_wake_next(&batch)) != NULL;) {
+            struct letter *letter = (struct letter *)(void *)node; /* node is the first member */
+            letter->received = atomic_load_explicit(&letter->latest, memory_order_relaxed);
+        }
+    }
+    join(threads);
+    for (int i = 0; i < PRODUCERS * OWN_NODES; i++)
+        CHECK(letters[i / OWN_NODES][i % OWN_NODES].received > POSTS - OWN_NODES);
     CHECK(atomic_load(&wakes) == takes_with_post);
 }
 
@@ -120,13 +163,8 @@ static void letters_of_a_producer_arrive_in_order(void)
     pthread_t threads[PRODUCERS];
     uint32_t takes_with_post = 0;
     int wrong = 0;
-    atomic_store(&wakes, 0);
     atomic_store(&rounds_begun, 0);
-    for (int i = 0; i < PRODUCERS; i++)
-        for (int j = 0; j < OWN_NODES; j++) {
-            letters[i][j].received = 0;
-            rl_wake_node_init(&letters[i][j].node);
-        }
+    init_letters();
     start(threads, post_letters_in_order);
     for (unsigned round = 1; round <= ROUNDS; round++) {
         atomic_store(&rounds_begun, round);
@@ -203,7 +241,7 @@ static void close_stops_concurrent_posts(void)
 }
 
 static const struct test tests[] = {TEST(posts_to_one_node_are_coalesced_and_not_lost),
-                                    TEST(letters_of_a_producer_arrive_in_order), TEST(coalesced_posts_hand_over_too),
-                                    TEST(close_stops_concurrent_posts)};
+                                    TEST(posts_to_many_nodes_are_not_lost), TEST(letters_of_a_producer_arrive_in_order),
+                                    TEST(coalesced_posts_hand_over_too), TEST(close_stops_concurrent_posts)};
 
 TEST_MAIN(tests)

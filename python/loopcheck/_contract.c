@@ -45,17 +45,15 @@ static PyObject *trace_add(PyObject *object, PyObject *args, PyObject *keywords)
     unsigned long long arg = 0;
     int result = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "I|IIIKi:add", names, &what, &code, &handle, &bits, &arg,
-                                     &result))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "I|IIIKi:add", names, &what, &code, &handle, &bits, &arg, &result))
         return NULL;
-    lc_trace_add(((struct lc_py_trace *)object)->trace,
-                 (struct lc_obs){.time_ns = lc_kernel_posix()->now_ns(NULL),
-                                 .what = (uint8_t)what,
-                                 .code = (uint8_t)code,
-                                 .handle = (uint16_t)handle,
-                                 .bits = (uint8_t)bits,
-                                 .arg = arg,
-                                 .result = result});
+    lc_trace_add(((struct lc_py_trace *)object)->trace, (struct lc_obs){.time_ns = lc_kernel_posix()->now_ns(NULL),
+                                                                        .what = (uint8_t)what,
+                                                                        .code = (uint8_t)code,
+                                                                        .handle = (uint16_t)handle,
+                                                                        .bits = (uint8_t)bits,
+                                                                        .arg = arg,
+                                                                        .result = result});
     Py_RETURN_NONE;
 }
 
@@ -253,7 +251,8 @@ static PyObject *shrink(PyObject *module, PyObject *args)
 
 static PyMethodDef methods[] = {
     {"judge", judge, METH_VARARGS,
-     "judge(buffer) -> dict\n\nThe monitor's judgement of the trace in `buffer`: violations [(rule, sentence, seq, run)], "
+     "judge(buffer) -> dict\n\nThe monitor's judgement of the trace in `buffer`: violations [(rule, sentence, seq, "
+     "run)], "
      "runs, callbacks,\nops, owed, owed_rule (contract/monitor.h). Any bytes get a judgement."},
     {"format_trace", format_trace, METH_VARARGS, "format_trace(buffer) -> str\n\nThe trace, one record a line."},
     {"run", lc_py_run, METH_VARARGS,
@@ -276,18 +275,76 @@ static const struct {
     long value;
 } constants[] = {
 #define C(name) {#name, LC_##name}
-    C(KIND_SOON),     C(KIND_TIMER),    C(KIND_WATCH),     C(KIND_WAKER),    C(KIND_FD),        C(OP_NOP),
-    C(OP_SOON),       C(OP_TIMER),      C(OP_AT),          C(OP_WATCH),      C(OP_WAKER),       C(OP_POST),
-    C(OP_CANCEL),     C(OP_REARM),      C(OP_DESTROY),     C(OP_STOP),       C(OP_RUN),         C(OP_STEP),
-    C(OP_PAIR),       C(OP_PUT),        C(OP_TAKE),        C(OP_FILL),       C(OP_SHUT),        C(OP_RECYCLE),
-    C(OP_ADVANCE),    C(OP_RAISE),      C(OP_PROGRAM_END), C(OP_OPEN),       C(OP_CLOSE),       C(OP_NOW),
-    C(EVENT_SOON),    C(EVENT_TIMER),   C(EVENT_READY),    C(EVENT_POSTED),  C(EVENT_CLOSED),   C(EVENT_ERROR),
-    C(EVENT_RESCUE),  C(IN),            C(OUT),            C(HUP),           C(ERR),            C(WAIT),
-    C(CAP_MULTI),     C(CAP_STOP),      C(CAP_RAISE),      C(CAP_TURNS),     C(CAP_COALESCE),   C(CAP_ONE_PER_STEP),
-    C(PROMISE_FIFO),  C(PROMISE_TURN),  C(PROMISE_ORDER),  C(PROMISE_TIES),  C(WHAT_OPEN),      C(WHAT_TERMS),
-    C(WHAT_OP),       C(WHAT_POST),     C(WHAT_BEGIN),     C(WHAT_END),      C(WHAT_STEP),      C(WHAT_STEPPED),
-    C(WHAT_RUN),      C(WHAT_RAN),      C(WHAT_FD),        C(WHAT_FDS),      C(WHAT_CLOSED),    C(WHAT_ERROR),
-    C(WHAT_RESCUE),   C(WHAT_NOTE),     C(OP_BYTES),       C(PROGRAM_OPS_MAX),
+    C(KIND_SOON),
+    C(KIND_TIMER),
+    C(KIND_WATCH),
+    C(KIND_WAKER),
+    C(KIND_FD),
+    C(OP_NOP),
+    C(OP_SOON),
+    C(OP_TIMER),
+    C(OP_AT),
+    C(OP_WATCH),
+    C(OP_WAKER),
+    C(OP_POST),
+    C(OP_CANCEL),
+    C(OP_REARM),
+    C(OP_DESTROY),
+    C(OP_STOP),
+    C(OP_RUN),
+    C(OP_STEP),
+    C(OP_PAIR),
+    C(OP_PUT),
+    C(OP_TAKE),
+    C(OP_FILL),
+    C(OP_SHUT),
+    C(OP_RECYCLE),
+    C(OP_ADVANCE),
+    C(OP_RAISE),
+    C(OP_PROGRAM_END),
+    C(OP_OPEN),
+    C(OP_CLOSE),
+    C(OP_NOW),
+    C(EVENT_SOON),
+    C(EVENT_TIMER),
+    C(EVENT_READY),
+    C(EVENT_POSTED),
+    C(EVENT_CLOSED),
+    C(EVENT_ERROR),
+    C(EVENT_RESCUE),
+    C(IN),
+    C(OUT),
+    C(HUP),
+    C(ERR),
+    C(WAIT),
+    C(CAP_MULTI),
+    C(CAP_STOP),
+    C(CAP_RAISE),
+    C(CAP_TURNS),
+    C(CAP_COALESCE),
+    C(CAP_ONE_PER_STEP),
+    C(PROMISE_FIFO),
+    C(PROMISE_TURN),
+    C(PROMISE_ORDER),
+    C(PROMISE_TIES),
+    C(WHAT_OPEN),
+    C(WHAT_TERMS),
+    C(WHAT_OP),
+    C(WHAT_POST),
+    C(WHAT_BEGIN),
+    C(WHAT_END),
+    C(WHAT_STEP),
+    C(WHAT_STEPPED),
+    C(WHAT_RUN),
+    C(WHAT_RAN),
+    C(WHAT_FD),
+    C(WHAT_FDS),
+    C(WHAT_CLOSED),
+    C(WHAT_ERROR),
+    C(WHAT_RESCUE),
+    C(WHAT_NOTE),
+    C(OP_BYTES),
+    C(PROGRAM_OPS_MAX),
 #undef C
 };
 

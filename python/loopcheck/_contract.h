@@ -11,8 +11,7 @@
 
 /* A trace in memory that a Python object lends, usually shared with another process. */
 struct lc_py_trace {
-    PyObject_HEAD
-    Py_buffer view;
+    PyObject_HEAD Py_buffer view;
     struct lc_trace *trace;
 };
 

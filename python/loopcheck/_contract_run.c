@@ -11,16 +11,15 @@
 
 struct py_driver {
     struct lc_driver base;
-    PyObject *apply;       /* bound method apply(code, handle, arg, flags, n) -> int */
-    PyObject *error_type;  /* the first exception that apply let out: raised by run() at the end */
+    PyObject *apply;      /* bound method apply(code, handle, arg, flags, n) -> int */
+    PyObject *error_type; /* the first exception that apply let out: raised by run() at the end */
     PyObject *error_value;
     PyObject *error_traceback;
 };
 
 /* What a Python driver reports to. `sink` is NULL once the run is over: late callbacks are dropped. */
 struct py_sink {
-    PyObject_HEAD
-    struct lc_sink *sink;
+    PyObject_HEAD struct lc_sink *sink;
 };
 
 static void keep_error(struct py_driver *driver)
@@ -56,8 +55,8 @@ static PyObject *sink_begin(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "ii|ii:begin", &handle, &event, &bits, &error))
         return NULL;
     if (sink != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        raise = sink->begin(sink->self, (uint8_t)handle, (enum lc_event)event, (unsigned)bits, error);
+        Py_BEGIN_ALLOW_THREADS raise =
+            sink->begin(sink->self, (uint8_t)handle, (enum lc_event)event, (unsigned)bits, error);
         Py_END_ALLOW_THREADS
     }
     return PyLong_FromLong(raise);
@@ -70,8 +69,7 @@ static PyObject *sink_end(PyObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "ii:end", &handle, &event))
         return NULL;
     if (sink != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        sink->end(sink->self, (uint8_t)handle, (enum lc_event)event);
+        Py_BEGIN_ALLOW_THREADS sink->end(sink->self, (uint8_t)handle, (enum lc_event)event);
         Py_END_ALLOW_THREADS
     }
     Py_RETURN_NONE;
@@ -152,10 +150,8 @@ PyObject *lc_py_run(PyObject *module, PyObject *args)
         return NULL;
     }
     sink->sink = &driver.base.sink;
-    Py_BEGIN_ALLOW_THREADS
-    error = lc_run(&driver.base, &program, number, trace->trace, &stats);
-    Py_END_ALLOW_THREADS
-    sink->sink = NULL;
+    Py_BEGIN_ALLOW_THREADS error = lc_run(&driver.base, &program, number, trace->trace, &stats);
+    Py_END_ALLOW_THREADS sink->sink = NULL;
     Py_DECREF(sink);
     Py_DECREF(driver.apply);
     if (driver.error_type != NULL) {

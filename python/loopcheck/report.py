@@ -96,7 +96,9 @@ def headline(results: Results) -> str:
         meaning = "a loop could not be used"
     else:
         meaning = f"{unexpected} unexpected" if unexpected else "all as expected"
-    return f"{len(results.rows)} verdicts ({counts}): {meaning}" if results.rows else f"no verdicts: {meaning}"
+    if not results.rows:
+        return f"no verdicts: {meaning}"
+    return f"{len(results.rows)} verdict{'s' * (len(results.rows) > 1)} ({counts}): {meaning}"
 
 
 def _one_line(text: str) -> str:

@@ -15,19 +15,21 @@ from two_cases import hostile_spec, make_root
 
 KEYS = ["loop", "case", "rule", "area", "level", "verdict", "detail", "seconds"]
 ASYNCIO = "asyncio:new_event_loop"
-BROKEN = '''
+BROKEN = """
 import asyncio
-class factory(asyncio.SelectorEventLoop):
-    """Loses callbacks."""
-    def call_soon(self, fn, *args, **options):
-        return super().call_soon((lambda *_: None) if fn is dict else fn, *args, **options)
-class late(asyncio.SelectorEventLoop):
-    """Loses callbacks that the kit wraps."""
-    def call_soon(self, fn, *args, **options):
-        lost = "Recorder" in getattr(fn, "__qualname__", "")
-        return super().call_soon((lambda *_: None) if lost else fn, *args, **options)
-'''
-EXPECT = '[[deviation]]\ncase = "*::test_{}"\nverdict = "FAIL"\nrule = "SOON-5"\nreason = "it loses them"\n'
+class twice(asyncio.SelectorEventLoop):
+    def call_soon(self, *args, **options):
+        super().call_soon(*args, **options)
+        return super().call_soon(*args, **options)
+"""
+EXPECT = '[[deviation]]\ncase = "*::test_{}"\nverdict = "FAIL"\nrule = "SOON-3"\nreason = "it calls twice"\n'
+WRONG = """
+@case("SOON-6")
+def test_wrong(kit):
+    kit.soon(dict)
+    kit.run_for(0)
+    kit.fail("wrong", rule="SOON-3")
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -72,43 +74,46 @@ def test_json_has_eight_keys_a_verdict() -> None:
 
 
 def test_unexpected_failure_and_how_to_repeat_it() -> None:
-    done = loopcheck("check", "broken.py:late", "--expect", "none")
+    done = loopcheck("check", "broken.py:twice", "--expect", "none")
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     again = next(line for line in lines if line.strip().startswith("again")).split(None, 1)[1]
-    assert again == "loopcheck check broken.py:late -k test_two.py::test_wild"
+    assert again == "loopcheck check broken.py:twice -k test_two.py::test_wild"
     repeated = loopcheck(*again.split()[1:])
     assert repeated.returncode == 1
-    assert "1 verdicts (1 " in repeated.stdout
+    assert "1 verdict (1 FAIL): 1 unexpected" in repeated.stdout
 
 
 def test_expected_failure_and_stale_one(root: Path) -> None:
     (root / "known.toml").write_text(EXPECT.format("wild") + EXPECT.format("calm"))
-    found = results("broken.py:late", "--expect", "known.toml")
-    if found["exit_status"] == 1:  # which verdict a lost callback gets is the monitor's business
-        verdicts = {verdict["verdict"] for verdict in found["verdicts"]}
-        (root / "known.toml").write_text(EXPECT.format("*").replace('"FAIL"', json.dumps(sorted(verdicts))))
-        found = results("broken.py:late", "--expect", "known.toml")
+    found = results("broken.py:twice", "--expect", "known.toml")
+    assert [verdict["verdict"] for verdict in found["verdicts"]] == ["FAIL", "FAIL"]
     assert found["exit_status"] == 0
-    assert "known.toml (" in found["notes"][0]
+    assert "known.toml (2 entries)" in found["notes"][0]
     stale = results(hostile_spec("hang"), "-k", "calm", "--expect", "known.toml")
     assert stale["exit_status"] == 1
     assert stale["verdicts"][0]["verdict"] == "STALE"
 
 
+def test_entry_about_no_case_is_noted_in_a_whole_run(root: Path) -> None:
+    (root / "known.toml").write_text(EXPECT.format("gone"))
+    assert "no case is like" in results(ASYNCIO, "--expect", "known.toml")["notes"][-1]
+    assert "no case is like" not in results(ASYNCIO, "-k", "calm", "--expect", "known.toml")["notes"][-1]
+
+
 def test_shipped_expectations_apply(root: Path) -> None:
-    text = EXPECT.format("calm").replace("SOON-5", "SOON-6")
+    text = EXPECT.format("wild")
     (root / "conformance" / "expect" / "mine.toml").write_text(text)
     (root / "mine.py").write_text(BROKEN)
-    found = results("mine:late", "-k", "wild")
+    found = results("mine:twice", "-k", "wild")
+    assert found["exit_status"] == 0
     assert "conformance/expect/mine.toml (1 entry)" in found["notes"][0]
-    assert "no expect file applies" in results("mine.py:late", "-k", "wild")["notes"][0]
+    assert "no expect file applies" in results("mine.py:twice", "-k", "wild")["notes"][0]
 
 
 def test_control_tells_the_kits_fault(root: Path) -> None:
-    bad = '\n@case("SOON-6")\ndef test_wrong(kit):\n    kit.soon(dict)\n    kit.run_for(0)\n    kit.fail("wrong", rule="SOON-5")\n'
     file = root / "conformance" / "test_two.py"
-    file.write_text(file.read_text() + bad)
+    file.write_text(file.read_text() + WRONG)
     for loop in (ASYNCIO, hostile_spec("hang")):
         done = loopcheck("check", loop, "-k", "wrong")
         assert done.returncode == 3
@@ -219,7 +224,7 @@ def test_replay(root: Path) -> None:
     done = loopcheck("replay", ASYNCIO, "p.loop")
     assert done.returncode == 0, done.stderr
     assert "c1" in done.stdout
-    assert "1 verdicts (1 PASS)" in done.stdout
+    assert "1 verdict (1 PASS)" in done.stdout
     (root / "p.loop").write_text("soon c1\nnonsense\n")
     wrong = loopcheck("replay", ASYNCIO, "p.loop")
     assert wrong.returncode == 2

@@ -1,0 +1,106 @@
+"""Types of the extension module (_contract.c). The constants are those of contract/driver.h and contract/trace.h."""
+
+from collections.abc import Callable
+from typing import Any, TypedDict, final
+
+from typing_extensions import Buffer
+
+class Stats(TypedDict):
+    ops: int
+    executed: int
+    ignored: int
+    unfired: int
+    callbacks: int
+
+@final
+class Sink:
+    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, /) -> int: ...
+    def end(self, handle: int, event: int, /) -> None: ...
+
+class Trace:
+    def __init__(self, buffer: Buffer, /) -> None: ...
+    def add(
+        self, what: int, code: int = 0, handle: int = 0, bits: int = 0, arg: int = 0, result: int = 0
+    ) -> None: ...
+    def reset(self) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+
+def judge(buffer: Buffer, /) -> dict[str, Any]: ...
+def format_trace(buffer: Buffer, /) -> str: ...
+def run(program: bytes, driver: Any, trace: Trace, number: int = 0, /) -> Stats: ...
+def parse(text: str, /) -> bytes: ...
+def format(program: bytes, /) -> str: ...
+def canonical(program: bytes, /) -> bytes: ...
+def generate(seed: int, capabilities: int, delay_ns_max: int, tick_ns: int, /) -> bytes: ...
+def shrink(program: bytes, fails: Callable[[bytes], bool], tries_max: int = 200, /) -> bytes: ...
+
+CAP_COALESCE: int
+CAP_MULTI: int
+CAP_ONE_PER_STEP: int
+CAP_RAISE: int
+CAP_STOP: int
+CAP_TURNS: int
+ERR: int
+EVENT_CLOSED: int
+EVENT_ERROR: int
+EVENT_POSTED: int
+EVENT_READY: int
+EVENT_RESCUE: int
+EVENT_SOON: int
+EVENT_TIMER: int
+HUP: int
+IN: int
+KIND_FD: int
+KIND_SOON: int
+KIND_TIMER: int
+KIND_WAKER: int
+KIND_WATCH: int
+OP_ADVANCE: int
+OP_AT: int
+OP_BYTES: int
+OP_CANCEL: int
+OP_CLOSE: int
+OP_DESTROY: int
+OP_FILL: int
+OP_NOP: int
+OP_NOW: int
+OP_OPEN: int
+OP_PAIR: int
+OP_POST: int
+OP_PROGRAM_END: int
+OP_PUT: int
+OP_RAISE: int
+OP_REARM: int
+OP_RECYCLE: int
+OP_RUN: int
+OP_SHUT: int
+OP_SOON: int
+OP_STEP: int
+OP_STOP: int
+OP_TAKE: int
+OP_TIMER: int
+OP_WAKER: int
+OP_WATCH: int
+OUT: int
+PROGRAM_OPS_MAX: int
+PROMISE_FIFO: int
+PROMISE_ORDER: int
+PROMISE_TIES: int
+PROMISE_TURN: int
+WAIT: int
+WHAT_BEGIN: int
+WHAT_CLOSED: int
+WHAT_END: int
+WHAT_ERROR: int
+WHAT_FD: int
+WHAT_FDS: int
+WHAT_NOTE: int
+WHAT_OP: int
+WHAT_OPEN: int
+WHAT_POST: int
+WHAT_RAN: int
+WHAT_RESCUE: int
+WHAT_RUN: int
+WHAT_STEP: int
+WHAT_STEPPED: int
+WHAT_TERMS: int
