@@ -48,9 +48,12 @@ static uint64_t later(const struct sim *sim, uint64_t duration_ns)
     return duration_ns > LC_TIME_NS_MAX - sim->now_ns ? LC_TIME_NS_MAX : sim->now_ns + duration_ns;
 }
 
+/* The runner reads the clock for everything that it records. */
 static uint64_t kernel_now_ns(void *self)
 {
-    return ((struct sim *)self)->now_ns;
+    struct sim *sim = self;
+    sim->vain_waits = 0;
+    return sim->now_ns;
 }
 
 static void kernel_advance(void *self, uint64_t duration_ns)
@@ -205,6 +208,11 @@ struct lc_kernel sim_kernel(struct sim *sim)
 
 /* ---- the loop's side ----------------------------------------------------------------------- */
 
+static uint64_t backend_now_ns(void *self)
+{
+    return ((struct sim *)self)->now_ns;
+}
+
 static int backend_apply(void *self, int number, uint32_t interest)
 {
     struct sim_fd *fd = fd_at(self, number);
@@ -234,6 +242,10 @@ static int backend_wait(void *self, int64_t timeout_ns, struct rl_event *events,
     uint64_t deadline_ns = timeout_ns < 0 ? LC_TIME_NS_MAX : later(sim, (uint64_t)timeout_ns);
     int count = collect(sim, events, events_max);
 
+    if (++sim->vain_waits > SIM_VAIN_WAITS_MAX) {
+        sim->on_deadlock(sim->on_deadlock_arg);
+        return -ECANCELED;
+    }
     while (count == 0 && !sim->is_woken && timeout_ns != 0) {
         if (sim->posts_count > 0 && sim->posts[0].due_ns <= deadline_ns) {
             post_first(sim);
@@ -266,7 +278,7 @@ static void backend_close(void *self)
 struct rl_backend sim_backend(struct sim *sim)
 {
     sim->backends_open++;
-    return (struct rl_backend){.now_ns = kernel_now_ns,
+    return (struct rl_backend){.now_ns = backend_now_ns,
                                .apply = backend_apply,
                                .wait = backend_wait,
                                .wake = backend_wake,

@@ -14,7 +14,8 @@ enum {
     SIM_FDS_MAX = 64,
     SIM_FD_FIRST = 3,        /* fd numbers are given out from here, the lowest free one first */
     SIM_BUFFER_BYTES = 4096, /* what a socket end holds unread before its peer cannot write */
-    SIM_POSTS_MAX = 32
+    SIM_POSTS_MAX = 32,
+    SIM_VAIN_WAITS_MAX = 1000 /* waits in a row of which the runner hears nothing: the loop spins */
 };
 
 struct sim_fd {
@@ -37,9 +38,10 @@ struct sim {
     bool is_woken;        /* the loop was woken since its last wait */
     int backends_open;    /* survives sim_reset, so that a backend left open is seen */
     int first_fd_of_wait; /* events are given out round-robin from here */
+    unsigned vain_waits;  /* since the runner last looked at the clock */
     size_t posts_count;
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
-    void (*on_deadlock)(void *arg);       /* the loop sleeps and nothing will ever wake it */
+    void (*on_deadlock)(void *arg);       /* the loop sleeps or spins for ever */
     void *on_deadlock_arg;
 };
 
