@@ -10,12 +10,12 @@
 #include <stdlib.h>
 
 #include "drivers/drivers.h"
-#include "runner.h"
 
 enum { TRACE_BYTES = 1 << 20 };
 
 static struct lc_driver *driver;
 static struct lc_trace *trace;
+static struct lc_stats totals;
 static _Alignas(struct lc_obs) unsigned char memory[TRACE_BYTES];
 
 struct lc_profile fuzz_program_profile(void)
@@ -36,6 +36,9 @@ void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *j
         fprintf(stderr, "the driver %s cannot open a loop\n", driver->name);
         exit(3);
     }
+    totals.ops += stats.ops;
+    totals.executed += stats.executed;
+    totals.callbacks += stats.callbacks;
     size_t count = lc_trace_merge(trace, sizeof memory, &merged);
     lc_monitor_judge(merged, count, judgement);
     free(merged);
@@ -47,6 +50,12 @@ void fuzz_program_use(struct lc_driver *chosen)
     driver = chosen;
     trace = lc_trace_init(memory, sizeof memory);
     fuzz_program_judge(&(struct lc_program){0}, &judgement);
+    totals = (struct lc_stats){0};
+}
+
+const struct lc_stats *fuzz_program_totals(void)
+{
+    return &totals;
 }
 
 void fuzz_program_print(const struct lc_program *program, const struct lc_judgement *judgement)

@@ -90,6 +90,13 @@ static bool breaks_rule(void *rule, const struct lc_program *program)
     return false;
 }
 
+/* So that "nothing broken" cannot hide "nothing done". */
+static void print_share(void)
+{
+    const struct lc_stats *totals = fuzz_program_totals();
+    printf("%u of %u ops executed, %u callbacks\n", totals->executed, totals->ops, totals->callbacks);
+}
+
 /* Stops at the first program that breaks a rule and shows it shrunk. */
 static int replay_random(void)
 {
@@ -109,6 +116,7 @@ static int replay_random(void)
         fuzz_program_print(&program, &judgement);
         return 1;
     }
+    print_share();
     printf("%lu passed, 0 failed\n", options.random);
     return 0;
 }
@@ -168,6 +176,7 @@ int main(int count, char **arguments)
         read_program(arguments[i], &program);
         failed += !replay(arguments[i], &program);
     }
+    print_share();
     printf("%d passed, %d failed\n", count - first - failed, failed);
     return failed > 0;
 }
