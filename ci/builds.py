@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import machine
 import parts
 import steps
-from steps import BUILD, ROOT
+from steps import BUILD, ROOT, Stop
 
 CLANG_PRESETS = ("asan", "tsan")
 SANITIZER_ENV = {
@@ -19,6 +18,8 @@ SANITIZER_ENV = {
     "UBSAN_OPTIONS": "print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
 }
+
+failed: set[str] = set()  # presets whose build was tried and did not end
 
 
 def environment() -> dict[str, str]:
@@ -54,12 +55,16 @@ def build(preset: str) -> Path:
     """Configures and builds everything of a preset; returns its directory. Skipped: it needs a clang."""
     if preset in CLANG_PRESETS:
         need_clang()
+    if preset in failed:
+        raise Stop(f"the build of {preset} failed above")
+    failed.add(preset)
     folder = BUILD / preset
     env = environment()
     with steps.locked(f"cmake-{preset}"):
         forget_moved(folder)
         steps.step(f"configure {preset}", f"configure-{preset}", ["cmake", "--preset", preset], env)
         steps.step(f"build {preset}", f"build-{preset}", ["cmake", "--build", folder, "-j", steps.JOBS], env)
+    failed.discard(preset)
     return folder
 
 
@@ -76,7 +81,3 @@ def program(preset: str, name: str) -> Path:
     if not path.exists():
         raise parts.Skipped(f"{name} was not built in build/{preset}")
     return path
-
-
-def merged(extra: Mapping[str, str]) -> dict[str, str]:
-    return {**environment(), **extra}

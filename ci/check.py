@@ -15,11 +15,18 @@ Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped 
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
+
+if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
+    if len(sys.argv) < 2 or {"-h", "--help"} & set(sys.argv):
+        print((__doc__ or "").strip())
+        sys.exit(0 if len(sys.argv) > 1 else 2)
+    os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("setup.py")), "check", *sys.argv[1:]])
+
+import argparse
+from collections.abc import Callable
 
 import builds
 import corpus
@@ -28,6 +35,7 @@ import mutants
 import parts
 import rules_page
 import steps
+import wheel
 from steps import PYTHON, ROOT
 from tidy_base import Tree
 
@@ -90,11 +98,14 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("tidy", tidy)
     run.part("C tests", lambda: builds.ctest("dev"))
     run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
+    run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
     replay_all(run, options)
+    run.part("wheel outside the checkout", wheel.test)
     for preset in builds.CLANG_PRESETS:
         run.part(f"C tests, {preset}", lambda preset=preset: builds.ctest(preset))
     for driver in corpus.C_DRIVERS:
         run.part(f"corpus on {driver}, asan", lambda driver=driver: corpus.replay("asan", driver))
+    run.part("random programs on refloop_epoll, tsan", lambda: corpus.random("tsan", "refloop_epoll"))
     for target in fuzzing.targets():
         run.part(f"fuzz {target}", lambda target=target: fuzzing.smoke(target, options.fuzz_seconds))
     kill_mutants(run, options)
@@ -117,11 +128,7 @@ COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
 
 
 def main() -> int:
-    if os.environ.get("LOOPCHECK_SET_UP") != "1":
-        setup = str(ROOT / "ci" / "setup.py")
-        os.execv(sys.executable, [sys.executable, setup, "check", *sys.argv[1:]])
-    formatter = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="ci/check.py", description=__doc__, formatter_class=formatter)
+    parser = argparse.ArgumentParser(prog="ci/check.py", usage="ci/check.py COMMAND [--strict] [--fuzz-seconds N]")
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--strict", action="store_true", help="a skipped part is a failure")
     parser.add_argument("--fuzz-seconds", type=int, metavar="N", help="time of each fuzz target")

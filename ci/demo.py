@@ -21,7 +21,7 @@ import steps
 from steps import PYTHON, ROOT
 
 LOOPS = ("asyncio:new_event_loop", "uvloop:new_event_loop")
-BROKEN = "conformance/broken_loops/reader_runs_at_once.py:new_event_loop"
+BROKEN = "conformance/broken_loops/reader_called_at_once.py:new_event_loop"
 RULE = "FD-1"
 REPORT = ROOT / "out" / "report"
 CAUGHT = {"FAIL", "HANG", "SPIN", "CRASH"}
@@ -89,4 +89,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nthe demo was stopped", flush=True)
+        sys.exit(130)

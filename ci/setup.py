@@ -123,9 +123,9 @@ def install_uvloop() -> None:
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0] not in ("demo", "test", "check"):
-        print(__doc__)
-        return 2
+    if not argv or argv[0] not in ("demo", "test", "check") or {"-h", "--help"} & set(argv):
+        print((__doc__ or "").strip())
+        return 0 if "-h" in argv or "--help" in argv else 2
     goal, rest = argv[0], argv[1:]
     try:
         with steps.locked("setup"):

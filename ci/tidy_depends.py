@@ -19,15 +19,16 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 # A room is the longest of these that begins a path. What it may include from is listed beside it.
 C_ROOMS: dict[str, tuple[str, ...]] = {
     "contract/": ("contract/",),
-    "contract/tests/": ("contract/", "contract/tests/"),
+    "contract/tests/": ("contract/", "contract/tests/", "testing/"),
     "loop/core/": ("loop/core/",),
     "loop/thread/": ("loop/core/", "loop/thread/"),
     "loop/backend/": ("loop/core/", "loop/thread/", "loop/backend/"),
     "loop/include/": ("loop/include/",),
     "loop/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/"),
-    "loop/tests/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/tests/"),
+    "loop/tests/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/tests/", "testing/"),
     "fuzz/": ("contract/", "loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "fuzz/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
+    "testing/": ("testing/",),  # what the C unit tests of all rooms share
 }
 # Constants that users and the core share; each of these includes nothing of ours.
 C_LEAVES = {"loop/include/rl_events.h"}
@@ -36,7 +37,6 @@ CORE_SYSTEM = {"assert.h", "inttypes.h", "limits.h", "stdbool.h", "stddef.h", "s
 # contract assumes POSIX and no more.
 NOT_POSIX = re.compile(r"^(?:linux/|sys/(?:epoll|eventfd|timerfd|signalfd|inotify|prctl|syscall)\.h)")
 
-OURS = ("loopcheck", "conformance", "refloop", "fuzz", "contract")
 TEST_TOOLS = ("pytest", "hypothesis")
 # Beside the standard library: what the files of a folder may import.
 PYTHON_ROOMS: dict[str, tuple[str, ...]] = {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import Callable
 
 from loopcheck.kit import Kit, case
@@ -120,9 +122,26 @@ def test_call_exception_handler(kit: Kit) -> None:
 
 
 @case("ERR-2")
+def test_default_handler_logs_once(kit: Kit) -> None:
+    """Without a handler of the user's an exception is logged once, by the logger "asyncio"."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    kit.loop.set_exception_handler(None)
+    try:
+        kit.soon(raiser(Planted))
+        kit.turns(3)
+    finally:
+        logger.removeHandler(handler)
+    kit.equal(len(records), 1, "records logged")
+    kit.check(records[0].exc_info and records[0].exc_info[0] is Planted, "the exception is not in the record")
+
+
+@case("ERR-2")
 def test_forgotten_task_exception(kit: Kit) -> None:
     """The exception of a task that nobody awaits reaches the handler when the task is dropped."""
-    import gc
 
     async def fails() -> None:
         raise Planted("planted")

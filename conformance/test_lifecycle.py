@@ -285,8 +285,21 @@ def test_stopped_before_done(kit: Kit) -> None:
     kit.later(0.002, future.set_result, 5)
     with kit.running():
         kit.equal(kit.loop.run_until_complete(future), 5, "result of the second run")
-    kit.later(0.005, kit.stop)
+
+
+@case("LIFE-8", timeout_s=5)
+def test_no_stop_is_left_pending(kit: Kit) -> None:
+    """After run_until_complete, with a result or an exception, run_forever is not ended by an old stop."""
+    ran: list[str] = []
+
+    async def raises() -> None:
+        raise ValueError("planted")
+
+    kit.run(asyncio.sleep(0))
+    kit.raises(ValueError, lambda: kit.run(raises()))
+    kit.later(0.01, lambda: (ran.append("timer"), kit.stop()))
     kit.run_forever()
+    kit.equal(ran, ["timer"], "callbacks before run_forever returned")
 
 
 @case("LIFE-8", timeout_s=5)

@@ -162,12 +162,14 @@ def test_each_callback_runs_once(kit: Kit) -> None:
 
 @case("SOON-3")
 def test_same_function_twice(kit: Kit) -> None:
-    """The same function asked for twice runs twice: equal callbacks are not merged."""
+    """The same function asked for twice with the same arguments runs twice: nothing is merged."""
     ran: list[int] = []
-    kit.soon(ran.append, 1)
-    kit.soon(ran.append, 1)
-    kit.turns(3)
-    kit.equal(ran, [1, 1], "calls")
+    note = kit.observed(ran.append)
+    for ask in (kit.loop.call_soon, kit.loop.call_soon_threadsafe, lambda *args: kit.loop.call_later(0, *args)):
+        ask(note, 1)
+        ask(note, 1)
+    kit.turns(4)
+    kit.equal(ran, [1] * 6, "calls")
 
 
 @case("SOON-4")
@@ -287,6 +289,21 @@ def test_arguments(kit: Kit) -> None:
 
 
 @case("SOON-6")
+def test_arguments_of_watchers(kit: Kit) -> None:
+    """The callbacks of add_reader and add_writer get the arguments given there."""
+    left, right = kit.socketpair()
+    seen: set[tuple[object, ...]] = set()
+    note = kit.observed(lambda *args: seen.add(args))
+    kit.put(right)
+    kit.loop.add_reader(left, note, "reader", 1)
+    kit.loop.add_writer(right, note, "writer", None, 2)
+    kit.run_for(0.01)
+    kit.loop.remove_reader(left)
+    kit.loop.remove_writer(right)
+    kit.equal(seen, {("reader", 1), ("writer", None, 2)}, "arguments")
+
+
+@case("SOON-6")
 def test_context_is_the_one_at_the_call(kit: Kit) -> None:
     """Without context= a callback runs in a copy of the context in which it was asked for."""
     seen: dict[str, str] = {}
@@ -315,8 +332,9 @@ def test_context_argument(kit: Kit) -> None:
     kit.check(not empty, "an empty context is falsy")
     for ask in (kit.soon, kit.threadsafe, lambda fn, context: kit.later(0, fn, context=context)):
         ask(lambda: seen.append(VAR.get()), context=empty)
+    kit.at(kit.loop.time(), lambda: seen.append(VAR.get()), context=empty)
     kit.turns(4)
-    kit.equal(seen, ["unset"] * 3, "what callbacks saw in an empty context")
+    kit.equal(seen, ["unset"] * 4, "what callbacks saw in an empty context")
     full = contextvars.copy_context()
     kit.soon(lambda: VAR.set("inner"), context=full)
     kit.turns(2)
@@ -347,3 +365,24 @@ def test_context_is_left_after_an_exception(kit: Kit) -> None:
     kit.check(len(kit.errors) == 1, "one error")
     context.run(ran.append, 2)
     kit.equal(ran, [1, 2], "later uses of the context")
+
+
+@case("SOON-6")
+def test_tasks_have_contexts_of_their_own(kit: Kit) -> None:
+    """A task sees its creator's variables and its own changes, over every await, and leaks none."""
+    seen: list[str] = []
+
+    async def child(name: str) -> None:
+        seen.append(VAR.get())
+        VAR.set(name)
+        await asyncio.sleep(0.001)
+        seen.append(VAR.get())
+
+    async def main() -> None:
+        VAR.set("main")
+        await asyncio.gather(child("a"), child("b"))
+        seen.append(VAR.get())
+
+    kit.run(main())
+    kit.equal(seen, ["main", "main", "a", "b", "main"], "values seen")
+    kit.equal(VAR.get(), "unset", "value outside")

@@ -263,6 +263,24 @@ def test_cancelled_recv_takes_no_bytes(kit: Kit) -> None:
 
 
 @case("FD-10", timeout_s=5)
+def test_recv_cancelled_as_the_data_comes(kit: Kit) -> None:
+    """A sock_recv cancelled in the turn in which its data comes leaves the data, or has it as result."""
+    left, right = kit.socketpair()
+
+    async def main() -> bytes:
+        first = asyncio.ensure_future(kit.loop.sock_recv(left, 100))
+        await asyncio.sleep(0.005)
+        kit.put(right, b"precious")
+        first.cancel()
+        await asyncio.wait({first})
+        if not first.cancelled():
+            return first.result()
+        return await kit.loop.sock_recv(left, 100)
+
+    kit.equal(kit.run(main()), b"precious", "what arrived")
+
+
+@case("FD-10", timeout_s=5)
 def test_cancelled_accept_lets_go_of_the_listener(kit: Kit) -> None:
     """After a cancelled sock_accept the listener's fd number can be used anew (cpython gh-85489)."""
     listener = kit.listener()

@@ -291,6 +291,48 @@ def test_echo_through_streams(kit: Kit) -> None:
 
 
 @case("STREAM-2", timeout_s=5)
+def test_datagrams_both_ways(kit: Kit) -> None:
+    """Datagrams of a pair of endpoints arrive whole, in order, with the sender's address."""
+    got: list[tuple[bytes, object]] = []
+    done = kit.loop.create_future()
+
+    class Echo(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+            server.sendto(data.upper(), address)
+
+    class Client(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+            got.append((data, address))
+            if len(got) == 3:
+                done.set_result(None)
+
+    server, _ = kit.run(kit.loop.create_datagram_endpoint(Echo, local_addr=("127.0.0.1", 0)))
+    address = server.get_extra_info("sockname")
+    client, _ = kit.run(kit.loop.create_datagram_endpoint(Client, remote_addr=address))
+    for data in (b"one", b"two", b"x" * 5000):
+        client.sendto(data)
+    kit.run(done)
+    client.close()
+    server.close()
+    kit.turns(3)
+    kit.equal(got, [(data, address) for data in (b"ONE", b"TWO", b"X" * 5000)], "datagrams")
+
+
+@case("STREAM-1", timeout_s=5)
+def test_read_pipe(kit: Kit) -> None:
+    """A read pipe is told as a connection is: made, data, eof, lost."""
+    read_end, write_end = os.pipe()
+    log = kit.protocol()
+    file = os.fdopen(read_end, "rb", 0)
+    kit.run(kit.loop.connect_read_pipe(lambda: log, file))
+    kit.put(write_end, b"through a pipe")
+    kit.run(log.until(lambda: log.received))
+    os.close(write_end)
+    end(kit, log)
+    kit.equal((log.events, bytes(log.received)), (["made", "data", "eof", "lost"], b"through a pipe"), "events")
+
+
+@case("STREAM-2", timeout_s=5)
 def test_buffered_protocol(kit: Kit) -> None:
     """A BufferedProtocol with a buffer of seven bytes gets every byte in order (bpo-33694)."""
     got = bytearray()

@@ -285,6 +285,18 @@ def test_small_delays_are_not_rounded_to_large_ones(kit: Kit) -> None:
 
 
 @case("TIMER-5", timeout_s=5)
+def test_thousand_timers(kit: Kit) -> None:
+    """Of a thousand timers, armed in mixed order, each fires."""
+    fired: set[int] = set()
+    base = kit.loop.time() + 0.1
+    for i in range(1000):
+        kit.at(base + (i * 7919 % 1000) * 2e-5, fired.add, i)
+    kit.at(base + 0.05, kit.stop)
+    kit.run_forever()
+    kit.equal(len(fired), 1000, "timers that fired")
+
+
+@case("TIMER-5", timeout_s=5)
 def test_wait_for_times_out(kit: Kit) -> None:
     """asyncio.wait_for ends a wait for a future that is never done, and cancels it."""
     future = kit.loop.create_future()

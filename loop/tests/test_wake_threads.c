@@ -101,8 +101,7 @@ static void *post_without_pause(void *arg)
     return NULL;
 }
 
-/* [WAKE-1] [WAKE-3] All post to nodes of their own at full speed: of each node the last post is seen, one wake a take.
- */
+/* [WAKE-1] [WAKE-3] All post to nodes of their own without pause: each node's last post is seen, a wake a take. */
 static void posts_to_many_nodes_are_not_lost(void)
 {
     pthread_t threads[PRODUCERS];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -33,6 +34,7 @@ class Plan:
     options: Options = field(default_factory=Options)
     expect: str = ""  # "": what is shipped; "none"; or a file
     program: bytes | None = None  # run this instead of the cases
+    program_file: str = ""  # where the program is from
 
     @property
     def is_filtered(self) -> bool:
@@ -58,6 +60,7 @@ class Row:
     is_unexpected: bool = False
     deviation: Deviation | None = None
     rule_sentence: str = ""
+    again: str = ""  # the one command that repeats it
 
     def to_json(self) -> dict[str, object]:
         """The eight keys that a verdict has in results.json."""
@@ -74,6 +77,7 @@ class Results:
     unusable: list[str] = field(default_factory=list)  # sentences: a loop that could not be used
     faults: list[str] = field(default_factory=list)  # sentences: the kit itself failed
     is_interrupted: bool = False
+    areas: list[str] = field(default_factory=list)  # in the order of rules.toml
 
     @property
     def unexpected(self) -> list[Row]:
@@ -96,6 +100,7 @@ class Results:
         self.unusable += other.unusable
         self.faults += other.faults
         self.is_interrupted |= other.is_interrupted
+        self.areas = other.areas
 
     def counts(self, rows: Sequence[Row] | None = None) -> dict[str, int]:
         """How many verdicts there are of each kind that occurs, in the usual order."""
@@ -130,7 +135,7 @@ class Check:
         self.plan = plan
         self.rules = rules
         self.watcher = watcher
-        self.results = Results()
+        self.results = Results(areas=rules.areas())
         self.pool = Pool(plan.worker_count, plan.options)
         self._expectations: dict[str, Expectations] = {}
         self._order: dict[tuple[str, str], int] = {}
@@ -243,7 +248,13 @@ class Check:
             is_unexpected=judged.is_unexpected,
             deviation=judged.deviation,
             rule_sentence=self.rules.sentence_of(ruling.rule),
+            again=self._again(loop, case_id),
         )
+
+    def _again(self, loop: str, case_id: str) -> str:
+        if self.plan.program is not None:
+            return f"loopcheck replay {shlex.quote(loop)} {shlex.quote(self.plan.program_file)}"
+        return f"loopcheck check {shlex.quote(loop)} -k {shlex.quote(case_id)}"
 
     # The control.
 

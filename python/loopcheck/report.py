@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import shlex
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -31,11 +30,6 @@ def to_json(results: Results) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-def replay_command(row: Row) -> str:
-    """The one command that repeats a verdict."""
-    return f"loopcheck check {shlex.quote(row.loop)} -k {shlex.quote(row.case)}"
-
-
 def standing(row: Row) -> str:
     """One phrase: was it expected, and does it count?"""
     if row.verdict == "STALE":
@@ -54,12 +48,16 @@ def reason(row: Row) -> str:
     return " ".join(part for part in (row.deviation.reason, row.deviation.link) if part)
 
 
-def areas(results: Results) -> dict[tuple[str, str], list[Row]]:
-    """Rows by (loop, area), in the order in which they first occur."""
-    found: dict[tuple[str, str], list[Row]] = {}
+def areas(results: Results) -> dict[str, dict[str, list[Row]]]:
+    """Rows by loop and by area: loops as they were named, areas as rules.toml has them."""
+    found: dict[str, dict[str, list[Row]]] = {}
     for row in results.rows:
-        found.setdefault((row.loop, row.area), []).append(row)
-    return dict(sorted(found.items(), key=lambda item: [row.loop for row in results.rows].index(item[0][0])))
+        found.setdefault(row.loop, {}).setdefault(row.area, []).append(row)
+    order = {area: number for number, area in enumerate(results.areas)}
+    return {
+        loop: dict(sorted(rows.items(), key=lambda item: order.get(item[0], len(order))))
+        for loop, rows in found.items()
+    }
 
 
 def to_markdown(results: Results) -> str:
@@ -68,10 +66,11 @@ def to_markdown(results: Results) -> str:
     lines = [f"# loopcheck {loopcheck.__version__}: {headline(results)}", ""]
     lines += [f"- {_one_line(note)}" for note in (*results.notes, *results.unusable, *results.faults)]
     lines += ["", f"| loop | area | {' | '.join(names)} | cases |", f"|---|---|{'---:|' * (len(names) + 1)}"]
-    for (loop, area), rows in areas(results).items():
-        counts = results.counts(rows)
-        cells = [str(counts.get(name, "")) for name in names]
-        lines.append(f"| {loop} | {area} | {' | '.join(cells)} | {len(rows)} |")
+    for loop, by_area in areas(results).items():
+        for area, rows in by_area.items():
+            counts = results.counts(rows)
+            cells = [str(counts.get(name, "")) for name in names]
+            lines.append(f"| {loop} | {area} | {' | '.join(cells)} | {len(rows)} |")
     left = [row for row in results.rows if row.verdict != "PASS"]
     if left:
         lines += ["", "## What did not pass"]
@@ -80,7 +79,7 @@ def to_markdown(results: Results) -> str:
         lines += [f"- rule: {row.rule_sentence}"] if row.rule_sentence else []
         lines += [f"- seen: {_one_line(row.detail)}"] if row.detail else []
         lines += [f"- known: {_one_line(reason(row))}"] if row.deviation else []
-        lines += [f"- replay: `{replay_command(row)}`"]
+        lines += [f"- replay: `{row.again}`"]
     return "\n".join(lines) + "\n"
 
 
@@ -142,7 +141,7 @@ def _junit_case(suite: ET.Element, row: Row) -> None:
     message = _xml_text(f"{row.verdict} {row.rule}: {row.detail}")
     if row.is_unexpected:
         failure = ET.SubElement(case, "failure", type=row.verdict, message=message)
-        failure.text = _xml_text(f"{row.rule_sentence}\n{row.detail}\n{replay_command(row)}")
+        failure.text = _xml_text(f"{row.rule_sentence}\n{row.detail}\n{row.again}")
     elif _is_skip(row):
         ET.SubElement(case, "skipped", message=message + _xml_text(f" ({reason(row)})" if row.deviation else ""))
     elif row.verdict != "PASS":

@@ -67,6 +67,10 @@ class Rules:
         rule = self.by_id.get(rule_id)
         return rule.area if rule else "kit"
 
+    def areas(self) -> list[str]:
+        """All areas, in the order in which they first occur."""
+        return list(dict.fromkeys(rule.area for rule in self.by_id.values()))
+
     def sentence_of(self, rule_id: str) -> str:
         """The rule's sentence, "" for an id that is not in the file."""
         rule = self.by_id.get(rule_id)
@@ -87,7 +91,7 @@ class Rules:
         raise UnknownRule(f"there is no rule {name!r}{self._near(name)}")
 
     def _near(self, name: str) -> str:
-        names = [*self.by_id, *dict.fromkeys(rule.area.upper() for rule in self.by_id.values())]
+        names = [*self.by_id, *(area.upper() for area in self.areas())]
         near = difflib.get_close_matches(name.upper(), names, n=4, cutoff=0.5)
         shown = [text if text in self.by_id else text.lower() for text in near]
         return f"; near it: {', '.join(shown)}" if shown else "; `loopcheck rules` lists them all"

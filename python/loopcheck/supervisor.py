@@ -152,7 +152,7 @@ class Server:
             outcome=shared.outcome(nonce),
             was_written=shared.was_written(),
             has_second_process=bool(shared.flags() & FLAG_SECOND_PROCESS),
-            judgement={} if case_id == child.PROBE else _contract.judge(shared.trace),
+            judgement={} if case_id == child.PROBE else {**_contract.judge(shared.trace)},
             output=process.tail.decode(errors="replace"),
         )
         if self._is_killed:

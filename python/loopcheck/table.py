@@ -13,13 +13,13 @@ from rich.text import Text
 
 from loopcheck.check import Results, Row, Watcher
 from loopcheck.load import Spec
-from loopcheck.report import areas, headline, reason, replay_command, standing
+from loopcheck.report import areas, headline, reason, standing
 from loopcheck.rules import Rule
 
 COLOURS = {"PASS": "green", "WARN": "yellow", "DIFF": "cyan", "SKIP": "dim", "MISSING": "blue"}
 FAILURE_COLOUR = "red"
 # A rule under the head, one between loops, and no frame.
-TABLE_BOX = Box("    \n    \n ── \n    \n ── \n    \n    \n    \n")
+TABLE_BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
 DETAIL_CHARS_MAX = 600  # on the terminal; the files have all of it
 
 
@@ -53,7 +53,9 @@ class Live(Watcher):
     def opened(self, spec: Spec, cases: int, expectation: str) -> None:
         """Says what will be run, and which expectations apply."""
         self._left[spec.text] = cases
-        self.console.print(Text.assemble((spec.text, "bold"), f": {cases} cases, {expectation}"), soft_wrap=True)
+        self.console.print(
+            Text.assemble((spec.text, "bold"), f": {cases} case{'s' * (cases != 1)}, {expectation}"), soft_wrap=True
+        )
         self._bar(spec.text, cases)
 
     def _bar(self, name: str, cases: int) -> None:
@@ -75,7 +77,8 @@ class Live(Watcher):
 
     def control(self, cases: int) -> None:
         """Says why something else runs now."""
-        text = f"trying {cases} unexpected failure(s) on the control, to tell the loop's fault from the kit's"
+        what = "an unexpected failure" if cases == 1 else f"{cases} unexpected failures"
+        text = f"trying {what} on the control, to tell the loop's fault from the kit's"
         self.console.print(Text(text, style="dim"), soft_wrap=True)
 
     def stop(self) -> None:
@@ -92,29 +95,30 @@ def print_results(console: Console, results: Results) -> None:
     left = [row for row in results.rows if row.verdict != "PASS"]
     for row in sorted(left, key=lambda row: row.is_unexpected):
         _print_row(console, row)
-    if left:
-        console.print()
+    console.print()
     style = "bold green" if results.exit_status == 0 else "bold red"
     console.print(Text(headline(results), style=style))
 
 
 def _table(results: Results) -> Table:
+    """One line with the sums of a loop, then one a loop x area."""
     names = list(results.counts())
-    table = Table(box=TABLE_BOX, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("loop", overflow="fold", ratio=1 if len(names) > 6 else None)
-    table.add_column("area", no_wrap=True)
+    table = Table(box=TABLE_BOX, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("loop and area", overflow="fold")
     for name in names:
         table.add_column(Text(name, style=colour(name)), justify="right", no_wrap=True)
-    table.add_column("s", justify="right", no_wrap=True)
-    last = ""
-    for (loop, area), rows in areas(results).items():
+    table.add_column("seconds", justify="right", no_wrap=True)
+
+    def add(label: Text, rows: list[Row], style: str) -> None:
         counts = results.counts(rows)
-        cells = [Text(str(counts[n]), style=colour(n)) if n in counts else Text("") for n in names]
-        seconds = f"{sum(row.seconds for row in rows):.1f}"
-        if last and loop != last:
-            table.add_section()
-        table.add_row(Text(loop if loop != last else "", style="bold"), area, *cells, seconds)
-        last = loop
+        cells = [Text(str(counts.get(name, "")), style=f"{style} {colour(name)}") for name in names]
+        table.add_row(label, *cells, f"{sum(row.seconds for row in rows):.1f}")
+
+    for loop, by_area in areas(results).items():
+        table.add_section()
+        add(Text(loop, style="bold"), [row for rows in by_area.values() for row in rows], "bold")
+        for area, rows in by_area.items():
+            add(Text(f"  {area}"), rows, "")
     return table
 
 
@@ -136,7 +140,7 @@ def _print_row(console: Console, row: Row) -> None:
     ):
         if text:
             _print_labelled(console, label, text)
-    console.print(Text(f"  again {replay_command(row)}", style="cyan"), soft_wrap=True)
+    console.print(Text(f"  again {row.again}", style="cyan"), soft_wrap=True)
 
 
 def _print_labelled(console: Console, label: str, text: str) -> None:

@@ -158,7 +158,8 @@ def _judged(facts: Facts, level_of: Callable[[str], str]) -> Ruling:
     breaches = _breaches(facts, outcome, level_of)
     if breaches:
         worst = max(breaches, key=lambda breach: SEVERITY[breach.verdict])
-        rest = [f"{breach.rule}: {breach.sentence}" for breach in breaches if breach is not worst]
+        other = [breach for breach in breaches if breach.rule != worst.rule or breach.sentence not in worst.sentence]
+        rest = [f"{breach.rule}: {breach.sentence}" for breach in other]
         return Ruling(worst.verdict, worst.rule, _clean("; also ".join([worst.sentence, *rest])))
     own, detail = facts.case.rule, _clean(str(outcome.get("detail", "")))
     if outcome["kind"] == "skip":

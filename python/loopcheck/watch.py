@@ -5,11 +5,11 @@ Returns facts and no judgement: what they mean is verdict.py's business.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Set
 from dataclasses import asdict, dataclass
 from os import WEXITSTATUS, WIFSIGNALED, WTERMSIG, close, getpid, kill
 from select import POLLIN, poll
-from signal import SIGRTMAX
 from time import sleep
 from typing import Any
 
@@ -20,7 +20,7 @@ TICK_S = 0.02
 BEAT_S = 0.5
 LINGER_S = 0.1  # what a case started may take so long to end by itself
 DUMP_S = 0.03  # for a process that hangs to print where it hangs
-DUMP_SIGNAL = SIGRTMAX - 2
+DUMP_SIGNAL = int(getattr(signal, "SIGRTMAX", signal.SIGUSR2 + 2)) - 2
 WALL_FACTOR = 5  # a case that gets no cpu is ended after this many times its limit
 PROCESSES_MAX = 64
 

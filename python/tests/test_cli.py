@@ -225,6 +225,9 @@ def test_replay(root: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "c1" in done.stdout
     assert "1 verdict (1 PASS)" in done.stdout
+    broken = loopcheck("replay", ASYNCIO, "broken.py:twice", "p.loop")
+    assert broken.returncode == 1
+    assert "again loopcheck replay broken.py:twice p.loop" in broken.stdout
     (root / "p.loop").write_text("soon c1\nnonsense\n")
     wrong = loopcheck("replay", ASYNCIO, "p.loop")
     assert wrong.returncode == 2

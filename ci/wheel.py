@@ -1,0 +1,44 @@
+"""The wheel, tested as a stranger would use it: in its own environment, from outside the checkout."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+
+import machine
+import steps
+from steps import BUILD, PYTHON, ROOT, Stop
+
+FOLDER = BUILD / "wheel"
+VENV = FOLDER / "venv"
+COMMANDS = (("rules", "FD-1"), ("check", "asyncio:new_event_loop", "-k", "test_watchers"))
+
+
+def build() -> str:
+    """Builds the wheel and returns its path."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    argv = [PYTHON, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", FOLDER, ROOT]
+    steps.step("wheel", "wheel", argv)
+    found = sorted(FOLDER.glob("loopcheck-*.whl"))
+    if len(found) != 1:
+        raise Stop(f"{len(found)} wheels were built, not one")
+    return str(found[0])
+
+
+def test() -> str:
+    """Rules and cases have to be in the wheel; the last line is the last command's own."""
+    wheel = build()
+    steps.step("environment for the wheel", "wheel-venv", [machine.base_python(), "-m", "venv", VENV])
+    pip = [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", wheel]
+    steps.step("wheel installed", "wheel-install", pip)
+    line = ""
+    with tempfile.TemporaryDirectory(prefix="loopcheck-") as elsewhere:
+        for words in COMMANDS:
+            argv = [str(VENV / "bin" / "loopcheck"), *words]
+            done = subprocess.run(argv, cwd=elsewhere, capture_output=True, text=True)
+            print(done.stdout + done.stderr, flush=True)
+            line = steps.last_line(done.stdout, r"\S") or steps.last_line(done.stderr, r"\S")
+            if done.returncode != 0:
+                raise Stop(f"loopcheck {' '.join(words)} ended with status {done.returncode}: {line}")
+    return line

@@ -1,0 +1,180 @@
+#include "fake_kernel.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+enum { FIRST_FD = 3, FIRST_NS = 1000000000 };
+
+static struct fake_fd *fd_at(struct fake_kernel *k, int fd)
+{
+    return fd >= 0 && fd < FAKE_FDS_MAX && k->fds[fd].is_open ? &k->fds[fd] : NULL;
+}
+
+int fake_kernel_open(struct fake_kernel *k)
+{
+    for (int i = FIRST_FD; i < FAKE_FDS_MAX; i++)
+        if (!k->fds[i].is_open) {
+            k->fds[i] = (struct fake_fd){.is_open = true, .peer = -1, .opened = k->fds[i].opened + 1};
+            return i;
+        }
+    return -EMFILE;
+}
+
+static int close_fd(void *self, int number)
+{
+    struct fake_kernel *k = self;
+    struct fake_fd *fd = fd_at(k, number);
+    if (fd == NULL)
+        return -EBADF;
+    fd->is_open = false;
+    if (fd_at(k, fd->peer) != NULL)
+        k->fds[fd->peer].peer = -1;
+    return 0;
+}
+
+static int make_pair(void *self, int fds[2])
+{
+    struct fake_kernel *k = self;
+    fds[0] = fake_kernel_open(k);
+    fds[1] = fake_kernel_open(k);
+    if (fds[1] < 0) {
+        close_fd(k, fds[0]);
+        return -EMFILE;
+    }
+    k->fds[fds[0]].peer = fds[1];
+    k->fds[fds[1]].peer = fds[0];
+    return 0;
+}
+
+static int64_t put(void *self, int number, uint64_t bytes)
+{
+    struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
+    if (peer == NULL || fd->is_shut)
+        return -EPIPE;
+    uint64_t room = FAKE_BUFFER_BYTES - peer->unread, sent = bytes < room ? bytes : room;
+    peer->unread += sent;
+    return (int64_t)sent;
+}
+
+static int64_t take(void *self, int number, uint64_t bytes)
+{
+    struct fake_fd *fd = fd_at(self, number);
+    if (fd == NULL)
+        return -EBADF;
+    uint64_t taken = bytes < fd->unread ? bytes : fd->unread;
+    fd->unread -= taken;
+    return (int64_t)taken;
+}
+
+static int shut(void *self, int number)
+{
+    struct fake_fd *fd = fd_at(self, number);
+    if (fd == NULL)
+        return -EBADF;
+    fd->is_shut = true;
+    return 0;
+}
+
+static unsigned ready(void *self, int number)
+{
+    const struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
+    if (fd == NULL)
+        return 0;
+    if (peer == NULL)
+        return LC_IN | LC_OUT | LC_HUP;
+    return (fd->unread > 0 || peer->is_shut ? LC_IN : 0u) | (peer->unread < FAKE_BUFFER_BYTES ? LC_OUT : 0u);
+}
+
+static int open_fds(void *self)
+{
+    int count = 0;
+    for (int i = 0; i < FAKE_FDS_MAX; i++)
+        count += fd_at(self, i) != NULL;
+    return count;
+}
+
+static uint64_t now_ns(void *self)
+{
+    return ((struct fake_kernel *)self)->now_ns;
+}
+
+static void advance(void *self, uint64_t duration_ns)
+{
+    struct fake_kernel *k = self;
+    k->now_ns = duration_ns > LC_TIME_NS_MAX - k->now_ns ? LC_TIME_NS_MAX : k->now_ns + duration_ns;
+}
+
+static void *on_helper(void *post)
+{
+    ((struct fake_post *)post)->work(((struct fake_post *)post)->arg);
+    return NULL;
+}
+
+static void make_post(struct fake_kernel *k, struct fake_post *post)
+{
+    pthread_t helper;
+    if (!k->is_threaded) {
+        on_helper(post);
+        return;
+    }
+    int error = pthread_create(&helper, NULL, on_helper, post);
+    error |= error == 0 ? pthread_join(helper, NULL) : 0;
+    assert(error == 0);
+}
+
+static int post(void *self, uint64_t delay_ns, void (*work)(void *), void *arg)
+{
+    struct fake_kernel *k = self;
+    struct fake_post new_post = {.due_ns = k->now_ns + delay_ns, .work = work, .arg = arg};
+    if (delay_ns == 0)
+        make_post(k, &new_post);
+    else
+        k->late[k->late_count++] = new_post;
+    return 0;
+}
+
+bool fake_kernel_sleep(struct fake_kernel *k, uint64_t until_ns)
+{
+    int first = -1;
+    for (int i = 0; i < k->late_count; i++)
+        if (k->late[i].due_ns <= until_ns) {
+            until_ns = k->late[i].due_ns;
+            first = i;
+        }
+    if (until_ns > LC_TIME_NS_MAX)
+        return false;
+    k->now_ns = until_ns > k->now_ns ? until_ns : k->now_ns;
+    if (first < 0)
+        return true;
+    struct fake_post made = k->late[first];
+    k->late[first] = k->late[--k->late_count];
+    make_post(k, &made);
+    return true;
+}
+
+static void join(void *self)
+{
+    struct fake_kernel *k = self;
+    while (k->late_count > 0)
+        fake_kernel_sleep(k, UINT64_MAX);
+}
+
+void fake_kernel_init(struct fake_kernel *k)
+{
+    memset(k, 0, sizeof *k);
+    k->now_ns = FIRST_NS;
+    k->base = (struct lc_kernel){.now_ns = now_ns,
+                                 .advance = advance,
+                                 .pair = make_pair,
+                                 .close = close_fd,
+                                 .put = put,
+                                 .take = take,
+                                 .shut = shut,
+                                 .ready = ready,
+                                 .open_fds = open_fds,
+                                 .post = post,
+                                 .join = join,
+                                 .self = k};
+}

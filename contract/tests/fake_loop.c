@@ -1,0 +1,249 @@
+#include "fake_loop.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void call(struct fake_loop *l, uint8_t handle, enum lc_event event, unsigned bits)
+{
+    const struct lc_sink *sink = &l->base.sink;
+    l->slots[handle].called_seq = ++l->seq;
+    int raised = sink->begin(sink->self, handle, event, bits, 0);
+    sink->end(sink->self, handle, event);
+    if (raised == 0)
+        return;
+    l->is_batch_dropped = l->defect == FAKE_BATCH_DROPPED;
+    if (l->defect != FAKE_HANDLER_NOT_CALLED)
+        sink->begin(sink->self, 0, LC_EVENT_ERROR, 0, 0);
+    if (l->defect == FAKE_HANDLER_TWICE)
+        sink->begin(sink->self, 0, LC_EVENT_ERROR, 0, 0);
+}
+
+static void call_closed(struct fake_loop *l, uint8_t handle)
+{
+    l->slots[handle].state = FAKE_CLOSED;
+    call(l, handle, LC_EVENT_CLOSED, 0);
+    if (l->defect == FAKE_CLOSED_TWICE)
+        call(l, handle, LC_EVENT_CLOSED, 0);
+}
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+
+static bool is_called_though_stale(const struct fake_loop *l, const struct fake_slot *slot, unsigned kind)
+{
+    if (slot->state == FAKE_CLOSING)
+        return l->defect == FAKE_CALL_AFTER_DESTROY;
+    if (slot->state != FAKE_IDLE)
+        return false;
+    if (kind == LC_KIND_WATCH && l->defect == FAKE_WATCH_NEW_OWNER)
+        return l->kernel.fds[slot->fd].opened != slot->fd_opened;
+    return (kind == LC_KIND_SOON && l->defect == FAKE_SOON_AFTER_CANCEL) ||
+           (kind == LC_KIND_TIMER && l->defect == FAKE_TIMER_AFTER_CANCEL) ||
+           (kind == LC_KIND_WATCH && l->defect == FAKE_WATCH_AFTER_CANCEL);
+}
+
+static void run_item(struct fake_loop *l, const struct fake_item *item, size_t position)
+{
+    struct fake_slot *slot = &l->slots[item->handle];
+    unsigned kind = item->handle >> 4;
+    bool is_stale = slot->state != FAKE_ARMED || slot->armed_seq != item->armed_seq;
+
+    if (item->key[0] == 0) {
+        if (slot->state == FAKE_CLOSING)
+            call_closed(l, item->handle);
+        return;
+    }
+    if (is_stale && !is_called_though_stale(l, slot, kind))
+        return;
+    if (!is_stale && (kind == LC_KIND_SOON || kind == LC_KIND_TIMER))
+        slot->state = FAKE_IDLE;
+    if (kind == LC_KIND_WAKER)
+        slot->posts = l->base.capabilities & LC_CAP_COALESCE || slot->posts == 0 ? 0 : slot->posts - 1;
+    if (kind == LC_KIND_WATCH && l->defect == FAKE_WATCH_DRAINS)
+        l->kernel.base.take(&l->kernel, slot->fd, UINT64_MAX);
+    if (kind == LC_KIND_SOON && l->defect == FAKE_SOON_LOST && position % 2 == 1)
+        return;
+    call(l, item->handle, (enum lc_event)kind, item->bits);
+    bool is_twice = (kind == LC_KIND_SOON && l->defect == FAKE_SOON_TWICE) ||
+                    (kind == LC_KIND_TIMER && l->defect == FAKE_TIMER_TWICE) ||
+                    (kind == LC_KIND_WAKER && l->defect == FAKE_POST_DOUBLED);
+    if (is_twice && slot->state < FAKE_CLOSING)
+        call(l, item->handle, (enum lc_event)kind, item->bits);
+}
+
+/* Sleeps until something is due; false when nothing ever will be. */
+static bool wait(struct fake_loop *l, struct fake_item batch[FAKE_HANDLES], size_t *count)
+{
+    l->is_asleep = true;
+    while ((*count = fake_loop_collect(l, batch, LC_KIND_COUNT)) == 0) {
+        uint64_t first_ns = UINT64_MAX;
+        for (unsigned i = LC_KIND_TIMER << 4; i < LC_KIND_WATCH << 4; i++)
+            if (l->slots[i].state == FAKE_ARMED && l->slots[i].deadline_ns - fake_loop_early_ns(l) < first_ns)
+                first_ns = l->slots[i].deadline_ns - fake_loop_early_ns(l);
+        if (!fake_kernel_sleep(&l->kernel, first_ns))
+            break;
+    }
+    l->is_asleep = false;
+    return *count > 0;
+}
+
+static bool turn(struct fake_loop *l, bool may_sleep)
+{
+    struct fake_item batch[FAKE_HANDLES];
+    size_t count = fake_loop_collect(l, batch, LC_KIND_COUNT);
+    bool is_due_ever = count > 0 || !may_sleep || wait(l, batch, &count);
+
+    l->sleeps += may_sleep;
+    if (!is_due_ever) {
+        l->rescues++;
+        l->base.sink.begin(l->base.sink.self, 0, LC_EVENT_RESCUE, 0, 0);
+    }
+    if (l->base.capabilities & LC_CAP_ONE_PER_STEP)
+        count = fake_loop_choose_one(l, batch, count);
+    l->is_batch_dropped = false;
+    for (size_t i = 0; i < count && !l->is_batch_dropped; i++)
+        run_item(l, &batch[i], i);
+    if (l->defect == FAKE_SOON_IN_SAME_TURN) {
+        count = fake_loop_collect(l, batch, LC_KIND_SOON);
+        for (size_t i = 0; i < count; i++)
+            run_item(l, &batch[i], i);
+    }
+    return is_due_ever;
+}
+
+static int64_t step_or_run(struct fake_loop *l, const struct lc_op *op)
+{
+    bool is_run = op->op == LC_OP_RUN, is_alive = true;
+    if (l->was_stopped && l->defect == FAKE_STEP_FAILS_AFTER_STOP) {
+        l->was_stopped = false;
+        return -EBUSY;
+    }
+    l->stops = 0;
+    l->is_stopped = false;
+    l->depth_max = ++l->depth > l->depth_max ? l->depth : l->depth_max;
+    do
+        is_alive = turn(l, (op->flags & LC_WAIT) != 0);
+    while (is_run && is_alive && !l->is_stopped && l->defect != FAKE_RUN_RETURNS_EARLY);
+    if (is_run && l->defect == FAKE_STOP_TURN_LATE)
+        turn(l, false);
+    l->was_stopped = l->is_stopped;
+    l->depth--;
+    return 0;
+}
+
+/* ---- verbs ----------------------------------------------------------------------------------- */
+
+static int64_t arm(struct fake_loop *l, const struct lc_op *op)
+{
+    struct fake_slot *slot = &l->slots[op->a];
+    unsigned kind = op->a >> 4;
+    bool is_absolute = op->op == LC_OP_AT || (op->op == LC_OP_REARM && op->flags), is_past;
+
+    slot->state = FAKE_ARMED;
+    slot->armed_seq = ++l->seq;
+    slot->was_ready = false;
+    if (kind == LC_KIND_TIMER)
+        slot->deadline_ns = is_absolute                               ? op->arg
+                            : op->arg > UINT64_MAX - l->kernel.now_ns ? UINT64_MAX
+                                                                      : l->kernel.now_ns + op->arg;
+    is_past = kind == LC_KIND_TIMER && slot->deadline_ns <= l->kernel.now_ns;
+    if (is_past && l->defect == FAKE_TIMER_PAST_LOST)
+        slot->deadline_ns = UINT64_MAX;
+    if (kind == LC_KIND_WATCH) {
+        slot->fd = (int)op->arg;
+        slot->fd_opened = l->kernel.fds[slot->fd].opened;
+        slot->bits = op->flags;
+    }
+    if (kind == LC_KIND_SOON && l->defect == FAKE_SOON_AT_ONCE) {
+        slot->state = FAKE_IDLE;
+        call(l, op->a, LC_EVENT_SOON, 0);
+    }
+    return 0;
+}
+
+static int64_t post(struct fake_loop *l, uint8_t handle)
+{
+    struct fake_slot *slot = &l->slots[handle];
+    if (l->defect == FAKE_POST_CALLS_BACK)
+        call(l, handle, LC_EVENT_POSTED, 0);
+    else if (slot->posts == 0 || l->defect != FAKE_POST_LOST)
+        slot->posts++;
+    return 0;
+}
+
+static int64_t destroy(struct fake_loop *l, uint8_t handle)
+{
+    l->slots[handle].state = FAKE_CLOSING;
+    if (l->is_closing_at_once)
+        call_closed(l, handle);
+    return 0;
+}
+
+static int64_t close_loop(struct fake_loop *l)
+{
+    if (l->defect != FAKE_FD_LEAKED)
+        l->kernel.base.close(&l->kernel, l->fd);
+    for (unsigned i = 0; i < FAKE_HANDLES; i++)
+        if (l->slots[i].state != FAKE_FREE && l->slots[i].state != FAKE_CLOSED)
+            return -EBUSY;
+    return l->defect == FAKE_CLOSE_FAILS ? -EBUSY : 0;
+}
+
+static int64_t open_loop(struct fake_loop *l)
+{
+    l->seq = 0;
+    l->was_stopped = false;
+    memset(l->slots, 0, sizeof l->slots);
+    l->fd = fake_kernel_open(&l->kernel);
+    return l->defect == FAKE_OPEN_FAILS ? -EMFILE : 0;
+}
+
+static int64_t apply(struct lc_driver *base, const struct lc_op *op)
+{
+    struct fake_loop *l = (struct fake_loop *)base;
+    switch (op->op) {
+    case LC_OP_OPEN:
+        return open_loop(l);
+    case LC_OP_CLOSE:
+        return close_loop(l);
+    case LC_OP_NOW:
+        return (int64_t)l->kernel.now_ns;
+    case LC_OP_SOON:
+    case LC_OP_TIMER:
+    case LC_OP_AT:
+    case LC_OP_WATCH:
+    case LC_OP_WAKER:
+    case LC_OP_REARM:
+        return arm(l, op);
+    case LC_OP_POST:
+        return post(l, op->a);
+    case LC_OP_CANCEL:
+        l->slots[op->a].state = FAKE_IDLE;
+        return 0;
+    case LC_OP_DESTROY:
+        return destroy(l, op->a);
+    case LC_OP_STOP:
+        l->is_stopped = true;
+        l->stops_max = ++l->stops > l->stops_max ? l->stops : l->stops_max;
+        return 0;
+    case LC_OP_STEP:
+    case LC_OP_RUN:
+        return step_or_run(l, op);
+    default:
+        return -ENOSYS;
+    }
+}
+
+void fake_loop_init(struct fake_loop *l, enum fake_defect defect, uint32_t capabilities)
+{
+    const uint32_t promises = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES;
+    memset(l, 0, sizeof *l);
+    fake_kernel_init(&l->kernel);
+    l->defect = defect;
+    l->base = (struct lc_driver){.name = "fake",
+                                 .capabilities = capabilities,
+                                 .promises = capabilities & LC_CAP_TURNS ? promises : 0,
+                                 .tick_ns = 1,
+                                 .is_exact = true,
+                                 .apply = apply,
+                                 .kernel = &l->kernel.base};
+}

@@ -1,0 +1,70 @@
+#include "rig.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TRACE_BYTES = 1 << 19 };
+
+struct rig rig;
+static _Alignas(struct lc_trace) unsigned char memory[TRACE_BYTES];
+
+void rig_dispose(void)
+{
+    free(rig.trace);
+    rig.trace = NULL;
+}
+
+void rig_init(enum fake_defect defect, uint32_t capabilities)
+{
+    rig_dispose();
+    fake_loop_init(&rig.loop, defect, capabilities);
+}
+
+void rig_run(const struct lc_program *program)
+{
+    struct lc_trace *trace = lc_trace_init(memory, sizeof memory);
+    const bool is_threaded = rig.loop.kernel.is_threaded;
+
+    rig_dispose();
+    fake_kernel_init(&rig.loop.kernel);
+    rig.loop.kernel.is_threaded = is_threaded;
+    rig.result = lc_run(&rig.loop.base, program, 7, trace, &rig.stats);
+    rig.trace_count = lc_trace_merge(trace, sizeof memory, &rig.trace);
+    lc_monitor_judge(rig.trace, rig.trace_count, &rig.judgement);
+}
+
+void rig_run_text(const char *text)
+{
+    static struct lc_program program;
+    const char *why = NULL;
+    int line = lc_program_parse(&program, text, &why);
+    assert(line == 0);
+    rig_run(&program);
+}
+
+void rig_generate(struct lc_program *program, uint64_t seed)
+{
+    lc_program_generate(program, seed,
+                        &(struct lc_profile){.capabilities = rig.loop.base.capabilities,
+                                             .delay_ns_max = UINT64_C(1) << 40,
+                                             .tick_ns = 1000000});
+}
+
+bool rig_is_broken(const char *rule)
+{
+    for (size_t i = 0; i < rig.judgement.count; i++)
+        if (strcmp(rig.judgement.violations[i].rule, rule) == 0)
+            return true;
+    return false;
+}
+
+void rig_print(const char *name, const struct lc_program *program)
+{
+    static char text[LC_PROGRAM_OPS_MAX * LC_TEXT_LINE_MAX];
+    lc_program_format(program, text, sizeof text);
+    printf("%s:\n%s", name, text);
+    for (size_t i = 0; i < rig.judgement.count; i++)
+        printf("# %s: %s\n", rig.judgement.violations[i].rule, rig.judgement.violations[i].text);
+}

@@ -1,0 +1,33 @@
+/* A fake loop, the runner and the monitor put together: a program goes in, a verdict comes out. */
+#ifndef RIG_H
+#define RIG_H
+
+#include "fake_loop.h"
+#include "monitor.h"
+#include "runner.h"
+
+enum { RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_TURNS, RIG_PROGRAMS = 2000 };
+
+/* What the last program left. */
+struct rig {
+    struct fake_loop loop;
+    struct lc_stats stats;
+    struct lc_judgement judgement;
+    struct lc_obs *trace; /* rig_dispose frees it */
+    size_t trace_count;
+    int result; /* of lc_run */
+};
+
+extern struct rig rig;
+
+void rig_init(enum fake_defect defect, uint32_t capabilities);
+void rig_dispose(void);
+void rig_run(const struct lc_program *program);
+void rig_run_text(const char *text);
+/* The generated program of a seed, for this rig's loop. */
+void rig_generate(struct lc_program *program, uint64_t seed);
+bool rig_is_broken(const char *rule);
+/* Prints a program with the verdict on it. */
+void rig_print(const char *name, const struct lc_program *program);
+
+#endif

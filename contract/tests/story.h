@@ -1,0 +1,84 @@
+/* Traces written by hand, so that they read like a story: what was asked of a loop, and what it did. */
+#ifndef STORY_H
+#define STORY_H
+
+#include "monitor.h"
+
+enum { STORY_RECORDS_MAX = 4096 };
+
+/* Handles: soons, timers, watchers, wakers, fds. */
+enum {
+    C1 = LC_KIND_SOON << 12 | 1,
+    C2,
+    C3,
+    T1 = LC_KIND_TIMER << 12 | 1,
+    T2,
+    T3,
+    W1 = LC_KIND_WATCH << 12 | 1,
+    W2,
+    P1 = LC_KIND_WAKER << 12 | 1,
+    P2,
+    F1 = LC_KIND_FD << 12 | 1,
+    F2
+};
+
+/* The last judgement. */
+extern struct lc_judgement verdict;
+
+/* Any record, at the present time and on the present thread. */
+void tell(struct lc_obs obs);
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+/* What follows happens at this time, or on this thread. */
+void at(uint64_t time_ns);
+void on_thread(uint16_t thread);
+void opens_again(uint32_t capabilities, uint32_t promises);
+/* A story begins: a fresh loop at time 0. */
+void opens(uint32_t capabilities, uint32_t promises);
+void terms(uint64_t tick_ns, bool is_exact);
+void fds(uint64_t count);
+void step(void);
+void stepped(int result);
+void run(void);
+void ran(int result);
+void loop_closes(int result);
+void handler_is_called(void);
+void rescue(void);
+
+/* ---- what is asked for ------------------------------------------------------------------------ */
+
+void asks(enum lc_op_code code, uint16_t handle, uint64_t arg, uint8_t bits, int result);
+void soon(uint16_t c);
+void timer(uint16_t t, uint64_t deadline_ns);
+/* A watcher is told the fd's handle as a program writes it. */
+void watch(uint16_t w, uint16_t f, uint8_t bits);
+void waker(uint16_t p);
+void cancel(uint16_t h);
+void rearm(uint16_t h, uint64_t deadline_ns);
+void destroy(uint16_t h);
+void stop(void);
+void raises(void);
+void recycle(uint16_t f);
+void post(uint16_t p);
+/* The kernel shows this readiness of an fd; 0: of none, or closed. */
+void fd_is(uint16_t f, uint8_t bits);
+
+/* ---- what the loop does ----------------------------------------------------------------------- */
+
+void ends(uint16_t h);
+/* The handle's callback, of the event of its kind: what stands before `ends` happens inside it. */
+void begins(uint16_t h);
+void called(uint16_t h);
+/* A watcher's callback: what the loop reported, and what the kernel showed at that time. */
+void ready(uint16_t w, uint8_t reported, uint8_t actual);
+void closed(uint16_t h);
+
+/* ---- the verdict ------------------------------------------------------------------------------ */
+
+/* Judges the story up to here. */
+void judge(void);
+/* Judges; are these exactly the rules that the story breaks, in this order, a space between two? "" for none. */
+bool breaks(const char *rules);
+
+#endif

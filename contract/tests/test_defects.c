@@ -1,0 +1,146 @@
+/* Each way to break a rule is found within 2000 generated programs, by its rule, and shrinks to at most six ops; the
+ * correct loop is never found guilty. */
+#include <string.h>
+
+#include "rig.h"
+#include "testing/test.h"
+
+enum { OPS_MAX = 6, TRIES_MAX = 5000 };
+
+static const struct {
+    const char *name;
+    const char *rule;
+} defects[FAKE_DEFECTS] = {
+    [FAKE_SOON_LIFO] = {"soon LIFO", "SOON-1"},
+    [FAKE_SOON_TWICE] = {"soon twice", "SOON-3"},
+    [FAKE_SOON_LOST] = {"soon lost", "SOON-5"},
+    [FAKE_SOON_AT_ONCE] = {"soon at once", "SOON-2"},
+    [FAKE_SOON_IN_SAME_TURN] = {"soon in the same turn", "SOON-2"},
+    [FAKE_SOON_AFTER_CANCEL] = {"soon after cancel", "SOON-4"},
+    [FAKE_TIMER_EARLY] = {"timer early", "TIMER-1"},
+    [FAKE_TIMER_BY_ARMING] = {"timers by arming order", "TIMER-2"},
+    [FAKE_TIMER_TIES_REVERSED] = {"timers' ties reversed", "TIMER-6"},
+    [FAKE_TIMER_TWICE] = {"timer twice", "TIMER-4"},
+    [FAKE_TIMER_AFTER_CANCEL] = {"timer after cancel", "TIMER-3"},
+    [FAKE_TIMER_PAST_LOST] = {"past timer lost", "TIMER-5"},
+    [FAKE_WATCH_NOT_READY] = {"watcher called when not ready", "FD-1"},
+    [FAKE_WATCH_EDGE] = {"watcher edge-triggered", "FD-2"},
+    [FAKE_WATCH_AFTER_CANCEL] = {"watcher after cancel", "FD-3"},
+    [FAKE_WATCH_NEW_OWNER] = {"watcher called for a new owner", "FD-4"},
+    [FAKE_WATCH_DRAINS] = {"watcher drains its fd", "FD-5"},
+    [FAKE_WATCH_REPORTS_ALL] = {"watcher reports what was not asked for", "FD-6"},
+    [FAKE_POST_LOST] = {"post lost", "WAKE-1"},
+    [FAKE_POST_DOUBLED] = {"post doubled", "WAKE-2"},
+    [FAKE_POST_SLEPT_THROUGH] = {"post does not wake", "WAKE-1"},
+    [FAKE_POST_CALLS_BACK] = {"post calls back itself", "THREAD-1"},
+    [FAKE_CALL_AFTER_DESTROY] = {"callback after destroy", "LIFE-9"},
+    [FAKE_CLOSED_TWICE] = {"CLOSED twice", "LIFE-9"},
+    [FAKE_CLOSED_NEVER] = {"CLOSED never", "LIFE-9"},
+    [FAKE_STEP_FAILS_AFTER_STOP] = {"step fails after stop", "LIFE-1"},
+    [FAKE_RUN_RETURNS_EARLY] = {"run returns early", "LIFE-8"},
+    [FAKE_STOP_TURN_LATE] = {"stop comes a turn late", "LIFE-2"},
+    [FAKE_FD_LEAKED] = {"fd leaked at close", "LIFE-3"},
+    [FAKE_CLOSE_FAILS] = {"close fails", "LIFE-3"},
+    [FAKE_HANDLER_NOT_CALLED] = {"exception handler not called", "ERR-2"},
+    [FAKE_HANDLER_TWICE] = {"exception handler called twice", "ERR-2"},
+    [FAKE_BATCH_DROPPED] = {"rest of batch dropped on raise", "ERR-1"},
+};
+
+static struct lc_program program;
+
+static bool still_breaks(void *rule, const struct lc_program *candidate)
+{
+    rig_run(candidate);
+    return rig_is_broken(rule);
+}
+
+/* Leaves the first generated program that breaks the rule in `program`. */
+static bool find(const char *rule)
+{
+    for (uint64_t seed = 0; seed < RIG_PROGRAMS; seed++) {
+        rig_generate(&program, seed);
+        rig_run(&program);
+        if (rig_is_broken(rule))
+            return true;
+    }
+    return false;
+}
+
+static bool is_found_and_shrunk(const char *name, const char *rule)
+{
+    char copy[16] = "";
+    strncat(copy, rule, sizeof copy - 1);
+    if (!find(rule)) {
+        printf("%s: no program breaks %s\n", name, rule);
+        return false;
+    }
+    lc_program_shrink(&program, still_breaks, copy, TRIES_MAX);
+    rig_run(&program);
+    if (program.count <= OPS_MAX && rig_is_broken(rule))
+        return true;
+    rig_print(name, &program);
+    return false;
+}
+
+/* Every defect is found by its rule and shrinks. */
+static void every_defect_is_found(void)
+{
+    for (enum fake_defect defect = FAKE_CORRECT + 1; defect < FAKE_OPEN_FAILS; defect++) {
+        rig_init(defect, RIG_CAPABILITIES);
+        CHECK(is_found_and_shrunk(defects[defect].name, defects[defect].rule));
+    }
+    rig_dispose();
+}
+
+/* A callback on another thread is seen as such, and the runner is not touched by it. */
+static void foreign_thread_is_found(void)
+{
+    rig_init(FAKE_POST_CALLS_BACK, RIG_CAPABILITIES);
+    rig.loop.kernel.is_threaded = true;
+    CHECK(is_found_and_shrunk("post calls back on its thread", "THREAD-1"));
+    CHECK(strstr(rig.judgement.violations[0].text, "on another thread") != NULL);
+    rig_dispose();
+}
+
+static bool passes_everything(uint32_t capabilities, bool is_closing_at_once, bool is_threaded)
+{
+    rig_init(FAKE_CORRECT, capabilities);
+    rig.loop.is_closing_at_once = is_closing_at_once;
+    rig.loop.kernel.is_threaded = is_threaded;
+    for (uint64_t seed = 0; seed < RIG_PROGRAMS; seed++) {
+        rig_generate(&program, seed);
+        rig_run(&program);
+        if (rig.judgement.count > 0 || rig.judgement.owed[0] != '\0' || rig.result != 0) {
+            rig_print("the correct loop", &program);
+            return false;
+        }
+    }
+    rig_dispose();
+    return true;
+}
+
+/* The correct loop breaks no rule, whatever it can do and however it closes. */
+static void correct_loop_passes(void)
+{
+    CHECK(passes_everything(RIG_CAPABILITIES, false, false));
+    CHECK(passes_everything(RIG_CAPABILITIES, true, false));
+    CHECK(passes_everything(RIG_CAPABILITIES | LC_CAP_MULTI, false, false));
+    CHECK(passes_everything(RIG_CAPABILITIES | LC_CAP_COALESCE, false, false));
+    CHECK(passes_everything(LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_ONE_PER_STEP | LC_CAP_MULTI, false, false));
+    CHECK(passes_everything(LC_CAP_TURNS, false, false));
+    CHECK(passes_everything(0, true, false));
+}
+
+/* The same with posts from real threads, which makes no difference. */
+static void correct_loop_passes_with_threads(void)
+{
+    CHECK(passes_everything(RIG_CAPABILITIES, false, true));
+}
+
+static const struct test tests[] = {
+    TEST(every_defect_is_found),
+    TEST(foreign_thread_is_found),
+    TEST(correct_loop_passes),
+    TEST(correct_loop_passes_with_threads),
+};
+TEST_MAIN(tests)

@@ -1,0 +1,268 @@
+/* TIMER-1 to TIMER-6 are reported for the smallest trace that breaks them, not for the nearest that does not. */
+#include "story.h"
+#include "testing/test.h"
+
+enum { ORDER = LC_PROMISE_ORDER, TIES = LC_PROMISE_TIES, TICK_NS = 10 };
+
+/* ---- too early ------------------------------------------------------------------------------- */
+
+static void t1_fires_at(uint64_t tick_ns, uint64_t deadline_ns, uint64_t time_ns)
+{
+    opens(0, ORDER);
+    terms(tick_ns, true);
+    timer(T1, deadline_ns);
+    step();
+    at(time_ns);
+    called(T1);
+    stepped(0);
+}
+
+/* [TIMER-1] A timer may fire less than a tick before its deadline, not a whole one. */
+static void timer_1_early(void)
+{
+    t1_fires_at(1, 100, 99);
+    CHECK(breaks("TIMER-1"));
+    t1_fires_at(1, 100, 100);
+    CHECK(breaks(""));
+    t1_fires_at(TICK_NS, 100, 90);
+    CHECK(breaks("TIMER-1"));
+    t1_fires_at(TICK_NS, 100, 91);
+    CHECK(breaks(""));
+    t1_fires_at(TICK_NS, UINT64_MAX, LC_TIME_NS_MAX);
+    CHECK(breaks("TIMER-1"));
+    t1_fires_at(0, 100, 99); /* no tick is a tick of 1 */
+    CHECK(breaks("TIMER-1"));
+}
+
+/* [TIMER-1] A timer does not fire out of the call that arms it. */
+static void timer_1_inside_the_call(void)
+{
+    opens(0, ORDER);
+    called(T1);
+    timer(T1, 0);
+    CHECK(breaks("TIMER-1"));
+    step();
+    called(T1);
+    stepped(0);
+    CHECK(breaks("TIMER-1 TIMER-4")); /* it had its callback */
+}
+
+/* [TIMER-1] The deadline is that of the last arming. */
+static void timer_1_rearmed(void)
+{
+    for (uint64_t time_ns = 150; time_ns <= 200; time_ns += 50) {
+        opens(0, ORDER);
+        timer(T1, 100);
+        cancel(T1);
+        rearm(T1, 200);
+        step();
+        at(time_ns);
+        called(T1);
+        stepped(0);
+        CHECK(breaks(time_ns < 200 ? "TIMER-1" : ""));
+    }
+}
+
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static void two_timers(uint32_t promises, uint64_t first_ns, uint64_t second_ns)
+{
+    opens(0, promises);
+    terms(TICK_NS, true);
+    timer(T1, first_ns);
+    timer(T2, second_ns);
+    step();
+    at(1000);
+}
+
+static void t2_fires_first(uint32_t promises, uint64_t first_ns, uint64_t second_ns)
+{
+    two_timers(promises, first_ns, second_ns);
+    called(T2);
+    called(T1);
+    stepped(0);
+}
+
+/* [TIMER-2] Due timers fire by deadline, if the loop vows it and the deadlines differ by more than their rounding. */
+static void timer_2_order(void)
+{
+    const uint64_t rounding_ns = 2 * (TICK_NS - 1);
+    t2_fires_first(ORDER, 100, 100 + rounding_ns + 1);
+    CHECK(breaks("TIMER-2"));
+    t2_fires_first(ORDER, 100, 100 + rounding_ns);
+    CHECK(breaks(""));
+    t2_fires_first(ORDER, 100, 50);
+    CHECK(breaks(""));
+    t2_fires_first(TIES, 100, 500);
+    CHECK(breaks(""));
+}
+
+/* [TIMER-2] A timer that is armed or cancelled in the turn is no longer one of those that were due. */
+static void timer_2_armed_in_the_turn(void)
+{
+    for (int is_rearmed = 0; is_rearmed < 2; is_rearmed++) {
+        opens(0, ORDER);
+        soon(C1);
+        timer(T1, 100);
+        timer(T2, 500);
+        step();
+        at(1000);
+        begins(C1);
+        cancel(T1);
+        if (is_rearmed)
+            rearm(T1, 100);
+        ends(C1);
+        called(T2);
+        stepped(0);
+        CHECK(breaks(""));
+    }
+}
+
+static void t1_is_past_when_armed(bool is_exact)
+{
+    opens(0, ORDER);
+    terms(1, is_exact);
+    at(200);
+    timer(T2, 150);
+    timer(T1, 100);
+    step();
+    called(T2);
+    called(T1);
+    stepped(0);
+}
+
+/* [TIMER-2] On a real clock what is past when it is armed may be queued at once; on an exact one it has its place. */
+static void timer_2_past(void)
+{
+    t1_is_past_when_armed(true);
+    CHECK(breaks("TIMER-2"));
+    t1_is_past_when_armed(false);
+    CHECK(breaks(""));
+}
+
+/* [TIMER-6] Timers of one deadline fire as they were armed, if the loop vows it. */
+static void timer_6_ties(void)
+{
+    t2_fires_first(TIES, 100, 100);
+    CHECK(breaks("TIMER-6"));
+    t2_fires_first(ORDER, 100, 100);
+    CHECK(breaks(""));
+    t2_fires_first(TIES, 100, 101);
+    CHECK(breaks(""));
+    two_timers(ORDER | TIES, 100, 100);
+    called(T1);
+    called(T2);
+    stepped(0);
+    CHECK(breaks(""));
+    opens(0, TIES);
+    timer(T1, 100);
+    timer(T2, 100);
+    cancel(T1);
+    rearm(T1, 100); /* armed later than T2 now */
+    step();
+    at(100);
+    called(T2);
+    called(T1);
+    stepped(0);
+    CHECK(breaks(""));
+}
+
+/* ---- cancelled, twice, never ------------------------------------------------------------------ */
+
+/* [TIMER-3] A cancelled timer does not fire, also when it was due already; a rearmed one does. */
+static void timer_3_cancelled(void)
+{
+    for (int is_rearmed = 0; is_rearmed < 2; is_rearmed++) {
+        two_timers(ORDER, 100, 500);
+        begins(T1);
+        cancel(T2);
+        if (is_rearmed)
+            rearm(T2, 1000);
+        ends(T1);
+        called(T2);
+        stepped(0);
+        CHECK(breaks(is_rearmed ? "" : "TIMER-3"));
+    }
+}
+
+/* [TIMER-4] One arming, one callback. */
+static void timer_4_twice(void)
+{
+    for (int is_rearmed = 0; is_rearmed < 2; is_rearmed++) {
+        t1_fires_at(1, 100, 100);
+        if (is_rearmed)
+            rearm(T1, 100);
+        step();
+        called(T1);
+        stepped(0);
+        CHECK(breaks(is_rearmed ? "" : "TIMER-4"));
+    }
+}
+
+static void t1_waits(uint32_t capabilities, uint64_t time_ns, int steps)
+{
+    opens(capabilities, 0);
+    terms(TICK_NS, true);
+    timer(T1, 100);
+    at(time_ns);
+    for (int i = 0; i < steps; i++) {
+        step();
+        stepped(0);
+    }
+}
+
+/* [TIMER-5] A timer whose deadline is a tick past when three steps begin fires in one of them. */
+static void timer_5_never(void)
+{
+    t1_waits(0, 110, 3);
+    CHECK(breaks("TIMER-5"));
+    t1_waits(0, 109, 30);
+    CHECK(breaks(""));
+    t1_waits(0, 110, 2);
+    CHECK(breaks(""));
+    step();
+    called(T1);
+    stepped(0);
+    CHECK(breaks(""));
+    t1_waits(LC_CAP_ONE_PER_STEP, 110, 4);
+    CHECK(breaks(""));
+    t1_waits(LC_CAP_ONE_PER_STEP, 110, 5);
+    CHECK(breaks("TIMER-5"));
+}
+
+/* [TIMER-5] What becomes due during a step is owed by the next ones only. */
+static void timer_5_due_during_the_step(void)
+{
+    t1_waits(0, 0, 1);
+    step();
+    at(110);
+    stepped(0);
+    for (int i = 0; i < 2; i++) {
+        step();
+        stepped(0);
+    }
+    CHECK(breaks(""));
+    step();
+    stepped(0);
+    CHECK(breaks("TIMER-5"));
+}
+
+/* [TIMER-5] A rescue while a timer is due is a verdict at once; before the deadline it is none. */
+static void timer_5_rescue(void)
+{
+    for (uint64_t time_ns = 109; time_ns <= 110; time_ns++) {
+        t1_waits(0, 0, 0);
+        step();
+        at(time_ns);
+        rescue();
+        stepped(0);
+        CHECK(breaks(time_ns == 109 ? "" : "TIMER-5"));
+    }
+}
+
+static const struct test tests[] = {
+    TEST(timer_1_early), TEST(timer_1_inside_the_call),     TEST(timer_1_rearmed), TEST(timer_2_order),
+    TEST(timer_2_past),  TEST(timer_2_armed_in_the_turn),   TEST(timer_6_ties),    TEST(timer_3_cancelled),
+    TEST(timer_4_twice), TEST(timer_5_due_during_the_step), TEST(timer_5_never),   TEST(timer_5_rescue),
+};
+TEST_MAIN(tests)
