@@ -207,8 +207,9 @@ def advice(missing: list[Need]) -> str:
     names = " ".join(packages_of(missing))
     if shutil.which("apt-get") is None:
         return f"install what Debian calls: {names}"
-    sudo = "" if os.geteuid() == 0 else "sudo "
-    return f"run: {sudo}apt-get update && {sudo}apt-get install --no-install-recommends {names}"
+    sudo = "sudo " if os.geteuid() != 0 and shutil.which("sudo") else ""
+    who = " as root" if os.geteuid() != 0 and not sudo else ""
+    return f"run{who}: {sudo}apt-get update && {sudo}apt-get install --no-install-recommends {names}"
 
 
 def provide(everything: bool, strict: bool) -> None:
@@ -224,6 +225,6 @@ def provide(everything: bool, strict: bool) -> None:
     fatal = [need for need in missing if strict or not need.without]
     if fatal:
         names = ", ".join(need.name for need in fatal)
-        raise Stop(f"this machine has no {names}. Please {advice(fatal)}", 2)
+        raise Stop(f"not on this machine: {names}. Please {advice(fatal)}", 2)
     for need in missing:
         say(f"no {need.name}: {need.without} will be skipped. To have them, {advice([need])}")

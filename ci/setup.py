@@ -71,16 +71,15 @@ def make_venv() -> None:
     Stamp(VENV / "loopcheck-made-by.json", interpreter()).set()
 
 
+def network_sentence(log: str) -> str:
+    """What to say of pip's log when the network is at fault; otherwise nothing."""
+    is_network = any(sign in log for sign in NETWORK_SIGNS)
+    return "the Python package index cannot be reached; check the network and repeat" if is_network else ""
+
+
 def pip(title: str, *words: object) -> None:
-    """pip install; a failure of the network is said in one sentence."""
     argv = [PYTHON, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *words]
-    try:
-        steps.step(title, "pip", argv, {"PIP_PROGRESS_BAR": "off"})
-    except Stop as stop:
-        log = steps.tail(steps.LOGS / "pip.log", 400)
-        if any(sign in log for sign in NETWORK_SIGNS):
-            raise Stop(f"{title}: the Python package index cannot be reached; check the network and repeat") from stop
-        raise
+    steps.step(title, "pip", argv, {"PIP_PROGRESS_BAR": "off"}, network_sentence)
 
 
 def install_project() -> None:

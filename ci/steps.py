@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +24,7 @@ PYTHON = VENV / "bin" / "python"
 JOBS = len(os.sched_getaffinity(0))
 
 LOG_TAIL_LINES = 25
+EXPLAIN_LINES = 400
 
 
 class Stop(Exception):
@@ -62,14 +63,24 @@ def logged(name: str, argv: Sequence[object], env: Mapping[str, str] | None = No
     return done.returncode
 
 
-def step(title: str, name: str, argv: Sequence[object], env: Mapping[str, str] | None = None) -> None:
-    """A command that has to succeed: one line before it, its seconds after, its log on failure."""
+def step(
+    title: str,
+    name: str,
+    argv: Sequence[object],
+    env: Mapping[str, str] | None = None,
+    explain: Callable[[str], str] = lambda log: "",
+) -> None:
+    """A command that has to succeed: one line before it, its seconds after, on failure the end of its log,
+    or the sentence that `explain` makes of the log."""
     say(f"{title} ...")
     began = time.monotonic()
     (LOGS / f"{name}.log").unlink(missing_ok=True)
     status = logged(name, argv, env)
     if status != 0:
         log = LOGS / f"{name}.log"
+        sentence = explain(tail(log, EXPLAIN_LINES))
+        if sentence:
+            raise Stop(f"{title}: {sentence}; the whole log is {relative(log)}")
         print(tail(log), flush=True)
         raise Stop(f"{title}: failed with status {status}; the whole log is {relative(log)}")
     say(f"{title}: done in {time.monotonic() - began:.0f} s")

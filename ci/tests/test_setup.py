@@ -49,7 +49,7 @@ def test_need_that_cannot_be_met(monkeypatch, capsys, without, strict, stops):
     monkeypatch.setattr(machine, "needs", lambda everything: [need])
     monkeypatch.setattr(machine, "apt_prefix", lambda: None)
     if stops:
-        with pytest.raises(steps.Stop, match=r"no a loom\. Please .*loom-dev") as stop:
+        with pytest.raises(steps.Stop, match=r"machine: a loom\. Please .*loom-dev") as stop:
             machine.provide(everything=True, strict=strict)
         assert stop.value.status == 2
     else:
@@ -94,12 +94,14 @@ def test_usage(argv, capsys):
     assert "ci/setup.py demo" in capsys.readouterr().out
 
 
-def test_network_failure_is_one_sentence(monkeypatch):
-    def unreachable(title, name, argv, env=None):
-        steps.LOGS.mkdir(parents=True)
-        (steps.LOGS / "pip.log").write_text("NewConnectionError(...)")
-        raise steps.Stop("failed")
+def test_network_failure_is_one_sentence(capsys):
+    script = "echo 'NewConnectionError(...)'; exit 1"
+    with pytest.raises(steps.Stop, match="uvloop: the Python package index cannot be reached"):
+        steps.step("uvloop", "pip", ["sh", "-c", script], None, setup.network_sentence)
+    assert "NewConnectionError" not in capsys.readouterr().out
 
-    monkeypatch.setattr(steps, "step", unreachable)
-    with pytest.raises(steps.Stop, match="index cannot be reached"):
-        setup.pip("uvloop", "uvloop")
+
+def test_other_failure_of_pip_shows_its_log(capsys):
+    with pytest.raises(steps.Stop, match="status 1"):
+        steps.step("uvloop", "pip", ["sh", "-c", "echo no such version; exit 1"], None, setup.network_sentence)
+    assert "no such version" in capsys.readouterr().out

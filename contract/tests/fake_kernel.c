@@ -127,7 +127,8 @@ static void make_post(struct fake_kernel *k, struct fake_post *post)
 static int post(void *self, uint64_t delay_ns, void (*work)(void *), void *arg)
 {
     struct fake_kernel *k = self;
-    struct fake_post new_post = {.due_ns = k->now_ns + delay_ns, .work = work, .arg = arg};
+    uint64_t due_ns = k->now_ns + delay_ns < LC_TIME_NS_MAX ? k->now_ns + delay_ns : LC_TIME_NS_MAX;
+    struct fake_post new_post = {.due_ns = due_ns, .work = work, .arg = arg};
     if (delay_ns == 0)
         make_post(k, &new_post);
     else

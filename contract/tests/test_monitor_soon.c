@@ -234,6 +234,28 @@ static void soon_5_one_per_step(void)
     CHECK(breaks("SOON-5"));
 }
 
+/* [SOON-5] With one callback a step the last of many waits for all before it, though they are gone by then. */
+static void soon_5_one_per_step_many(void)
+{
+    enum { MANY = 12 };
+    opens(LC_CAP_ONE_PER_STEP, FIFO);
+    for (uint16_t i = 0; i < MANY; i++)
+        soon(C1 + i);
+    for (uint16_t i = 0; i < MANY; i++) {
+        step();
+        called(C1 + i);
+        stepped(0);
+    }
+    CHECK(breaks(""));
+    rearm(C1, 0);
+    for (int i = 0; i < 5; i++) {
+        CHECK(breaks(""));
+        step();
+        stepped(0);
+    }
+    CHECK(breaks("SOON-5")); /* what lived before it waited does not count */
+}
+
 /* [SOON-5] A rescue is a verdict at once: the loop slept though a callback was due. */
 static void soon_5_rescue(void)
 {
@@ -362,6 +384,7 @@ static const struct test tests[] = {
     TEST(soon_5_counts_anew),
     TEST(soon_5_counts_steps),
     TEST(soon_5_one_per_step),
+    TEST(soon_5_one_per_step_many),
     TEST(soon_5_rescue),
     TEST(err_1_batch),
     TEST(err_1_needs_an_exception),

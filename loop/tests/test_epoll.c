@@ -1,7 +1,7 @@
 /* Real clock and kernel. The epoll backend keeps every sentence of backend.h. */
 #define _GNU_SOURCE
 #include "backend/epoll.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 #include <errno.h>
 #include <fcntl.h>

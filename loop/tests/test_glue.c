@@ -1,7 +1,7 @@
 /* The loop on a backend made for the test: a clock that stands still, waits that answer what the test says. */
 #include "backend/backend.h"
 #include "refloop.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The heap gives the nodes back by (deadline, sequence), whatever was removed from its middle. */
 #include "core/heap.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 enum { KEYS_MAX = 6 };
 

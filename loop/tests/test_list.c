@@ -1,6 +1,6 @@
 /* Every sequence of six operations on two lists and three nodes does what an array of numbers would do. */
 #include "core/list.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 #include <stdbool.h>
 

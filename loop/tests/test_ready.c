@@ -1,6 +1,6 @@
 /* The ready queue does what two arrays would do: a batch is what waited when it began, less what was removed. */
 #include "core/ready.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 enum { ENTRIES = 3, OP_BEGIN = 2 * ENTRIES, OP_NEXT, OP_END, OPS, LENGTH = 6 };
 

@@ -2,7 +2,7 @@
  * callback of each in turn stops, closes or starts each of them. */
 #define _GNU_SOURCE
 #include "refloop.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 #include <errno.h>
 #include <sys/socket.h>

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "backend/backend.h"
 #include "refloop.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Timers become ready when due, not before, by (deadline, arming order), and never after they were disarmed. */
 #include "core/timers.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 enum { TIMERS = 3, DEADLINES = 2, OP_DISARM = TIMERS * DEADLINES, OP_EXPIRE = OP_DISARM + TIMERS, OPS = OP_EXPIRE + 3 };
 enum { LENGTH = 6 };

@@ -1,6 +1,6 @@
 /* A turn sleeps no longer than it may, and runs what was ready when its batch began, and nothing else. */
 #include "core/turn.h"
-#include "tests/test.h"
+#include "testing/test.h"
 
 enum { ENTRIES = 4 };
 

@@ -1,5 +1,5 @@
 /* On one thread the mailbox does what two arrays would do: it hands out what was posted, once, in post order. */
-#include "tests/test.h"
+#include "testing/test.h"
 #include "thread/wake.h"
 
 enum { NODES = 3, OP_CLOSE = NODES, OP_TAKE = 2 * NODES, OP_NEXT, OPS, LENGTH = 6 };

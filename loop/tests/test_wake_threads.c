@@ -1,6 +1,6 @@
 /* Real threads, bounded work; run it under TSan too. Eight producers and one consumer lose no post, add none, and keep
  * each producer's order; a closed node refuses. */
-#include "tests/test.h"
+#include "testing/test.h"
 #include "thread/wake.h"
 
 #include <pthread.h>

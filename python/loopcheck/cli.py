@@ -212,6 +212,8 @@ def replay(arguments: tuple[str, ...], timeout: float) -> None:
         if one.trace_text(loop):
             console.print(Text(f"{file} on {loop}\n", style="bold"), soft_wrap=True)
             console.print(Text(one.trace_text(loop)), soft_wrap=True)
+        for row in (row for row in results.rows if row.loop == loop and row.verdict == "PASS"):
+            console.print(Text(row.detail), soft_wrap=True)
     table.print_results(console, results)
     _finish(results, [])
 

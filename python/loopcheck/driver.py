@@ -236,9 +236,10 @@ def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
     judges the same trace once more: it does not believe this process.)
     """
     driver = AsyncioDriver(kit.factory)
-    for number, program in enumerate(programs):
-        c.run(program, driver, kit.trace, number)
+    runs = [c.run(program, driver, kit.trace, number) for number, program in enumerate(programs)]
     kit.program_callbacks += driver.callbacks
+    executed, ops = sum(run["executed"] for run in runs), sum(run["ops"] for run in runs)
+    kit.remark = f"{executed} of {ops} ops executed, {driver.callbacks} callbacks"
     for rule, sentence, _, run in c.judge(kit.trace)["violations"]:
         small = c.format(_shrunk(kit.factory, programs[run - 1], rule))
         lines = "; ".join(small.splitlines())

@@ -89,6 +89,7 @@ class Kit:
         self.trace = trace
         self.program = program
         self.broken: Broken | None = None  # the first one raised, also where a loop swallowed it
+        self.remark = ""  # what the case wants to say though it passes
         self.program_callbacks = 0  # callbacks that programs got inside run_forever of the factory's loops
         self.are_errors_expected = False
         self._is_stopping = False
@@ -413,7 +414,7 @@ def _judge(function: Case, kit: Kit) -> Outcome:
             return Outcome("missing", kit.rule, f"{type(error).__name__}: {error}")
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         return Outcome("error", kit.rule, text[-DETAIL_SIZE_MAX:])
-    return Outcome("ok", kit.rule)
+    return Outcome("ok", kit.rule, kit.remark)
 
 
 class NoTrace:

@@ -22,7 +22,6 @@ import psutil
 PAGE_BYTES = sysconf("SC_PAGE_SIZE")
 KILL_ROUNDS_MAX = 200  # each REAP_S long
 REAP_S = 0.01
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -41,11 +40,6 @@ _call_prctl = _prctl()
 def become_subreaper() -> bool:
     """Makes this process the parent of its orphaned descendants, so that none escapes. Linux only."""
     return _call_prctl(_PR_SET_CHILD_SUBREAPER, 1) == 0
-
-
-def die_with_parent() -> None:
-    """Asks the kernel to kill this process when its parent dies. Linux only; elsewhere nothing."""
-    _call_prctl(_PR_SET_PDEATHSIG, SIGKILL)
 
 
 def _read(path: str) -> str:

@@ -190,7 +190,7 @@ class Recorder:
         number = fd if isinstance(fd, int) else fd.fileno()
         wide = self._new(c.KIND_WATCH)
 
-        def callback(*args: Any) -> object:
+        def callback() -> object:
             self._add(c.WHAT_BEGIN, wide, code=c.EVENT_READY, bits=bits, arg=readiness(number) if wide else 0)
             return self._inside(fn, args, c.EVENT_READY, wide)
 

@@ -168,7 +168,6 @@ class Server:
 
     def _become_case(self, case_id: str, nonce: int) -> NoReturn:
         setsid()
-        processes.die_with_parent()
         close(self.line.fd)
         if self.settings.is_exec:
             set_inheritable(self.settings.shared, True)

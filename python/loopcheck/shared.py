@@ -65,7 +65,10 @@ class Shared:
         return cls(fd)
 
     def drop_fd(self) -> None:
-        """Keeps only the mapping, which a loop that closes every fd does not reach."""
+        """Keeps only the mapping, which a loop that closes every fd does not reach.
+
+        CPython's mmap has a duplicate of the fd; sealed memory cannot be made smaller through it.
+        """
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1

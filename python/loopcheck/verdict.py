@@ -168,7 +168,7 @@ def _judged(facts: Facts, level_of: Callable[[str], str]) -> Ruling:
         return Ruling("MISSING", own, detail)
     if facts.case.needs_run and outcome["observations"] <= 0:
         return Ruling("VACUOUS", own, "no callback of the case ran on a loop of this factory")
-    return Ruling("PASS", own, "")
+    return Ruling("PASS", own, detail)
 
 
 def _breaches(facts: Facts, outcome: dict[str, Any], level_of: Callable[[str], str]) -> list[_Breach]:

@@ -118,6 +118,11 @@ def fork_and_child_exits_at_the_end(loop: Any) -> None:
 
 
 @hostile
+def fork_behind_pythons_back(loop: Any) -> None:
+    ctypes.CDLL(None).fork()
+
+
+@hostile
 def fork_many(loop: Any) -> None:
     while True:
         if os.fork() == 0:
@@ -176,6 +181,14 @@ def stop_itself(loop: Any) -> None:
 
 @hostile
 def kill_its_parent(loop: Any) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+
+
+@hostile
+def kill_its_parent_and_leave_a_daemon(loop: Any) -> None:
+    if os.fork() == 0:
+        os.setsid()
+        signal.pause()
     os.kill(os.getppid(), signal.SIGKILL)
 
 

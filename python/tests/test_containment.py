@@ -2,12 +2,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from loopcheck import processes
+from loopcheck.shared import Shared
 from loopcheck.supervisor import MARK, TAIL_BYTES
 from loopcheck.verdict import decide
 from two_cases import CALM, IDLE, WILD, hostile_spec, level_of, make_root, server_of
@@ -29,6 +34,7 @@ DESERVED = {
     "fork_and_parent_waits": ("CRASH", "second process"),
     "fork_and_child_exits_later": ("CRASH", "second process"),
     "fork_and_child_exits_at_the_end": ("CRASH", "second process"),
+    "fork_behind_pythons_back": ("CRASH", "second process"),
     "fork_many": ("LEAK", "processes without end"),
     "leave_a_daemon": ("LEAK", "1 process(es) outlived the case"),
     "spin": ("SPIN", "used the cpu for"),
@@ -38,6 +44,7 @@ DESERVED = {
     "kill_itself": ("CRASH", "SIGKILL"),
     "stop_itself": ("HANG", "SIGSTOP"),
     "kill_its_parent": ("CRASH", "killed the process that supervises it"),
+    "kill_its_parent_and_leave_a_daemon": ("CRASH", "killed the process that supervises it"),
     "stop_its_parent": ("HANG", "stopped (SIGSTOP) the process that supervises it"),
     "stop_its_parent_and_hang": ("HANG", "stopped (SIGSTOP) the process that supervises it"),
     "scribble_ones": ("FAIL CRASH", ""),
@@ -106,6 +113,39 @@ def test_program_reaches_the_case(root: Path) -> None:
         assert (ruling.verdict, ruling.detail) == ("SKIP", "step")
         with pytest.raises(ValueError, match="8193 bytes"):
             server.run(CALM, bytes(8193))
+
+
+def test_case_holds_no_line_to_the_kit(root: Path) -> None:
+    lines = ["    import os", "    names = [f'/proc/self/fd/{fd}' for fd in range(64)]"]
+    lines += ["    kit.skip(' '.join(os.readlink(name) for name in names if os.path.islink(name)))"]
+    source = "from loopcheck.kit import case\n\n@case('SOON-5', needs_run=False)\ndef test_fds(kit):\n"
+    (root / "conformance" / "test_fds.py").write_text(source + "\n".join(lines))
+    with server_of("asyncio:new_event_loop") as server:
+        links = decide(server.run("test_fds.py::test_fds"), level_of).detail
+        assert "/dev/null" in links
+        assert "socket:" not in links
+        assert links.count("memfd") == 1  # the duplicate that CPython's mmap keeps
+
+
+def test_orphans_of_a_dead_server_are_found_by_their_mark() -> None:
+    command = [sys.executable, "-c", "import signal; signal.pause()"]
+    with subprocess.Popen(command, env={**os.environ, MARK: "this one"}) as process:
+        assert processes.kill_marked(MARK, "another one") == 0
+        assert processes.kill_marked(MARK, "this one") == 1
+        assert process.wait() == -signal.SIGKILL
+
+
+def test_outcome_of_an_earlier_case_is_none() -> None:
+    shared = Shared.create()
+    shared.begin_case(nonce=7)
+    shared.report(6, {"kind": "ok"})
+    assert shared.outcome(7) is None
+    assert shared.was_written()
+    shared.report(7, {"kind": "ok"})
+    assert shared.outcome(7) == {"kind": "ok"}
+    with pytest.raises(OSError):
+        os.ftruncate(shared.fd, 0)  # no process can pull the memory from under another
+    shared.close()
 
 
 def test_hang_says_where() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-
 from loopcheck import _contract, strategies
 from loopcheck.driver import check_program
 
