@@ -19,7 +19,7 @@ def end(kit: Kit, log: Log) -> None:
     kit.run_for(0.005)
 
 
-@case("STREAM-5", timeout_s=8)
+@case("STREAM-5")
 def test_flow_control(kit: Kit) -> None:
     """Beyond the high-water mark pause_writing comes once, below the low one resume_writing once, and again."""
     log, peer = kit.connection()
@@ -39,7 +39,7 @@ def test_flow_control(kit: Kit) -> None:
     end(kit, log)
 
 
-@case("STREAM-5", timeout_s=8)
+@case("STREAM-5")
 def test_writelines_pauses_too(kit: Kit) -> None:
     """writelines honours the high-water mark like write (cpython gh-127655)."""
     log, _ = kit.connection()
@@ -51,7 +51,7 @@ def test_writelines_pauses_too(kit: Kit) -> None:
     end(kit, log)
 
 
-@case("STREAM-5", timeout_s=8)
+@case("STREAM-5")
 def test_zero_limit(kit: Kit) -> None:
     """With a limit of 0 a write that the kernel takes at once leaves no pause behind (zuvloop@069cf9e)."""
     log, _ = kit.connection()
@@ -64,7 +64,7 @@ def test_zero_limit(kit: Kit) -> None:
     end(kit, log)
 
 
-@case("STREAM-5", timeout_s=8)
+@case("STREAM-5")
 def test_drain_waits_for_room(kit: Kit) -> None:
     """StreamWriter.drain() waits while the peer reads nothing, and returns when it does."""
     given, peer = kit.tcp_pair()
@@ -86,7 +86,7 @@ def test_drain_waits_for_room(kit: Kit) -> None:
     kit.equal(len(got), 8 * MIB, "bytes that arrived", rule="STREAM-2")
 
 
-@case("STREAM-6", timeout_s=5)
+@case("STREAM-6")
 def test_paused_reading(kit: Kit) -> None:
     """While reading is paused no data comes; resumed, all of it does (T12)."""
     log, peer = kit.connection()
@@ -100,7 +100,7 @@ def test_paused_reading(kit: Kit) -> None:
     end(kit, log)
 
 
-@case("STREAM-6", timeout_s=5)
+@case("STREAM-6")
 def test_pause_in_data_received(kit: Kit) -> None:
     """pause_reading() in data_received holds back the rest, end of file too."""
     log, peer = kit.connection(data=lambda log, _: log.pause_reading())
@@ -116,7 +116,7 @@ def test_pause_in_data_received(kit: Kit) -> None:
     kit.equal(bytes(log.received), b"onetwo", "bytes")
 
 
-@case("STREAM-6", timeout_s=5)
+@case("STREAM-6")
 def test_pause_and_resume_twice(kit: Kit) -> None:
     """pause_reading and resume_reading may be repeated, also after close (uvloop PR#117)."""
     log, peer = kit.connection()
@@ -134,7 +134,7 @@ def test_pause_and_resume_twice(kit: Kit) -> None:
     end(kit, log)
 
 
-@case("STREAM-7", timeout_s=5)
+@case("STREAM-7")
 def test_half_closed_by_the_peer(kit: Kit) -> None:
     """eof_received that returns True keeps the transport: what is written then arrives (T9)."""
     log, peer = kit.connection(eof=lambda *_: True)
@@ -152,7 +152,7 @@ def test_half_closed_by_the_peer(kit: Kit) -> None:
     kit.equal(len(got), 100_000, "bytes that arrived")
 
 
-@case("STREAM-7", timeout_s=5)
+@case("STREAM-7")
 def test_eof_without_an_answer_closes(kit: Kit) -> None:
     """eof_received that returns None or False closes the transport, after what is written there."""
     for answer in (None, False):
@@ -163,7 +163,7 @@ def test_eof_without_an_answer_closes(kit: Kit) -> None:
         kit.equal(peer.recv(10), b"bye", "bytes that arrived")
 
 
-@case("STREAM-7", timeout_s=5)
+@case("STREAM-7")
 def test_half_closed_by_us(kit: Kit) -> None:
     """After write_eof() the peer sees the end, and what it sends still arrives; write() is refused."""
     log, peer = kit.connection()

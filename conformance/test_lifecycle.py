@@ -10,7 +10,7 @@ import time
 from loopcheck.kit import Kit, case
 
 
-@case("LIFE-1", timeout_s=5)
+@case("LIFE-1")
 def test_run_stop_run(kit: Kit) -> None:
     """A loop that was stopped runs again, with fresh callbacks each time (T5)."""
     ran: list[int] = []
@@ -21,7 +21,7 @@ def test_run_stop_run(kit: Kit) -> None:
     kit.equal(ran, [0, 1, 2, 3], "callbacks that ran")
 
 
-@case("LIFE-1", timeout_s=5)
+@case("LIFE-1")
 def test_run_until_complete_thrice(kit: Kit) -> None:
     """run_until_complete works three times in a row, and between runs of run_forever (T5)."""
 
@@ -34,7 +34,7 @@ def test_run_until_complete_thrice(kit: Kit) -> None:
         kit.turns(2)
 
 
-@case("LIFE-1", timeout_s=5)
+@case("LIFE-1")
 def test_timers_and_watchers_outlive_a_stop(kit: Kit) -> None:
     """A timer armed and a reader added in one run are served by the next."""
     ran: list[str] = []
@@ -48,7 +48,7 @@ def test_timers_and_watchers_outlive_a_stop(kit: Kit) -> None:
     kit.equal(sorted(ran), ["reader", "timer"], "callbacks in the second run")
 
 
-@case("LIFE-1", timeout_s=5)
+@case("LIFE-1")
 def test_runs_after_a_failed_run(kit: Kit) -> None:
     """A loop whose run ended by an exception runs again."""
 
@@ -81,7 +81,7 @@ def test_stop_finishes_the_batch(kit: Kit) -> None:
     kit.equal(ran[2:], ["asked after stop"], "callbacks of the second run")
 
 
-@case("LIFE-2", timeout_s=5)
+@case("LIFE-2")
 def test_stop_before_run(kit: Kit) -> None:
     """stop() before run_forever lets one turn pass: what is ready runs, what that asks for does not."""
     ran: list[str] = []
@@ -93,7 +93,7 @@ def test_stop_before_run(kit: Kit) -> None:
     kit.equal(ran, ["ready", "asked for"], "callbacks of both runs")
 
 
-@case("LIFE-2", timeout_s=5)
+@case("LIFE-2")
 def test_stop_twice_is_stop_once(kit: Kit) -> None:
     """Two stops in one batch end one run: the next is not cut short."""
     ran: list[int] = []
@@ -116,7 +116,7 @@ def test_stop_in_a_timer(kit: Kit) -> None:
     kit.equal(ran, [], "callbacks after a timer stopped the loop")
 
 
-@case("LIFE-2", timeout_s=5)
+@case("LIFE-2")
 def test_stop_in_a_reader(kit: Kit) -> None:
     """stop() in a reader ends the run: the reader is not called again though its fd stays ready."""
     read_end, write_end = kit.pipe()
@@ -192,7 +192,7 @@ def test_close_with_work_left(kit: Kit) -> None:
     kit.equal(ran, [], "callbacks that close() called")
 
 
-@case("LIFE-7", timeout_s=5)
+@case("LIFE-7")
 def test_nested_run_is_refused(kit: Kit) -> None:
     """run_forever and run_until_complete in a callback raise RuntimeError and the outer run goes on (H4)."""
     ran: list[str] = []
@@ -209,7 +209,7 @@ def test_nested_run_is_refused(kit: Kit) -> None:
     kit.equal(ran, ["refused", "timer after it"], "callbacks")
 
 
-@case("LIFE-7", timeout_s=5)
+@case("LIFE-7")
 def test_run_of_another_loop_inside_is_refused(kit: Kit) -> None:
     """Another loop of the same kind cannot run inside a running one, and both work afterwards."""
     other = kit.new_loop()
@@ -223,7 +223,7 @@ def test_run_of_another_loop_inside_is_refused(kit: Kit) -> None:
     kit.equal(other.run_until_complete(asyncio.sleep(0, "fine")), "fine", "result of the other loop")
 
 
-@case("LIFE-8", timeout_s=5)
+@case("LIFE-8")
 def test_run_forever_waits_for_stop(kit: Kit) -> None:
     """run_forever does not return from an idle loop before stop(), be there work or none."""
     stopped: list[int] = []
@@ -236,7 +236,7 @@ def test_run_forever_waits_for_stop(kit: Kit) -> None:
     kit.equal(stopped, [1, 3, 2], "events up to the return of run_forever")
 
 
-@case("LIFE-8", timeout_s=5)
+@case("LIFE-8")
 def test_results_and_exceptions(kit: Kit) -> None:
     """run_until_complete returns the result, the very object, or raises the exception, the very object."""
     thing, error = object(), ValueError("planted")
@@ -258,7 +258,7 @@ def test_results_and_exceptions(kit: Kit) -> None:
     kit.check(done.get_loop() is kit.loop, "create_future() made a future of another loop")
 
 
-@case("LIFE-8", timeout_s=5)
+@case("LIFE-8")
 def test_task_passed_to_run_until_complete(kit: Kit) -> None:
     """run_until_complete of a task waits for this task, and for no other."""
 
@@ -275,7 +275,7 @@ def test_task_passed_to_run_until_complete(kit: Kit) -> None:
     kit.turns(1)
 
 
-@case("LIFE-8", timeout_s=5)
+@case("LIFE-8")
 def test_stopped_before_done(kit: Kit) -> None:
     """run_until_complete that is stopped before the future is done raises RuntimeError; a later run completes it."""
     future = kit.loop.create_future()
@@ -287,7 +287,7 @@ def test_stopped_before_done(kit: Kit) -> None:
         kit.equal(kit.loop.run_until_complete(future), 5, "result of the second run")
 
 
-@case("LIFE-8", timeout_s=5)
+@case("LIFE-8")
 def test_no_stop_is_left_pending(kit: Kit) -> None:
     """After run_until_complete, with a result or an exception, run_forever is not ended by an old stop."""
     ran: list[str] = []
@@ -302,7 +302,7 @@ def test_no_stop_is_left_pending(kit: Kit) -> None:
     kit.equal(ran, ["timer"], "callbacks before run_forever returned")
 
 
-@case("LIFE-8", timeout_s=5)
+@case("LIFE-8")
 def test_cancelled_task(kit: Kit) -> None:
     """run_until_complete of a task that is cancelled raises CancelledError, and its finally block has run."""
     events: list[str] = []
@@ -329,7 +329,7 @@ def test_not_awaitable(kit: Kit) -> None:
     kit.check(not kit.loop.is_running(), "is_running() is true afterwards")
 
 
-@case("LIFE-10", timeout_s=5)
+@case("LIFE-10")
 def test_running_loop_in_callbacks(kit: Kit) -> None:
     """get_running_loop() is the loop in every kind of callback; is_running() says so."""
     seen: dict[str, bool] = {}
@@ -376,7 +376,7 @@ def test_no_running_loop_outside(kit: Kit) -> None:
     kit.check(not kit.loop.is_running(), "is_running() is true outside")
 
 
-@case("LIFE-10", timeout_s=5)
+@case("LIFE-10")
 def test_current_and_all_tasks(kit: Kit) -> None:
     """current_task() is the running task or None, all_tasks() has those that are not done (talyn BUG-268)."""
     idents: list[object] = []
@@ -416,7 +416,7 @@ def test_task_factory(kit: Kit) -> None:
     kit.equal(len(made), 1, "calls of the factory")
 
 
-@case("LIFE-10", timeout_s=5)
+@case("LIFE-10")
 def test_run_from_a_fresh_thread(kit: Kit) -> None:
     """A loop made and run in a thread leaves no running loop behind there."""
     left: list[object] = []

@@ -81,7 +81,7 @@ def test_users_fds_stay_open(kit: Kit) -> None:
             kit.fail(f"the user's fd {fd} was closed")
 
 
-@case("LIFE-3", timeout_s=5)
+@case("LIFE-3")
 def test_fds_of_transports_and_servers(kit: Kit) -> None:
     """Connections, servers and refused connects leave no fd when they are closed (rsloop PR#31, rsloop@0ac2e0e)."""
     log, _ = kit.connection()
@@ -165,7 +165,7 @@ def test_sleeps_after_work(kit: Kit) -> None:
     kit.run(log.until_event("lost"))
 
 
-@case("LIFE-6", timeout_s=5)
+@case("LIFE-6")
 def test_threads_are_back(kit: Kit) -> None:
     """Loops that are made, run, posted to and closed leave no thread."""
     kit.turns(1)
@@ -319,7 +319,7 @@ def test_loop_is_released(kit: Kit) -> None:
     kit.check(reference() is None, "a closed loop is still held")
 
 
-@case("LIFE-11", timeout_s=5)
+@case("LIFE-11")
 def test_shutdown_asyncgens(kit: Kit) -> None:
     """shutdown_asyncgens closes generators that were left in the middle, and dropped ones are closed by the loop."""
     events: list[str] = []
@@ -346,7 +346,7 @@ def test_shutdown_asyncgens(kit: Kit) -> None:
     kit.equal(events, ["dropped", "kept"], "generators closed")
 
 
-@case("LIFE-12", timeout_s=8)
+@case("LIFE-12")
 def test_child_that_ends(kit: Kit) -> None:
     """A subprocess's output and status arrive, and no zombie stays."""
 
@@ -361,7 +361,7 @@ def test_child_that_ends(kit: Kit) -> None:
     kit.raises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
 
 
-@case("LIFE-12", timeout_s=8)
+@case("LIFE-12")
 def test_child_that_is_killed(kit: Kit) -> None:
     """A subprocess that is killed is waited for: its status arrives and no zombie stays (uvloop#128)."""
 

@@ -22,7 +22,7 @@ def refused(address: tuple[str, int]) -> bool:
     return False
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_closed_server_frees_its_port(kit: Kit) -> None:
     """After close() connects are refused, the port can be bound again, and nothing serves."""
 
@@ -41,7 +41,7 @@ def test_closed_server_frees_its_port(kit: Kit) -> None:
     socket.create_server(address).close()
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_many_clients(kit: Kit) -> None:
     """Forty clients that connect at once each get their own protocol and their own bytes back."""
     logs = [kit.protocol(data=lambda log, data: log.transport.write(data)) for _ in range(40)]
@@ -63,7 +63,7 @@ def test_many_clients(kit: Kit) -> None:
     kit.equal(kit.run(main()), [b"%02d" % i for i in range(40)], "answers")
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_connections_outlive_their_server(kit: Kit) -> None:
     """Closing a server leaves established connections alone, and wait_closed returns when they are gone."""
     log = kit.protocol(data=lambda log, data: log.transport.write(data))
@@ -84,7 +84,7 @@ def test_connections_outlive_their_server(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"still here", "answer")
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_server_from_a_socket(kit: Kit) -> None:
     """create_server(sock=, start_serving=False) accepts nobody before start_serving()."""
     log = kit.protocol()
@@ -105,7 +105,7 @@ def test_server_from_a_socket(kit: Kit) -> None:
     kit.run(main())
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_dropped_server_keeps_serving(kit: Kit) -> None:
     """A server whose object was dropped goes on accepting (uvloop#81)."""
     log = kit.protocol()
@@ -124,7 +124,7 @@ def test_dropped_server_keeps_serving(kit: Kit) -> None:
     kit.run(main())
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_serve_forever(kit: Kit) -> None:
     """Cancelling serve_forever closes the server; on a closed one it raises RuntimeError (zuvloop#31)."""
 
@@ -146,7 +146,7 @@ def test_serve_forever(kit: Kit) -> None:
     kit.check(refused(kit.run(main())), "a server whose serve_forever was cancelled takes connections")
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_address_in_use(kit: Kit) -> None:
     """A second server on the same address is refused with OSError, and the first goes on."""
     log = kit.protocol()
@@ -188,14 +188,14 @@ def unix_exchange(kit: Kit, path: str) -> None:
     kit.equal(kit.run(main()), b"HELLO", "answer")
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_unix_server(kit: Kit) -> None:
     """A server and a client on a path exchange bytes."""
     with tempfile.TemporaryDirectory() as directory:
         unix_exchange(kit, f"{directory}/socket")
 
 
-@case("SERVER-1", timeout_s=5)
+@case("SERVER-1")
 def test_abstract_unix_server(kit: Kit) -> None:
     """A server and a client on an abstract address of Linux exchange bytes (uvloop#528)."""
     unix_exchange(kit, f"\0loopcheck-server-{os.getpid()}")

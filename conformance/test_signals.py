@@ -23,7 +23,7 @@ def forget(kit: Kit, *numbers: int) -> None:
     kit.turns(2)
 
 
-@case("SIGNAL-1", timeout_s=5)
+@case("SIGNAL-1")
 def test_handler_wakes_the_loop(kit: Kit) -> None:
     """A signal wakes an idle loop and its handler runs there, with its arguments (T7)."""
     seen: list[object] = []
@@ -39,7 +39,7 @@ def test_handler_wakes_the_loop(kit: Kit) -> None:
     kit.equal(seen, ["argument", threading.get_ident()], "argument and thread of the handler")
 
 
-@case("SIGNAL-1", timeout_s=5)
+@case("SIGNAL-1")
 def test_handler_runs_as_a_callback(kit: Kit) -> None:
     """A signal sent inside a callback is handled after that callback, each kind by its own handler."""
     order: list[str] = []
@@ -57,7 +57,7 @@ def test_handler_runs_as_a_callback(kit: Kit) -> None:
     kit.equal((order[0], sorted(order[1:])), ("sender", ["usr1", "usr2"]), "order")
 
 
-@case("SIGNAL-1", timeout_s=5)
+@case("SIGNAL-1")
 def test_second_handler_replaces_the_first(kit: Kit) -> None:
     """A second add_signal_handler replaces the first; after remove the loop's handler is not called."""
     calls: list[str] = []
@@ -92,7 +92,7 @@ def test_signals_that_cannot_be_caught(kit: Kit) -> None:
     kit.raises(TypeError, kit.loop.add_signal_handler, "SIGUSR1", print)
 
 
-@case("SIGNAL-1", timeout_s=5)
+@case("SIGNAL-1")
 def test_handler_of_one_loop_survives_another(kit: Kit) -> None:
     """A second loop that is made, run and closed does not take the first one's signals away (zuvloop@8467b98)."""
     calls: list[str] = []
@@ -108,7 +108,7 @@ def test_handler_of_one_loop_survives_another(kit: Kit) -> None:
     kit.equal(calls, ["first"], "handlers called")
 
 
-@case("SIGNAL-1", timeout_s=5)
+@case("SIGNAL-1")
 def test_plain_handler_runs_while_the_loop_sleeps(kit: Kit) -> None:
     """A handler of signal.signal runs while the loop is idle, which goes on sleeping (rloop#39, gevent#790)."""
     calls: list[int] = []
@@ -126,7 +126,7 @@ def test_plain_handler_runs_while_the_loop_sleeps(kit: Kit) -> None:
     kit.equal(calls, [signal.SIGUSR1], "signals handled")
 
 
-@case("SIGNAL-2", timeout_s=4)
+@case("SIGNAL-2")
 def test_ctrl_c_leaves_an_idle_loop(kit: Kit) -> None:
     """SIGINT raises KeyboardInterrupt out of an idle run_forever, and the loop can be run again (T7)."""
     old = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -138,7 +138,7 @@ def test_ctrl_c_leaves_an_idle_loop(kit: Kit) -> None:
         signal.signal(signal.SIGINT, old)
 
 
-@case("SIGNAL-2", timeout_s=4)
+@case("SIGNAL-2")
 def test_ctrl_c_leaves_a_waiting_run_until_complete(kit: Kit) -> None:
     """SIGINT leaves run_until_complete though it waits for a far timer, and a later run ends the task (uvloop#335)."""
     import asyncio
@@ -156,7 +156,7 @@ def test_ctrl_c_leaves_a_waiting_run_until_complete(kit: Kit) -> None:
         signal.signal(signal.SIGINT, old)
 
 
-@case("SIGNAL-2", timeout_s=4)
+@case("SIGNAL-2")
 def test_ctrl_c_leaves_a_busy_loop(kit: Kit) -> None:
     """SIGINT leaves a loop whose callbacks ask for themselves for ever."""
     old = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -26,7 +26,7 @@ async def cancel(task: asyncio.Task[object]) -> None:
     await asyncio.wait({task})
 
 
-@case("FD-1", timeout_s=4)
+@case("FD-1")
 def test_sock_accept_of_a_late_client(kit: Kit) -> None:
     """sock_accept completes when the client comes 100 ms later (T1: TokioLoop hung)."""
     listener = kit.listener()
@@ -41,7 +41,7 @@ def test_sock_accept_of_a_late_client(kit: Kit) -> None:
     kit.equal(address, clients[0].getsockname(), "address of the accepted client")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_sock_accept_again_and_again(kit: Kit) -> None:
     """Six clients, some before and some after the call, are each accepted once."""
     listener = kit.listener()
@@ -56,7 +56,7 @@ def test_sock_accept_again_and_again(kit: Kit) -> None:
     kit.equal(kit.run(main()), set(), "clients that were not accepted, or twice")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_sock_accept_of_an_aborted_client(kit: Kit) -> None:
     """A client that connected and reset the connection does not wedge the listener (T3)."""
     listener = kit.listener()
@@ -75,7 +75,7 @@ def test_sock_accept_of_an_aborted_client(kit: Kit) -> None:
     kit.check(kit.run(main()), "the second client was not accepted")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_sock_recv_early_and_late(kit: Kit) -> None:
     """sock_recv gives what is there, what comes later, and b"" at the end of file."""
     left, right = kit.socketpair()
@@ -92,7 +92,7 @@ def test_sock_recv_early_and_late(kit: Kit) -> None:
     kit.equal(kit.run(main()), [b"early", b"late", b""], "what sock_recv gave")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_sock_connect(kit: Kit) -> None:
     """sock_connect connects, and the connection carries bytes both ways."""
     listener = kit.listener()
@@ -109,7 +109,7 @@ def test_sock_connect(kit: Kit) -> None:
     kit.equal(kit.run(main()), (b"ping", b"pong"), "bytes")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_sock_connect_refused(kit: Kit) -> None:
     """sock_connect to a port where nobody listens raises ConnectionRefusedError, and the loop goes on."""
     listener = kit.listener()
@@ -122,7 +122,7 @@ def test_sock_connect_refused(kit: Kit) -> None:
     kit.turns(3)
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_sock_calls_on_a_unix_socket(kit: Kit) -> None:
     """sock_connect takes the path of a unix socket (cpython bpo-27929)."""
     path = f"\0loopcheck-{os.getpid()}"
@@ -140,7 +140,7 @@ def test_sock_calls_on_a_unix_socket(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"hello", "bytes")
 
 
-@case("STREAM-2", timeout_s=8)
+@case("STREAM-2")
 def test_sock_sendall_of_a_megabyte(kit: Kit) -> None:
     """sock_sendall of 1 MiB arrives complete and in order at a slow sock_recv."""
     left, right = kit.socketpair()
@@ -161,7 +161,7 @@ def test_sock_sendall_of_a_megabyte(kit: Kit) -> None:
     kit.check(kit.run(main()) == data, "the bytes that arrived are not those that were sent")
 
 
-@case("STREAM-2", timeout_s=5)
+@case("STREAM-2")
 def test_sock_recv_into(kit: Kit) -> None:
     """sock_recv_into fills the buffer from its start and returns the count."""
     left, right = kit.socketpair()
@@ -175,7 +175,7 @@ def test_sock_recv_into(kit: Kit) -> None:
     kit.equal(bytes(buffer), b"abc.....", "buffer")
 
 
-@case("STREAM-2", timeout_s=5)
+@case("STREAM-2")
 def test_sock_datagrams(kit: Kit) -> None:
     """sock_sendto and sock_recvfrom carry datagrams whole, with the sender's address (uvloop#561)."""
     if not hasattr(asyncio.AbstractEventLoop, "sock_sendto"):
@@ -193,7 +193,7 @@ def test_sock_datagrams(kit: Kit) -> None:
     kit.equal(kit.run(main()), [(b"one", sender), (b"two", sender)], "datagrams")
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_cancelled_recv_leaves_sendall(kit: Kit) -> None:
     """Cancelling sock_recv leaves a sock_sendall on the same socket at work (python/asyncio#366)."""
     left, right = kit.socketpair()
@@ -213,7 +213,7 @@ def test_cancelled_recv_leaves_sendall(kit: Kit) -> None:
     kit.equal(kit.run(main()), filled + 7, "bytes that arrived")
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_cancelled_sendall_leaves_recv(kit: Kit) -> None:
     """Cancelling sock_sendall leaves a sock_recv on the same socket at work."""
     left, right = kit.socketpair()
@@ -230,7 +230,7 @@ def test_cancelled_sendall_leaves_recv(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"hello", "what sock_recv gave")
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_retry_right_after_cancel(kit: Kit) -> None:
     """A sock_recv made right after another was cancelled is not robbed of its watcher (cpython gh-74250)."""
     left, right = kit.socketpair()
@@ -245,7 +245,7 @@ def test_retry_right_after_cancel(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"hello", "what the second sock_recv gave")
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_cancelled_recv_takes_no_bytes(kit: Kit) -> None:
     """Data that comes after a cancelled sock_recv is left for the next reader."""
     left, right = kit.socketpair()
@@ -262,7 +262,7 @@ def test_cancelled_recv_takes_no_bytes(kit: Kit) -> None:
     kit.equal(left.recv(100), b"precious", "what was left to read")
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_recv_cancelled_as_the_data_comes(kit: Kit) -> None:
     """A sock_recv cancelled in the turn in which its data comes leaves the data, or has it as result."""
     left, right = kit.socketpair()
@@ -280,7 +280,7 @@ def test_recv_cancelled_as_the_data_comes(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"precious", "what arrived")
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_cancelled_accept_lets_go_of_the_listener(kit: Kit) -> None:
     """After a cancelled sock_accept the listener's fd number can be used anew (cpython gh-85489)."""
     listener = kit.listener()
@@ -300,7 +300,7 @@ def test_cancelled_accept_lets_go_of_the_listener(kit: Kit) -> None:
     kit.own(kit.run(main())[0])
 
 
-@case("FD-10", timeout_s=5)
+@case("FD-10")
 def test_cancelled_connect_lets_go_of_the_socket(kit: Kit) -> None:
     """After a cancelled sock_connect the fd number serves another connection (cpython gh-131728, uvloop#653)."""
     full = kit.own(socket.create_server(("127.0.0.1", 0), backlog=0))
@@ -324,7 +324,7 @@ def test_cancelled_connect_lets_go_of_the_socket(kit: Kit) -> None:
     kit.equal(accepted.recv(10), b"hello", "bytes through the reused number")
 
 
-@case("FD-9", timeout_s=5)
+@case("FD-9")
 def test_future_as_callback(kit: Kit) -> None:
     """A watcher removed by the waiter it completes is not called a second time (rsloop@70a4f95)."""
     left, right = kit.socketpair()

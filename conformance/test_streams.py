@@ -27,7 +27,7 @@ def end(kit: Kit, log: Log) -> None:
     kit.run_for(0.005)
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_life_of_a_connection(kit: Kit) -> None:
     """connection_made, data, eof, connection_lost(None), each when it is due and the last once."""
     log, peer = kit.connection()
@@ -40,7 +40,7 @@ def test_life_of_a_connection(kit: Kit) -> None:
     kit.check(log.error is None, f"connection_lost got {log.error!r}")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_data_that_waits_for_the_connection(kit: Kit) -> None:
     """Bytes and end of file that are there first still come after connection_made (T12)."""
     given, peer = kit.tcp_pair()
@@ -53,7 +53,7 @@ def test_data_that_waits_for_the_connection(kit: Kit) -> None:
     kit.equal((log.events, bytes(log.received)), (["made", "data", "eof", "lost"], b"early"), "events")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_accepted_connections_begin_with_made(kit: Kit) -> None:
     """Clients that send before they are accepted are told to the protocol in order (T12)."""
     logs = [kit.protocol() for _ in range(5)]
@@ -75,7 +75,7 @@ def test_accepted_connections_begin_with_made(kit: Kit) -> None:
     kit.equal(b"".join(sorted(bytes(log.received) for log in logs)), b"01234", "bytes")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_close_and_abort_in_every_order(kit: Kit) -> None:
     """close() and abort() may be called again and mixed: connection_lost comes once (uvloop#649)."""
     for calls in (("close", "close"), ("abort", "abort"), ("close", "abort", "close"), ("abort", "close")):
@@ -91,7 +91,7 @@ def test_close_and_abort_in_every_order(kit: Kit) -> None:
         kit.equal(log.events, ["made", "lost"], f"events after {calls}")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_close_in_own_callback(kit: Kit) -> None:
     """After close() in data_received no further data, and connection_lost once, though the peer goes on."""
     for name in ("close", "abort"):
@@ -102,7 +102,7 @@ def test_close_in_own_callback(kit: Kit) -> None:
         kit.equal((log.events, bytes(log.received)), (["made", "data", "lost"], b"one"), "events")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_close_in_connection_made(kit: Kit) -> None:
     """A protocol that closes in connection_made sees no data, and connection_lost once."""
     given, peer = kit.tcp_pair()
@@ -113,7 +113,7 @@ def test_close_in_connection_made(kit: Kit) -> None:
     kit.equal(log.events, ["made", "lost"], "events")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_exception_in_data_received(kit: Kit) -> None:
     """An exception in data_received is reported and ends the connection with it, once (zuvloop#23)."""
     error = ZeroDivisionError("planted")
@@ -130,7 +130,7 @@ def test_exception_in_data_received(kit: Kit) -> None:
     kit.check(any(context.get("exception") is error for context in kit.errors), "nobody was told")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_reset_by_the_peer(kit: Kit) -> None:
     """A reset gives connection_lost once, with the error."""
     log, peer = kit.connection()
@@ -141,7 +141,7 @@ def test_reset_by_the_peer(kit: Kit) -> None:
     kit.check(isinstance(log.error, ConnectionError), f"connection_lost got {log.error!r}")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_write_after_the_peer_is_gone(kit: Kit) -> None:
     """Writes to a connection that was reset are dropped without an exception (uvloop#506)."""
     log, peer = kit.connection()
@@ -155,7 +155,7 @@ def test_write_after_the_peer_is_gone(kit: Kit) -> None:
     kit.equal(log.events[-1], "lost", "last event")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_writelines_after_connection_lost(kit: Kit) -> None:
     """writelines() after connection_lost is dropped like write(), without an exception (cpython gh-136234)."""
     log, peer = kit.connection()
@@ -166,7 +166,7 @@ def test_writelines_after_connection_lost(kit: Kit) -> None:
     kit.equal(log.events[-1], "lost", "last event")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_extra_info(kit: Kit) -> None:
     """At connection_made the transport knows its addresses and its socket."""
     seen: list[Any] = []
@@ -183,7 +183,7 @@ def test_extra_info(kit: Kit) -> None:
     end(kit, log)
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_datagram_endpoint(kit: Kit) -> None:
     """A datagram protocol is made, gets datagrams whole, and is lost once, with nothing after close (zuvloop#77)."""
     events: list[Any] = []
@@ -207,7 +207,7 @@ def test_datagram_endpoint(kit: Kit) -> None:
     kit.equal(events, ["made", b"one", b"two", ("lost", None)], "events")
 
 
-@case("STREAM-2", timeout_s=8)
+@case("STREAM-2")
 def test_megabyte_arrives(kit: Kit) -> None:
     """1 MiB written by the peer in odd pieces arrives once and in order."""
     log, peer = kit.connection()
@@ -223,7 +223,7 @@ def test_megabyte_arrives(kit: Kit) -> None:
     kit.check(bytes(log.received) == PATTERN, f"{len(log.received)} bytes arrived, or other ones")
 
 
-@case("STREAM-2", timeout_s=8)
+@case("STREAM-2")
 def test_megabyte_is_written(kit: Kit) -> None:
     """1 MiB written in pieces by write and writelines leaves once and in order (cpython gh-103462)."""
     log, peer = kit.connection()
@@ -238,7 +238,7 @@ def test_megabyte_is_written(kit: Kit) -> None:
     kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")
 
 
-@case("STREAM-2", timeout_s=5)
+@case("STREAM-2")
 def test_writes_from_every_callback(kit: Kit) -> None:
     """What is written in connection_made, data_received and eof_received arrives in this order."""
 
@@ -263,7 +263,7 @@ def test_writes_from_every_callback(kit: Kit) -> None:
     kit.equal(bytes(got), b"made and more data eof ", "bytes")
 
 
-@case("STREAM-2", timeout_s=8)
+@case("STREAM-2")
 def test_echo_through_streams(kit: Kit) -> None:
     """start_server and open_connection carry 300 lines and a block larger than their limit both ways."""
 
@@ -290,7 +290,7 @@ def test_echo_through_streams(kit: Kit) -> None:
     kit.check(block == PATTERN[:300_000], "the block came back changed")
 
 
-@case("STREAM-2", timeout_s=5)
+@case("STREAM-2")
 def test_datagrams_both_ways(kit: Kit) -> None:
     """Datagrams of a pair of endpoints arrive whole, in order, with the sender's address."""
     got: list[tuple[bytes, object]] = []
@@ -318,7 +318,7 @@ def test_datagrams_both_ways(kit: Kit) -> None:
     kit.equal(got, [(data, address) for data in (b"ONE", b"TWO", b"X" * 5000)], "datagrams")
 
 
-@case("STREAM-1", timeout_s=5)
+@case("STREAM-1")
 def test_read_pipe(kit: Kit) -> None:
     """A read pipe is told as a connection is: made, data, eof, lost."""
     read_end, write_end = os.pipe()
@@ -332,7 +332,7 @@ def test_read_pipe(kit: Kit) -> None:
     kit.equal((log.events, bytes(log.received)), (["made", "data", "eof", "lost"], b"through a pipe"), "events")
 
 
-@case("STREAM-2", timeout_s=5)
+@case("STREAM-2")
 def test_buffered_protocol(kit: Kit) -> None:
     """A BufferedProtocol with a buffer of seven bytes gets every byte in order (bpo-33694)."""
     got = bytearray()
@@ -361,7 +361,7 @@ def test_buffered_protocol(kit: Kit) -> None:
     kit.equal((events, bytes(got)), (["eof", "lost"], PATTERN[:1000]), "events and bytes")
 
 
-@case("STREAM-3", timeout_s=8)
+@case("STREAM-3")
 def test_close_flushes(kit: Kit) -> None:
     """Everything written before close() arrives, also at a reader that comes late (T13)."""
     log, peer = kit.connection()
@@ -377,7 +377,7 @@ def test_close_flushes(kit: Kit) -> None:
     kit.check(log.error is None, f"connection_lost got {log.error!r}")
 
 
-@case("STREAM-3", timeout_s=8)
+@case("STREAM-3")
 def test_write_eof_flushes(kit: Kit) -> None:
     """write_eof() lets the buffered megabyte go first (zuvloop@c25fd0a)."""
     log, peer = kit.connection()
@@ -392,7 +392,7 @@ def test_write_eof_flushes(kit: Kit) -> None:
     kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")
 
 
-@case("STREAM-3", timeout_s=8)
+@case("STREAM-3")
 def test_write_pipe_flushes(kit: Kit) -> None:
     """Closing the transport of a pipe lets its buffered 300 kB go first (cpython gh-70850)."""
     read_end, write_end = os.pipe()
@@ -414,7 +414,7 @@ def test_write_pipe_flushes(kit: Kit) -> None:
     kit.check(bytes(got) == PATTERN[:300_000], f"{len(got)} bytes arrived, or other ones")
 
 
-@case("STREAM-4", timeout_s=5)
+@case("STREAM-4")
 def test_abort_does_not_flush(kit: Kit) -> None:
     """abort() drops the buffer: connection_lost(None) comes though the peer reads nothing (zuvloop#16)."""
     log, peer = kit.connection()
@@ -428,7 +428,7 @@ def test_abort_does_not_flush(kit: Kit) -> None:
     kit.check(len(got) < 8 * MIB, "everything was flushed")
 
 
-@case("STREAM-4", timeout_s=5)
+@case("STREAM-4")
 def test_abort_after_close(kit: Kit) -> None:
     """abort() ends a close() that waits for a peer that does not read."""
     log, _ = kit.connection()

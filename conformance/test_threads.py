@@ -39,7 +39,7 @@ def storm(kit: Kit) -> list[tuple[int, int]]:
     return ran
 
 
-@case("WAKE-1", timeout_s=5)
+@case("WAKE-1")
 def test_post_wakes_a_sleeping_loop(kit: Kit) -> None:
     """A post from a thread wakes a loop that sleeps with nothing else to do (rloop@f6181aa)."""
     for _ in range(3):
@@ -47,7 +47,7 @@ def test_post_wakes_a_sleeping_loop(kit: Kit) -> None:
         kit.run_forever()
 
 
-@case("WAKE-1", timeout_s=5)
+@case("WAKE-1")
 def test_post_wakes_a_loop_with_a_far_timer(kit: Kit) -> None:
     """A post wakes a loop that would sleep until a timer in an hour."""
     far = kit.later(3600, kit.fail, "a timer of one hour fired")
@@ -56,7 +56,7 @@ def test_post_wakes_a_loop_with_a_far_timer(kit: Kit) -> None:
     kit.cancel(far)
 
 
-@case("WAKE-1", timeout_s=5)
+@case("WAKE-1")
 def test_post_wakes_after_timers_came_and_went(kit: Kit) -> None:
     """A far timer armed or cancelled in a callback takes nothing from a later post."""
 
@@ -73,7 +73,7 @@ def test_post_wakes_after_timers_came_and_went(kit: Kit) -> None:
         kit.cancel(handle)
 
 
-@case("WAKE-1", timeout_s=5)
+@case("WAKE-1")
 def test_post_before_the_run(kit: Kit) -> None:
     """Posts made while the loop does not run are served by the next run."""
     ran: list[str] = []
@@ -85,7 +85,7 @@ def test_post_before_the_run(kit: Kit) -> None:
     kit.run_forever()
 
 
-@case("WAKE-1", timeout_s=8)
+@case("WAKE-1")
 def test_ping_pong(kit: Kit) -> None:
     """Of 300 posts, each made when the one before was served and the loop falls asleep, each wakes it."""
     served = threading.Event()
@@ -101,13 +101,13 @@ def test_ping_pong(kit: Kit) -> None:
     kit.run_forever()
 
 
-@case("WAKE-1", timeout_s=8)
+@case("WAKE-1")
 def test_storm_loses_nothing(kit: Kit) -> None:
     """Of 800 posts made by four threads at once none is lost (T8, rloop#43)."""
     kit.equal(len(set(storm(kit))), THREADS * POSTS, "different posts served")
 
 
-@case("WAKE-1", timeout_s=5)
+@case("WAKE-1")
 def test_post_in_a_callback_of_the_loop(kit: Kit) -> None:
     """call_soon_threadsafe may be called on the loop's own thread, in callbacks and before a sleep."""
     ran: list[str] = []
@@ -117,7 +117,7 @@ def test_post_in_a_callback_of_the_loop(kit: Kit) -> None:
     kit.equal(ran, ["a", "b"], "posts served")
 
 
-@case("WAKE-1", timeout_s=5)
+@case("WAKE-1")
 def test_post_while_the_loop_is_busy(kit: Kit) -> None:
     """A post made while a callback holds the loop up is served when it returns."""
 
@@ -130,14 +130,14 @@ def test_post_while_the_loop_is_busy(kit: Kit) -> None:
     kit.turns(2)
 
 
-@case("WAKE-2", timeout_s=8)
+@case("WAKE-2")
 def test_storm_multiplies_nothing(kit: Kit) -> None:
     """Each of 800 posts made by four threads is served once."""
     counts = Counter(storm(kit))
     kit.equal(set(counts.values()), {1}, "how often posts were served")
 
 
-@case("WAKE-3", timeout_s=8)
+@case("WAKE-3")
 def test_posts_of_one_thread_keep_their_order(kit: Kit) -> None:
     """The posts of each of four threads are served in the order in which it made them."""
     ran = storm(kit)
@@ -146,7 +146,7 @@ def test_posts_of_one_thread_keep_their_order(kit: Kit) -> None:
         kit.check(numbers == sorted(numbers), f"thread {thread}: served in the order {numbers[:20]}...")
 
 
-@case("WAKE-3", timeout_s=5)
+@case("WAKE-3")
 def test_posts_before_the_run_keep_their_order(kit: Kit) -> None:
     """A hundred posts that wait for the run are served in order."""
     ran: list[int] = []
@@ -181,7 +181,7 @@ def threads_of_callbacks(kit: Kit) -> dict[str, int]:
     return seen
 
 
-@case("THREAD-1", timeout_s=5)
+@case("THREAD-1")
 def test_callbacks_run_on_the_loops_thread(kit: Kit) -> None:
     """Soon, timer, reader, posted, done callbacks and tasks run on the thread that runs the loop (T8)."""
     seen = threads_of_callbacks(kit)
@@ -190,7 +190,7 @@ def test_callbacks_run_on_the_loops_thread(kit: Kit) -> None:
     kit.equal(len(seen), 7, "kinds of callbacks that ran")
 
 
-@case("THREAD-1", timeout_s=5)
+@case("THREAD-1")
 def test_loop_runs_in_another_thread_than_its_maker(kit: Kit) -> None:
     """A loop made here and run in a thread calls back on that thread (talyn BUG-267)."""
     idents: list[int] = []
@@ -202,7 +202,7 @@ def test_loop_runs_in_another_thread_than_its_maker(kit: Kit) -> None:
     kit.turns(2)
 
 
-@case("THREAD-1", timeout_s=8)
+@case("THREAD-1")
 def test_two_loops_in_two_threads(kit: Kit) -> None:
     """Two loops run at once in two threads, each with its own callbacks and its own running loop (U7)."""
     wrong: list[str] = []
@@ -228,7 +228,7 @@ def test_two_loops_in_two_threads(kit: Kit) -> None:
     kit.turns(1)
 
 
-@case("THREAD-2", timeout_s=5)
+@case("THREAD-2")
 def test_second_thread_cannot_run_a_running_loop(kit: Kit) -> None:
     """run_forever and run_until_complete in a second thread raise RuntimeError and harm nothing (U1)."""
     raised: list[str] = []
@@ -276,7 +276,7 @@ def test_debug_mode_reports_foreign_calls(kit: Kit) -> None:
     kit.equal(raised, {"call_soon", "call_later", "call_at"}, "calls that were refused")
 
 
-@case("THREAD-4", timeout_s=8)
+@case("THREAD-4")
 def test_run_coroutine_threadsafe(kit: Kit) -> None:
     """Results and exceptions of coroutines submitted by threads arrive there (U2)."""
     got: list[object] = []
@@ -301,7 +301,7 @@ def test_run_coroutine_threadsafe(kit: Kit) -> None:
     kit.equal(got, [1, 2, -3], "results")
 
 
-@case("THREAD-4", timeout_s=8)
+@case("THREAD-4")
 def test_cancel_across_threads(kit: Kit) -> None:
     """Cancelling the future of run_coroutine_threadsafe cancels the coroutine in the loop (U3)."""
     events: list[str] = []
@@ -329,7 +329,7 @@ def test_cancel_across_threads(kit: Kit) -> None:
     kit.turns(3)
 
 
-@case("THREAD-4", timeout_s=8)
+@case("THREAD-4")
 def test_fan_in(kit: Kit) -> None:
     """Two hundred coroutines submitted by four threads all give their results."""
     results: list[int] = []
@@ -350,7 +350,7 @@ def test_fan_in(kit: Kit) -> None:
     kit.equal(sorted(results), [2 * i for i in range(200)], "results")
 
 
-@case("THREAD-5", timeout_s=8)
+@case("THREAD-5")
 def test_run_in_executor(kit: Kit) -> None:
     """run_in_executor gives the function's result or exception, and runs it on another thread."""
     here = threading.get_ident()
@@ -374,7 +374,7 @@ def test_run_in_executor(kit: Kit) -> None:
     kit.run(kit.loop.shutdown_default_executor())
 
 
-@case("THREAD-5", timeout_s=8)
+@case("THREAD-5")
 def test_executor_wakes_a_sleeping_loop(kit: Kit) -> None:
     """Twenty results of slow functions, also from the user's own executor, wake the sleeping loop."""
     with concurrent.futures.ThreadPoolExecutor(4) as executor:
@@ -389,7 +389,7 @@ def test_executor_wakes_a_sleeping_loop(kit: Kit) -> None:
         kit.equal(kit.run(main()), list(range(20)), "results")
 
 
-@case("THREAD-5", timeout_s=8)
+@case("THREAD-5")
 def test_shutdown_default_executor(kit: Kit) -> None:
     """After shutdown_default_executor its threads are gone and run_in_executor is refused."""
     before = threading.active_count()
@@ -403,7 +403,7 @@ def test_shutdown_default_executor(kit: Kit) -> None:
     kit.raises(RuntimeError, lambda: kit.loop.run_in_executor(None, time.sleep, 0))
 
 
-@case("THREAD-5", timeout_s=8)
+@case("THREAD-5")
 def test_to_thread_takes_the_context(kit: Kit) -> None:
     """asyncio.to_thread runs the function in a copy of the caller's context."""
     var: contextvars.ContextVar[str] = contextvars.ContextVar("var")

@@ -195,7 +195,7 @@ def test_timer_that_arms_itself(kit: Kit) -> None:
     kit.equal(len(calls), 5, "calls for five armings")
 
 
-@case("TIMER-5", timeout_s=5)
+@case("TIMER-5")
 def test_due_timer_without_io(kit: Kit) -> None:
     """A timer fires in a loop that has nothing else to do (T6, tokioloop@bb70357)."""
     for delay_s in (0, 0.001, 0.01):
@@ -203,7 +203,7 @@ def test_due_timer_without_io(kit: Kit) -> None:
         kit.run_forever()
 
 
-@case("TIMER-5", timeout_s=5)
+@case("TIMER-5")
 def test_overdue_before_the_run(kit: Kit) -> None:
     """A timer that fell due while the loop did not run fires when it runs (rloop#40)."""
     ran: list[int] = []
@@ -213,7 +213,7 @@ def test_overdue_before_the_run(kit: Kit) -> None:
     kit.equal(ran, [1], "overdue timers that fired within three turns")
 
 
-@case("TIMER-5", timeout_s=5)
+@case("TIMER-5")
 def test_near_timer_behind_a_far_one(kit: Kit) -> None:
     """A far timer, armed earlier or later, does not put off a near one."""
     far = kit.later(3600, kit.fail, "a timer of one hour fired")
@@ -226,7 +226,7 @@ def test_near_timer_behind_a_far_one(kit: Kit) -> None:
     kit.cancel(far)
 
 
-@case("TIMER-5", timeout_s=5)
+@case("TIMER-5")
 def test_timer_of_a_posted_callback(kit: Kit) -> None:
     """A timer armed by a posted callback fires though the loop was asleep until a far timer."""
     far = kit.later(3600, kit.fail, "a timer of one hour fired")
@@ -284,7 +284,7 @@ def test_small_delays_are_not_rounded_to_large_ones(kit: Kit) -> None:
     kit.check(took_s < 1.0 + 10 * reference_s, f"{took_s:.2f} s; a thread needed {reference_s:.2f} s")
 
 
-@case("TIMER-5", timeout_s=5)
+@case("TIMER-5")
 def test_thousand_timers(kit: Kit) -> None:
     """Of a thousand timers, armed in mixed order, each fires."""
     fired: set[int] = set()
@@ -296,7 +296,7 @@ def test_thousand_timers(kit: Kit) -> None:
     kit.equal(len(fired), 1000, "timers that fired")
 
 
-@case("TIMER-5", timeout_s=5)
+@case("TIMER-5")
 def test_wait_for_times_out(kit: Kit) -> None:
     """asyncio.wait_for ends a wait for a future that is never done, and cancels it."""
     future = kit.loop.create_future()
@@ -324,7 +324,7 @@ def test_equal_deadlines(kit: Kit) -> None:
         kit.equal(order, ["first", "second"], "order")
 
 
-@case("TIMER-7", timeout_s=5)
+@case("TIMER-7")
 def test_not_positive_delays_are_due_at_once(kit: Kit) -> None:
     """Delays of 0 and below, and times in the past, call back within two turns."""
     ran: list[str] = []
@@ -336,7 +336,7 @@ def test_not_positive_delays_are_due_at_once(kit: Kit) -> None:
     kit.equal(sorted(ran), ["negative", "past", "very negative", "zero"], "timers that fired")
 
 
-@case("TIMER-7", timeout_s=5)
+@case("TIMER-7")
 def test_zero_delay_is_not_called_at_once(kit: Kit) -> None:
     """call_later(0) inside a callback calls back in a later turn, not from within the call."""
     order: list[str] = []
@@ -388,7 +388,7 @@ def test_when_outlives_the_timer(kit: Kit) -> None:
     kit.equal((fires.when(), is_cancelled.when()), wanted, "when() afterwards")
 
 
-@case("TIMER-9", timeout_s=5)
+@case("TIMER-9")
 def test_infinite_and_huge_delays(kit: Kit) -> None:
     """Delays of inf, 1e10 and 2**63 s never fire and hold no other timer up (uvloop#259, rsloop#48)."""
     ran: list[float] = []
@@ -404,7 +404,7 @@ def test_infinite_and_huge_delays(kit: Kit) -> None:
         kit.cancel(handle)
 
 
-@case("TIMER-9", timeout_s=5)
+@case("TIMER-9")
 def test_nan_delay(kit: Kit) -> None:
     """A delay of NaN is refused or leaves every other timer and the loop unharmed (talyn BUG-251)."""
     ran: list[int] = []

@@ -28,7 +28,7 @@ def pipe_at(kit: Kit, number: int) -> tuple[int, int]:
     return read_end, write_end
 
 
-@case("FD-1", timeout_s=4)
+@case("FD-1")
 def test_idle_listener(kit: Kit) -> None:
     """An idle listening socket calls nobody back; once a client connects it does, and the user's own accept()
     then succeeds (T1, T2)."""
@@ -111,7 +111,7 @@ def test_add_reader_never_calls_at_once(kit: Kit) -> None:
     kit.equal(sorted(calls), ["read", "write"], "callbacks")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_level_triggered_reader(kit: Kit) -> None:
     """A reader that takes one byte a call is called until none is left."""
     read_end, write_end = kit.pipe()
@@ -128,7 +128,7 @@ def test_level_triggered_reader(kit: Kit) -> None:
     kit.equal(bytes(got), b"abcdefgh", "bytes")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_level_triggered_over_runs(kit: Kit) -> None:
     """An fd that stays ready is reported in each run, and again after the watcher was removed and added."""
     read_end, write_end = kit.pipe()
@@ -143,7 +143,7 @@ def test_level_triggered_over_runs(kit: Kit) -> None:
     kit.check(calls.count(1) >= 2 and calls[-1] == 2, f"callbacks {calls}")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_ready_before_and_after_add(kit: Kit) -> None:
     """Data that was there before add_reader is reported like data that comes later."""
     for is_before in (True, False):
@@ -157,7 +157,7 @@ def test_ready_before_and_after_add(kit: Kit) -> None:
         kit.remove_reader(read_end)
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_writer_is_called_while_writable(kit: Kit) -> None:
     """The writer of a socket with room is called again and again."""
     left, _ = kit.socketpair()
@@ -167,7 +167,7 @@ def test_writer_is_called_while_writable(kit: Kit) -> None:
     kit.check(len(calls) >= 5, "the writer was not called five times")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_end_of_file_is_readable(kit: Kit) -> None:
     """The end of a pipe and of a connection are reported to the reader."""
     read_end, write_end = kit.pipe()
@@ -184,7 +184,7 @@ def test_end_of_file_is_readable(kit: Kit) -> None:
     kit.remove_reader(left)
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_error_is_reported_and_the_reader_stays(kit: Kit) -> None:
     """A pending socket error calls the reader, and later data does so again (zuvloop#45)."""
     peer = kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -204,7 +204,7 @@ def test_error_is_reported_and_the_reader_stays(kit: Kit) -> None:
     kit.equal(sock.recv(10), b"hello", "datagram after the error")
 
 
-@case("FD-2", timeout_s=5)
+@case("FD-2")
 def test_many_fds(kit: Kit) -> None:
     """Each of sixty pipes that become ready together is served."""
     pipes = [kit.pipe() for _ in range(60)]
@@ -308,7 +308,7 @@ def test_new_owner_of_the_number(kit: Kit) -> None:
     kit.equal(calls, [], "callbacks after the number changed hands")
 
 
-@case("FD-4", timeout_s=5)
+@case("FD-4")
 def test_new_watcher_of_the_number(kit: Kit) -> None:
     """A new watcher on a reused fd number gets the new fd's events, and the old callback none (libuv c9406ba0e)."""
     calls: list[str] = []
@@ -361,7 +361,7 @@ def test_bytes_are_left_to_the_user(kit: Kit) -> None:
     kit.equal(sorted(got), [b"through a pipe", b"through a socket"], "what the user read")
 
 
-@case("FD-5", timeout_s=5)
+@case("FD-5")
 def test_every_connection_is_left_to_the_user(kit: Kit) -> None:
     """Of five clients that connect to a watched listener the user accepts all five (T2)."""
     listener = kit.listener()
@@ -451,7 +451,7 @@ def test_remove_says_whether_it_removed(kit: Kit) -> None:
     kit.check(kit.remove_reader(left.fileno()), "a socket's watcher cannot be removed by its fd number")
 
 
-@case("FD-9", timeout_s=5)
+@case("FD-9")
 def test_second_reader_replaces_the_first(kit: Kit) -> None:
     """Adding a reader again replaces callback and arguments; one remove then suffices."""
     read_end, write_end = kit.pipe()
@@ -467,7 +467,7 @@ def test_second_reader_replaces_the_first(kit: Kit) -> None:
     kit.equal(calls, [], "callbacks after one remove_reader")
 
 
-@case("FD-9", timeout_s=5)
+@case("FD-9")
 def test_replaced_while_ready(kit: Kit) -> None:
     """A reader or writer replaced in a callback of the batch in which it is due is not called any more."""
     left, right = kit.socketpair()

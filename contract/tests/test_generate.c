@@ -268,18 +268,12 @@ static void cross_keeps_to_the_bounds(void)
 }
 
 static const struct test tests[] = {
-    TEST(random_is_splitmix64),
-    TEST(seed_makes_the_program),
-    TEST(generated_is_canonical),
-    TEST(every_op_is_drawn),
-    TEST(most_ops_find_their_object),
-    TEST(capabilities_bound_the_ops),
-    TEST(delays_keep_to_a_small_profile),
-    TEST(delays_of_a_large_profile_go_far),
-    TEST(mutate_changes_one_thing),
-    TEST(mutate_keeps_rare_ops_known),
-    TEST(mutate_keeps_to_the_bounds),
-    TEST(cross_joins_a_prefix_and_a_suffix),
+    TEST(random_is_splitmix64),           TEST(seed_makes_the_program),
+    TEST(generated_is_canonical),         TEST(every_op_is_drawn),
+    TEST(most_ops_find_their_object),     TEST(capabilities_bound_the_ops),
+    TEST(delays_keep_to_a_small_profile), TEST(delays_of_a_large_profile_go_far),
+    TEST(mutate_changes_one_thing),       TEST(mutate_keeps_rare_ops_known),
+    TEST(mutate_keeps_to_the_bounds),     TEST(cross_joins_a_prefix_and_a_suffix),
     TEST(cross_keeps_to_the_bounds),
 };
 TEST_MAIN(tests)

@@ -102,6 +102,7 @@ static void timer_2_armed_in_the_turn(void)
 {
     for (int is_rearmed = 0; is_rearmed < 2; is_rearmed++) {
         opens(0, ORDER);
+        terms(1, true);
         soon(C1);
         timer(T1, 100);
         timer(T2, 500);

@@ -279,17 +279,11 @@ static void bytes_get_a_verdict(void)
 }
 
 static const struct test tests[] = {
-    TEST(owed_by_kind),
-    TEST(owed_timers),
-    TEST(owed_to_the_destroyed),
-    TEST(owed_nothing),
-    TEST(runs_are_judged_apart),
-    TEST(runs_share_nothing),
-    TEST(before_any_run),
-    TEST(refused_ops_do_nothing),
-    TEST(violations_are_bounded),
-    TEST(many_handles_are_told_apart),
-    TEST(noise_gets_a_verdict),
-    TEST(bytes_get_a_verdict),
+    TEST(owed_by_kind),           TEST(owed_timers),
+    TEST(owed_to_the_destroyed),  TEST(owed_nothing),
+    TEST(runs_are_judged_apart),  TEST(runs_share_nothing),
+    TEST(before_any_run),         TEST(refused_ops_do_nothing),
+    TEST(violations_are_bounded), TEST(many_handles_are_told_apart),
+    TEST(noise_gets_a_verdict),   TEST(bytes_get_a_verdict),
 };
 TEST_MAIN(tests)

@@ -237,9 +237,12 @@ static void fd_6_not_asked_for(void)
 }
 
 static const struct test tests[] = {
-    TEST(fd_1_not_ready), TEST(fd_1_ready_at_some_time), TEST(fd_1_since_when), TEST(fd_1_inside_the_call),
-    TEST(fd_1_error),     TEST(fd_2_never),              TEST(fd_2_not_owed),   TEST(fd_2_hang_up_and_rescue),
-    TEST(fd_3_cancelled), TEST(fd_4_new_owner),          TEST(fd_4_old_owner),  TEST(fd_5_emptied),
+    TEST(fd_1_not_ready),     TEST(fd_1_ready_at_some_time),
+    TEST(fd_1_since_when),    TEST(fd_1_inside_the_call),
+    TEST(fd_1_error),         TEST(fd_2_never),
+    TEST(fd_2_not_owed),      TEST(fd_2_hang_up_and_rescue),
+    TEST(fd_3_cancelled),     TEST(fd_4_new_owner),
+    TEST(fd_4_old_owner),     TEST(fd_5_emptied),
     TEST(fd_6_not_asked_for),
 };
 TEST_MAIN(tests)

@@ -39,10 +39,10 @@ static void check_refused(const struct bad_line *lines, size_t count)
 static void bad_ops_are_refused(void)
 {
     static const struct bad_line lines[] = {
-        {"jump", "unknown op"},          {"Step", "unknown op"},        {"steps", "unknown op"},
-        {"soon\001 c1", "unknown op"},   {"open", "unknown op"},        {"on", "unknown op"},
-        {"soon c1 c2", "words too many"}, {"stop now", "words too many"}, {"step poll 5", "words too many"},
-        {"nop t1", "words too many"},    {"raise 1 2", "words too many"}, {"step now", "\"step\" or \"step poll\""},
+        {"jump", "unknown op"},           {"Step", "unknown op"},          {"steps", "unknown op"},
+        {"soon\001 c1", "unknown op"},    {"open", "unknown op"},          {"on", "unknown op"},
+        {"soon c1 c2", "words too many"}, {"stop now", "words too many"},  {"step poll 5", "words too many"},
+        {"nop t1", "words too many"},     {"raise 1 2", "words too many"}, {"step now", "\"step\" or \"step poll\""},
     };
     CHECK_REFUSED(lines);
 }
@@ -71,22 +71,14 @@ static void bad_handles_are_refused(void)
 static void bad_numbers_are_refused(void)
 {
     static const struct bad_line lines[] = {
-        {"timer t1", "duration is missing"},
-        {"timer t1 5", "duration is missing"},
-        {"timer t1 ms", "duration is missing"},
-        {"timer t1 5s", "duration is missing"},
-        {"timer t1 -5ms", "duration is missing"},
-        {"timer t1 5 ms", "duration is missing"},
-        {"at t1 +5ms", "duration is missing"},
-        {"advance", "duration is missing"},
-        {"advance 1e3ns", "duration is missing"},
-        {"put f1 four", "a count is a number"},
-        {"put f1 -1", "a count is a number"},
-        {"run 4.", "a count is a number"},
-        {"run 0x4", "a count is a number"},
-        {"post p1 1500ns", "delay of a post"},
-        {"post p1 20", "delay of a post"},
-        {"post p1 later", "delay of a post"},
+        {"timer t1", "duration is missing"},      {"timer t1 5", "duration is missing"},
+        {"timer t1 ms", "duration is missing"},   {"timer t1 5s", "duration is missing"},
+        {"timer t1 -5ms", "duration is missing"}, {"timer t1 5 ms", "duration is missing"},
+        {"at t1 +5ms", "duration is missing"},    {"advance", "duration is missing"},
+        {"advance 1e3ns", "duration is missing"}, {"put f1 four", "a count is a number"},
+        {"put f1 -1", "a count is a number"},     {"run 4.", "a count is a number"},
+        {"run 0x4", "a count is a number"},       {"post p1 1500ns", "delay of a post"},
+        {"post p1 20", "delay of a post"},        {"post p1 later", "delay of a post"},
     };
     CHECK_REFUSED(lines);
 }
@@ -227,9 +219,9 @@ static void any_text_is_read_or_refused(void)
 }
 
 static const struct test tests[] = {
-    TEST(bad_ops_are_refused),          TEST(bad_handles_are_refused),   TEST(bad_numbers_are_refused),
+    TEST(bad_ops_are_refused),          TEST(bad_handles_are_refused),     TEST(bad_numbers_are_refused),
     TEST(overflow_is_refused),          TEST(bad_attachments_are_refused), TEST(good_lines_are_taken),
-    TEST(what_is_no_op_is_passed_over), TEST(long_lines_are_refused),    TEST(one_op_too_many_is_refused),
+    TEST(what_is_no_op_is_passed_over), TEST(long_lines_are_refused),      TEST(one_op_too_many_is_refused),
     TEST(any_text_is_read_or_refused),
 };
 TEST_MAIN(tests)

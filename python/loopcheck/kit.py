@@ -369,8 +369,9 @@ class Kit:
             thread.join()
 
 
-def _warm_up(factory: Factory) -> None:
-    """One loop made, run and closed: what a loop's first use keeps for the process is no leak."""
+def _bare_loop(factory: Factory) -> asyncio.AbstractEventLoop | None:
+    """One loop made, run and closed, or None when the factory raised."""
+    loop = None
     with contextlib.suppress(BaseException):
         loop = factory()
         try:
@@ -378,6 +379,7 @@ def _warm_up(factory: Factory) -> None:
             loop.run_forever()
         finally:
             loop.close()
+    return loop
 
 
 INTERFACES = (asyncio.AbstractEventLoop, asyncio.AbstractServer, asyncio.Transport, asyncio.DatagramTransport)
@@ -447,13 +449,19 @@ def run_case(function: Case, factory: Factory, trace: Any, program: bytes = b"")
 
     Only a case that went well is tidied up and examined for leaks: closing a loop that was seen to
     misbehave could hang and hide the reason. What is left is a leak if it is left again when the
-    case runs once more, since a loop may keep something for the process at first use. What every loop
-    of the factory leaves, used or not, is told by the cases of LIFE-3 and LIFE-6 alone. Never raises.
+    case runs once more, since a loop may keep something for the process at first use; signal state
+    is a leak at once. What every loop of the factory leaves, used or not, is told by the cases of
+    LIFE-3 and LIFE-6 alone. Never raises.
     """
-    bare = Allowance.of(lambda: _warm_up(factory))
+    start = Resources.now()
+    bare = Allowance.of(lambda: _bare_loop(factory))
+    info: CaseInfo = function.loopcheck  # type: ignore[attr-defined]
+    before = start if info.rule == "LIFE-6" else Resources.now()
     outcome = _attempt(function, factory, trace, program, bare)
+    signals = before.compare_signals(Resources.now()) if outcome.kind == "ok" else []
     if outcome.leaks:
         again = _attempt(function, factory, NoTrace(), program, bare)
         if again.kind == "ok":
             outcome.leaks = again.leaks
+    outcome.leaks = signals + [leak for leak in outcome.leaks if leak not in signals]
     return outcome

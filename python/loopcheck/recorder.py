@@ -84,10 +84,11 @@ class Recorder:
 
     def at(self, when: float, fn: Callable[..., object], *args: Any, **options: Any) -> asyncio.TimerHandle:
         wide = self._new(c.KIND_TIMER) if abs(when - self.loop.time()) < DELAY_MAX_S else 0
-        apart = time.monotonic() - self.loop.time()
+        before = time.monotonic()
+        apart = before - self.loop.time()
         deadline = when + (apart if abs(apart) > CLOCKS_APART_MAX_S else 0.0)
         handle = self.loop.call_at(when, self._wrap(fn, c.EVENT_TIMER, wide), *args, **options)
-        self._armed(wide, handle, deadline, deadline)
+        self._armed(wide, handle, deadline, deadline + time.monotonic() - before)
         return handle
 
     def threadsafe(self, fn: Callable[..., object], *args: Any, **options: Any) -> asyncio.Handle:

@@ -59,6 +59,11 @@ class Resources:
         threads = after.threads - self.threads
         if threads > allowed.threads:
             found.append(("LIFE-6", f"{threads} thread(s) left after close"))
+        return found + self.compare_signals(after)
+
+    def compare_signals(self, after: Resources) -> list[tuple[str, str]]:
+        """(rule, sentence) for each difference in mask, handlers and wakeup fd."""
+        found = []
         if after.mask != self.mask:
             found.append(("LIFE-6", f"signal mask {sorted(after.mask)} instead of {sorted(self.mask)}"))
         for number, handler in self.handlers.items():
@@ -78,11 +83,11 @@ class Allowance:
     threads: int = 0
 
     @classmethod
-    def of(cls, use_one_loop: Callable[[], None]) -> Allowance:
-        """What each bare loop leaves; what only the first one leaves is none of this."""
-        use_one_loop()
+    def of(cls, use_one_loop: Callable[[], object]) -> Allowance:
+        """What each bare loop, returned closed, leaves; what only the first one leaves is none of this."""
+        kept = [use_one_loop()]
         before = Resources.now()
-        use_one_loop()
+        kept.append(use_one_loop())  # alive while it is looked at, as a case's loops are
         after = Resources.now()
         return cls(max(0, len(after.fds) - len(before.fds)), max(0, after.threads - before.threads))
 
