@@ -1,7 +1,7 @@
 /* What the monitor knows of a run, and the questions its rules ask. Internal to contract/monitor*.c.
  *
  * Each area's file has one function that is shown every record BEFORE the model takes it in; it
- * compares the record with what the model says must hold, and reports. Only monitor.c changes the
+ * compares the record with what the model says must hold, and reports. Only lc_model_take changes the
  * model.
  */
 #ifndef LC_MONITOR_MODEL_H
@@ -55,6 +55,9 @@ struct lc_model {
     struct lc_model_handle *handles; /* [kind][index] */
     struct lc_judgement *judgement;
 };
+
+/* Takes a record in. Never fails: what is impossible changes nothing. */
+void lc_model_take(struct lc_model *model, const struct lc_obs *obs);
 
 /* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
 struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle);

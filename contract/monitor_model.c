@@ -1,0 +1,262 @@
+#include "monitor_model.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "names.h"
+
+struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
+{
+    unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
+    if (kind >= LC_KIND_COUNT || index >= model->width)
+        return &model->handles[0];
+    return &model->handles[kind * model->width + index];
+}
+
+const char *lc_wide_format(uint16_t handle, char text[12])
+{
+    unsigned kind = LC_WIDE_KIND(handle);
+    snprintf(text, 12, "%c%u", kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?', (unsigned)LC_WIDE_INDEX(handle));
+    return text;
+}
+
+void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
+{
+    struct lc_judgement *judgement = model->judgement;
+    char name[12], sentence[112];
+    va_list arguments;
+
+    for (size_t i = 0; i < judgement->count; i++)
+        if (judgement->violations[i].run == judgement->runs && strcmp(judgement->violations[i].rule, rule) == 0)
+            return;
+    if (judgement->count == LC_VIOLATIONS_MAX)
+        return;
+    struct lc_violation *v = &judgement->violations[judgement->count++];
+    va_start(arguments, format);
+    vsnprintf(sentence, sizeof sentence, format, arguments);
+    va_end(arguments);
+    snprintf(v->rule, sizeof v->rule, "%s", rule);
+    if (obs->handle != 0)
+        snprintf(v->text, sizeof v->text, "%s %s", lc_wide_format(obs->handle, name), sentence);
+    else
+        snprintf(v->text, sizeof v->text, "the loop %s", sentence);
+    v->seq = obs->seq;
+    v->run = judgement->runs;
+}
+
+bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns)
+{
+    if (h->state != LC_ARMED)
+        return h->state == LC_CLOSING;
+    switch (kind) {
+    case LC_KIND_SOON:
+        return true;
+    case LC_KIND_TIMER:
+        return h->deadline_ns < time_ns && time_ns - h->deadline_ns >= model->tick_ns;
+    case LC_KIND_WAKER:
+        if (model->capabilities & LC_CAP_COALESCE)
+            return h->post_seq > h->begin_seq;
+        return h->posts > h->posted;
+    case LC_KIND_WATCH: {
+        const struct lc_model_handle *fd = lc_model_at(model, h->fd);
+        unsigned demanded = fd->readiness;
+        if (demanded & LC_HUP) /* some kernels' waits show OUT on a hung-up fd, some do not */
+            demanded &= ~(unsigned)LC_OUT;
+        return h->fd != 0 && fd->is_known && (demanded & h->asked) != 0;
+    }
+    default:
+        return false;
+    }
+}
+
+/* ---- taking a record in -------------------------------------------------------------------- */
+
+static void take_open(struct lc_model *model, const struct lc_obs *obs)
+{
+    size_t count = (size_t)LC_KIND_COUNT * model->width;
+    memset(model->handles, 0, count * sizeof *model->handles);
+    *model = (struct lc_model){.capabilities = (uint32_t)obs->arg,
+                               .promises = (uint32_t)(obs->arg >> 32),
+                               .tick_ns = 1,
+                               .thread = obs->thread,
+                               .open_fds = UINT64_MAX,
+                               .width = model->width,
+                               .handles = model->handles,
+                               .judgement = model->judgement};
+    model->judgement->runs++;
+}
+
+static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    unsigned kind = LC_WIDE_KIND(obs->handle);
+    if (obs->result < 0)
+        return;
+    h->state = LC_ARMED;
+    h->was_cancelled = false;
+    h->armed_seq = obs->seq;
+    h->armed_turn = model->phase == LC_AT_REST ? 0 : model->turn;
+    h->is_owed = false;
+    h->steps_unpaid = 0;
+    if (kind == LC_KIND_TIMER)
+        h->deadline_ns = obs->arg;
+    h->was_past = kind == LC_KIND_TIMER && obs->arg < obs->time_ns && !model->is_exact;
+    if (kind == LC_KIND_WATCH) {
+        h->fd = obs->arg ? LC_HANDLE_WIDE(obs->arg & 255) : 0;
+        h->asked = obs->bits;
+        h->ready_since = h->fd ? lc_model_at(model, h->fd)->readiness : 0;
+    }
+    if (h->began_early && (kind == LC_KIND_SOON || kind == LC_KIND_TIMER))
+        h->state = LC_IDLE; /* it has had its callback */
+    h->began_early = false;
+}
+
+static void take_op(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    switch (obs->code) {
+    case LC_OP_SOON:
+    case LC_OP_TIMER:
+    case LC_OP_AT:
+    case LC_OP_WATCH:
+    case LC_OP_WAKER:
+    case LC_OP_REARM:
+        take_arming(model, obs, h);
+        break;
+    case LC_OP_CANCEL:
+        if (h->state != LC_ARMED)
+            break;
+        h->state = LC_IDLE;
+        h->was_cancelled = true;
+        h->is_owed = false;
+        break;
+    case LC_OP_DESTROY:
+        h->state = LC_CLOSING;
+        h->is_owed = false;
+        h->steps_unpaid = 0;
+        break;
+    case LC_OP_STOP:
+        if (model->stop_seq == 0)
+            model->stop_seq = obs->seq;
+        break;
+    case LC_OP_RAISE:
+        model->raises++;
+        break;
+    case LC_OP_RECYCLE:
+        h->is_reused = true;
+        h->reused_turn = model->turn;
+        break;
+    default:
+        break;
+    }
+}
+
+static void take_begin(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    model->depth++;
+    h->begin_seq = obs->seq;
+    h->begin_turn = model->turn;
+    h->is_owed = false;
+    h->steps_unpaid = 0;
+    h->began_early = h->state == LC_FREE;
+    switch (obs->code) {
+    case LC_EVENT_POSTED:
+        h->posted++;
+        break;
+    case LC_EVENT_READY:
+        h->ready_since &= (uint8_t)~obs->bits;
+        if (obs->result < 0 && h->state == LC_ARMED)
+            h->state = LC_IDLE;
+        break;
+    case LC_EVENT_CLOSED:
+        h->state = LC_CLOSED;
+        break;
+    default:
+        if (h->state == LC_ARMED)
+            h->state = LC_IDLE;
+        break;
+    }
+}
+
+static void take_end(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    if (model->depth > 0)
+        model->depth--;
+    if (obs->code == LC_EVENT_READY && h->fd != 0)
+        h->ready_since |= lc_model_at(model, h->fd)->readiness;
+}
+
+static void take_fd(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *fd = lc_model_at(model, obs->handle);
+    fd->is_known = true;
+    fd->readiness = obs->bits;
+    for (unsigned i = 0; i < model->width; i++) {
+        struct lc_model_handle *h = &model->handles[LC_KIND_WATCH * model->width + i];
+        if (h->fd == obs->handle)
+            h->ready_since |= obs->bits;
+    }
+}
+
+static void take_turn(struct lc_model *model, const struct lc_obs *obs)
+{
+    model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
+    model->turn++;
+    model->thread = obs->thread;
+    model->raises = model->errors = model->stop_seq = model->depth = 0;
+}
+
+void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
+{
+    model->time_ns = obs->time_ns;
+    switch (obs->what) {
+    case LC_WHAT_OPEN:
+        take_open(model, obs);
+        break;
+    case LC_WHAT_TERMS:
+        model->tick_ns = obs->arg ? obs->arg : 1;
+        model->is_exact = obs->bits != 0;
+        break;
+    case LC_WHAT_OP:
+        model->judgement->ops += obs->result >= 0;
+        take_op(model, obs);
+        break;
+    case LC_WHAT_POST:
+        lc_model_at(model, obs->handle)->posts++;
+        lc_model_at(model, obs->handle)->post_seq = obs->seq;
+        break;
+    case LC_WHAT_BEGIN:
+        model->judgement->callbacks++;
+        take_begin(model, obs);
+        break;
+    case LC_WHAT_END:
+        take_end(model, obs);
+        break;
+    case LC_WHAT_STEP:
+    case LC_WHAT_RUN:
+        take_turn(model, obs);
+        break;
+    case LC_WHAT_STEPPED:
+    case LC_WHAT_RAN:
+        model->phase = LC_AT_REST;
+        model->is_late_run = true;
+        break;
+    case LC_WHAT_FD:
+        take_fd(model, obs);
+        break;
+    case LC_WHAT_FDS:
+        if (!model->is_loop_closed)
+            model->open_fds = obs->arg;
+        break;
+    case LC_WHAT_CLOSED:
+        model->is_loop_closed = true;
+        break;
+    case LC_WHAT_ERROR:
+        model->errors++;
+        break;
+    default:
+        break;
+    }
+}
