@@ -90,6 +90,14 @@ def replay_all(run: parts.Run, _options: argparse.Namespace) -> None:
         run.part(f"corpus on {loop.partition(':')[0]}", lambda loop=loop: corpus.replay_python(loop))
 
 
+def only_tidy(run: parts.Run, _options: argparse.Namespace) -> None:
+    run.part("tidy", tidy)
+
+
+def only_docs(run: parts.Run, _options: argparse.Namespace) -> None:
+    run.part("docs", write_docs)
+
+
 def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("mutants", mutants.kill_all)
 
@@ -120,10 +128,10 @@ COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
     "quick": quick,
     "test": test,
     "nightly": nightly,
-    "tidy": lambda run, _options: bool(run.part("tidy", tidy)) and None,
+    "tidy": only_tidy,
     "mutants": kill_mutants,
     "corpus": replay_all,
-    "docs": lambda run, _options: bool(run.part("docs", write_docs)) and None,
+    "docs": only_docs,
 }
 
 

@@ -17,7 +17,7 @@ from loopcheck import _contract
 for name in sys.argv[2:]:
     path = pathlib.Path(name)
     data = _contract.parse(path.read_text(encoding="utf-8"))
-    pathlib.Path(sys.argv[1], path.stem).write_bytes(data)
+    pathlib.Path(sys.argv[1], f"{path.parent.name}-{path.stem}").write_bytes(data)
 """
 
 

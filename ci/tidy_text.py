@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -16,6 +17,8 @@ SELF = ("ci/tidy_text.py", "ci/tests/test_tidy_text.py")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/*.md")
 NAMED_FILE = re.compile(r"`((?:ci|contract|loop|fuzz|conformance|corpora|python|docs|\.ci)/[\w./-]*\w)`")
 TEMPLATE = re.compile(r"\b(?:SLUG|AREA|NNNN)\b")  # of a name that the reader makes
+CLI = "python/loopcheck/cli.py"
+CLI_COMMAND = re.compile(r"(?:^ {4}.*?\b|`)loopcheck ([a-z]+)\b")
 CI_COMMAND = re.compile(r"ci/check\.py ([a-z]+)")
 
 
@@ -57,4 +60,17 @@ def named_files(tree: Tree) -> Iterator[Problem]:
                     yield Problem(document, number, f"names ci/check.py {command}, which does not exist")
 
 
-CHECKS = (machine_paths, unfinished, named_files)
+def named_commands(tree: Tree) -> Iterator[Problem]:
+    """Each `loopcheck COMMAND` that a document shows is one of the command line."""
+    if CLI not in tree.names:
+        return
+    functions = [node for node in ast.parse(tree.text(CLI)).body if isinstance(node, ast.FunctionDef)]
+    known = {node.name for node in functions if any(".command(" in ast.unparse(mark) for mark in node.decorator_list)}
+    for document in tree.match(*DOCUMENTS):
+        for number, line in enumerate(tree.lines(document), 1):
+            for command in CLI_COMMAND.findall(line):
+                if command not in known:
+                    yield Problem(document, number, f"names loopcheck {command}, which does not exist")
+
+
+CHECKS = (machine_paths, unfinished, named_files, named_commands)

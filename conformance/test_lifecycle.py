@@ -308,13 +308,13 @@ def test_cancelled_task(kit: Kit) -> None:
     events: list[str] = []
 
     async def sleeper() -> None:
+        kit.later(0.002, task.cancel)
         try:
             await asyncio.sleep(3600)
         finally:
             events.append("finally")
 
     task = kit.loop.create_task(sleeper())
-    kit.later(0.002, task.cancel)
     kit.raises(asyncio.CancelledError, lambda: kit.run(task))
     kit.equal(events, ["finally"], "events")
     kit.check(task.cancelled(), "the task does not say that it was cancelled")

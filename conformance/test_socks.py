@@ -10,16 +10,6 @@ import socket
 from loopcheck.kit import Kit, case
 
 
-def fill(sock: socket.socket) -> int:
-    """Sends until the kernel takes no more; returns the number of bytes."""
-    total = 0
-    try:
-        while True:
-            total += sock.send(b"x" * 65536)
-    except BlockingIOError:
-        return total
-
-
 async def cancel(task: asyncio.Task[object]) -> None:
     """Cancels a task and waits for its end."""
     task.cancel()
@@ -197,7 +187,7 @@ def test_sock_datagrams(kit: Kit) -> None:
 def test_cancelled_recv_leaves_sendall(kit: Kit) -> None:
     """Cancelling sock_recv leaves a sock_sendall on the same socket at work (python/asyncio#366)."""
     left, right = kit.socketpair()
-    filled = fill(left)
+    filled = kit.fill(left)
 
     async def main() -> int:
         sender = asyncio.ensure_future(kit.loop.sock_sendall(left, b"the end"))
@@ -217,7 +207,7 @@ def test_cancelled_recv_leaves_sendall(kit: Kit) -> None:
 def test_cancelled_sendall_leaves_recv(kit: Kit) -> None:
     """Cancelling sock_sendall leaves a sock_recv on the same socket at work."""
     left, right = kit.socketpair()
-    fill(left)
+    kit.fill(left)
 
     async def main() -> bytes:
         sender = asyncio.ensure_future(kit.loop.sock_sendall(left, b"never"))

@@ -11,16 +11,6 @@ from loopcheck.kit import Kit, case
 IDLE_S = 0.05  # how long a case looks on while nothing may happen
 
 
-def fill(fd: int) -> int:
-    """Writes until the kernel takes no more; returns the number of bytes."""
-    total = 0
-    try:
-        while True:
-            total += os.write(fd, b"x" * 65536)
-    except BlockingIOError:
-        return total
-
-
 def pipe_at(kit: Kit, number: int) -> tuple[int, int]:
     """A pipe whose read end has the fd `number`, which was just closed."""
     read_end, write_end = kit.pipe()
@@ -66,7 +56,7 @@ def test_writer_of_a_full_pipe(kit: Kit) -> None:
     """The writer of a full pipe is not called before somebody reads."""
     calls: list[int] = []
     read_end, write_end = kit.pipe()
-    fill(write_end)
+    kit.fill(write_end)
     kit.writer(write_end, lambda: (calls.append(1), kit.remove_writer(write_end), kit.stop()))
     kit.run_for(IDLE_S)
     kit.equal(len(calls), 0, "callbacks of the writer of a full pipe")
@@ -392,7 +382,7 @@ def test_reader_is_not_told_of_room_to_write(kit: Kit) -> None:
     kit.run_for(0.02)
     kit.equal(calls, [], "calls of a reader whose fd is only writable")
     kit.remove_reader(left)
-    fill(right.fileno())
+    kit.fill(right)
     kit.put(left)  # right is readable and full
     kit.writer(right, calls.append, "write")
     kit.run_for(0.02)

@@ -19,14 +19,20 @@ static const struct {
     [LC_KIND_WAKER] = {"WAKE-1", "was posted to and never called: the wake-up was lost"},
 };
 
-static uint32_t steps_allowed(const struct lc_model *model)
+static uint32_t count_live(const struct lc_model *model)
 {
     uint32_t live = 0;
-    if (!(model->capabilities & LC_CAP_ONE_PER_STEP))
-        return STEPS_UNPAID_MAX;
     for (unsigned i = 0; i < LC_KIND_FD * model->width; i++)
         live += model->handles[i].state == LC_ARMED;
-    return live + STEPS_UNPAID_MAX + 1;
+    return live;
+}
+
+/* With one callback a step, each handle that lived at any time of the wait may have been served before. */
+static uint32_t steps_allowed(const struct lc_model *model, const struct lc_model_handle *h)
+{
+    if (!(model->capabilities & LC_CAP_ONE_PER_STEP))
+        return STEPS_UNPAID_MAX;
+    return h->live_max + STEPS_UNPAID_MAX + 1;
 }
 
 static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
@@ -44,6 +50,7 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
         return;
+    const uint32_t live = obs->what == LC_WHAT_STEPPED ? count_live(model) : 0;
     for (unsigned i = 0; i < LC_KIND_FD * model->width; i++) {
         struct lc_model_handle *h = &model->handles[i];
         unsigned kind = i / model->width;
@@ -57,7 +64,8 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
             continue;
         bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
         h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
-        if (h->steps_unpaid >= steps_allowed(model))
+        h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
+        if (h->steps_unpaid >= steps_allowed(model, h))
             report(model, obs, i);
     }
 }
@@ -70,12 +78,14 @@ void lc_monitor_owed(struct lc_model *model)
     for (unsigned i = 0; i < LC_KIND_FD * model->width; i++) {
         char name[12];
         unsigned kind = i / model->width;
-        if (!lc_model_is_due(model, kind, &model->handles[i], model->time_ns + OWED_SOON_NS) ||
-            by_kind[kind].rule == NULL)
+        const struct lc_model_handle *h = &model->handles[i];
+        const bool is_closing = h->state == LC_CLOSING;
+        if (!lc_model_is_due(model, kind, h, model->time_ns + OWED_SOON_NS) || by_kind[kind].rule == NULL)
             continue;
         snprintf(judgement->owed, sizeof judgement->owed, "%s %s",
-                 lc_wide_format((uint16_t)(kind << 12 | i % model->width), name), by_kind[kind].sentence);
-        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", by_kind[kind].rule);
+                 lc_wide_format((uint16_t)(kind << 12 | i % model->width), name),
+                 is_closing ? "was destroyed and not reported closed" : by_kind[kind].sentence);
+        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", is_closing ? "LIFE-9" : by_kind[kind].rule);
         return;
     }
 }

@@ -17,6 +17,7 @@ struct lc_model_handle {
     bool began_early;      /* its callback began before the op that made it returned */
     bool is_owed;          /* a callback was due when the present step began */
     uint32_t steps_unpaid; /* steps that ended without the callback that was due when they began */
+    uint32_t live_max;     /* most handles armed at the end of one of those steps */
     uint32_t armed_seq;    /* record of the present arming */
     uint32_t armed_turn;   /* turns counted when it was armed; 0: outside any */
     uint64_t deadline_ns;  /* timer */

@@ -35,8 +35,8 @@ struct lc_program {
 /* What a generated program may use. */
 struct lc_profile {
     uint32_t capabilities; /* of the driver it is for */
-    uint64_t delay_ns_max; /* timers and pauses: small for a real clock, any for a simulated one */
-    uint64_t tick_ns;      /* delays are multiples of it */
+    uint64_t delay_ns_max; /* timers and pauses: small for a real clock; beyond UINT32_MAX: simulated, any may come */
+    uint64_t tick_ns;      /* delays are multiples of it, but for some of a simulated clock; at least 1 */
 };
 
 /* bytes -> ops. Never fails. Little-endian fields in the order of struct lc_op. */

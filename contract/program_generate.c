@@ -39,18 +39,23 @@ static uint8_t any_source(uint64_t *seed)
 static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
 {
     static const uint64_t far[] = {0, 1, 999999, 1000000, 1000001, UINT64_C(1) << 40, UINT64_MAX};
-    uint64_t ticks_max = profile->delay_ns_max / profile->tick_ns;
+    uint64_t ticks_max = profile->delay_ns_max / profile->tick_ns, ticks;
 
     switch (below(seed, 4)) {
     case 0:
         return 0;
     case 1: /* few values, so that deadlines tie */
-        return (1 + below(seed, 3)) * profile->tick_ns;
+        ticks = 1 + below(seed, 3);
+        break;
     case 2:
-        return profile->delay_ns_max > UINT32_MAX ? far[below(seed, sizeof far / sizeof *far)] : profile->delay_ns_max;
+        if (profile->delay_ns_max > UINT32_MAX)
+            return far[below(seed, sizeof far / sizeof *far)];
+        ticks = ticks_max;
+        break;
     default:
-        return ticks_max == 0 ? 0 : lc_random(seed) % (ticks_max + 1) * profile->tick_ns;
+        ticks = lc_random(seed) % (ticks_max == UINT64_MAX ? UINT64_MAX : ticks_max + 1);
     }
+    return (ticks < ticks_max ? ticks : ticks_max) * profile->tick_ns;
 }
 
 /* How often each op is drawn: creation and callbacks' verbs more often than the rest. */
@@ -77,9 +82,9 @@ static uint8_t any_code(uint64_t *seed, const struct lc_profile *profile)
     return code;
 }
 
-static struct lc_op any_op(uint64_t *seed, const struct lc_profile *profile)
+static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct lc_profile *profile)
 {
-    struct lc_op op = {.op = any_code(seed, profile)};
+    struct lc_op op = {.op = code};
     const struct lc_op_form *form = &lc_op_forms[op.op];
 
     if (form->fields & LC_FIELD_A)
@@ -99,15 +104,25 @@ static struct lc_op any_op(uint64_t *seed, const struct lc_profile *profile)
     if (form->fields & LC_FIELD_DELAY_US)
         op.n = (uint16_t)(below(seed, 2) ? 0 : 200 + 100 * below(seed, 8));
     bool is_top_level = op.op == LC_OP_STEP || op.op == LC_OP_RUN;
-    if (!is_top_level && (op.op == LC_OP_RAISE || op.op == LC_OP_STOP || below(seed, 3) == 0)) {
+    bool is_for_callbacks = op.op == LC_OP_RAISE || op.op == LC_OP_STOP;
+    bool is_ending = op.op == LC_OP_CANCEL || op.op == LC_OP_DESTROY; /* telling when another handle is due already */
+    if (!is_top_level && (is_for_callbacks || below(seed, is_ending ? 2 : 3) == 0)) {
         op.on = any_source(seed);
+        if (op.a != 0 && op.a >> 4 != LC_KIND_FD && below(seed, 2)) /* handles of one kind are due in one batch */
+            op.on = any_handle(seed, op.a >> 4);
         op.event = (uint8_t)(below(seed, 2) ? LC_EVENT_ANY : op.on >> 4);
     }
     return op;
 }
 
-/* The handles that the rest of the program uses; without them most ops would find nothing. */
-static size_t generate_preamble(struct lc_program *program, uint64_t *seed)
+static struct lc_op any_op(uint64_t *seed, const struct lc_profile *profile)
+{
+    return any_op_of(any_code(seed, profile), seed, profile);
+}
+
+/* The handles that the rest of the program uses; without them most ops would find nothing. Several soons and timers
+ * become due together, since most defects show only when one callback of a batch meddles with another. */
+static size_t generate_preamble(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile)
 {
     size_t count = 0;
     for (unsigned i = 1; i <= HANDLES_USED; i += 2)
@@ -123,6 +138,13 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed)
     for (unsigned i = 1; i <= HANDLES_USED; i++)
         if (below(seed, 2) == 0)
             program->ops[count++] = (struct lc_op){.op = LC_OP_WAKER, .a = handle(LC_KIND_WAKER, i)};
+    for (unsigned i = 1; i <= HANDLES_USED; i++)
+        if (below(seed, 3) == 0)
+            program->ops[count++] = (struct lc_op){.op = LC_OP_SOON, .a = handle(LC_KIND_SOON, i)};
+    uint64_t delay_ns = below(seed, 2) && profile->delay_ns_max >= profile->tick_ns ? profile->tick_ns : 0;
+    for (unsigned i = 1; i <= HANDLES_USED; i++) /* of one deadline */
+        if (below(seed, 4) == 0)
+            program->ops[count++] = (struct lc_op){.op = LC_OP_TIMER, .a = handle(LC_KIND_TIMER, i), .arg = delay_ns};
     return count;
 }
 
@@ -130,7 +152,7 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
 {
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
     memset(program, 0, sizeof *program);
-    program->count = generate_preamble(program, &seed);
+    program->count = generate_preamble(program, &seed, profile);
     for (size_t i = 0; i < ops; i++)
         program->ops[program->count++] = any_op(&seed, profile);
     lc_program_canonical(program);
@@ -148,11 +170,9 @@ static void insert(struct lc_program *program, size_t at, struct lc_op op)
 /* Gives one field of the op the value that a fresh op of its sort has. */
 static void alter(struct lc_op *op, uint64_t *seed, const struct lc_profile *profile)
 {
-    struct lc_op fresh;
-    int tries = 64; /* far more than the rarest op needs */
-    do
-        fresh = any_op(seed, profile);
-    while (fresh.op != op->op && --tries > 0);
+    const uint8_t code = lc_op_is_known(op) ? op->op : any_code(seed, profile);
+    const struct lc_op fresh = any_op_of(code, seed, profile);
+
     switch (below(seed, 5)) {
     case 0:
         op->a = fresh.a;
@@ -171,6 +191,8 @@ static void alter(struct lc_op *op, uint64_t *seed, const struct lc_profile *pro
         op->on = op->on ? 0 : any_source(seed);
         op->event = 0;
     }
+    if (!lc_op_is_known(op)) /* it was unknown, or both its fds are the same one now */
+        *op = fresh;
 }
 
 void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile)

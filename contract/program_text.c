@@ -1,4 +1,5 @@
 /* Programs as text: one op a line, both ways. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,9 +96,10 @@ static bool read_number(const char *word, uint64_t max, uint64_t *value, const c
     char *end;
     if (word == NULL || word[0] < '0' || word[0] > '9')
         return false;
+    errno = 0; /* strtoull tells an overflow by errno alone */
     *value = strtoull(word, &end, 10);
     *unit = end;
-    return *value <= max;
+    return errno == 0 && *value <= max;
 }
 
 static bool read_duration(const char *word, uint64_t *ns)

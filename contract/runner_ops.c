@@ -143,7 +143,7 @@ static bool do_rearm(struct runner *r, struct lc_op op, struct handle *h)
 
 static bool do_cancel(struct runner *r, struct lc_op op, struct handle *h)
 {
-    if ((h->state != ARMED && h->state != IDLE) || op.a >> 4 == LC_KIND_WAKER)
+    if ((h->state != ARMED && h->state != IDLE) || h->is_stale || op.a >> 4 == LC_KIND_WAKER)
         return false;
     h->state = IDLE; /* before the call: no callback may come from inside it either */
     return apply_recorded(r, op, 0, 0) >= 0;
@@ -187,7 +187,9 @@ static bool do_post(struct runner *r, struct lc_op op, struct handle *h)
         return false;
     if (op.n == 0) {
         h->posts_pending++;
-        return r->kernel->post(r->kernel->self, 0, post_work, &post) >= 0;
+        bool is_made = r->kernel->post(r->kernel->self, 0, post_work, &post) >= 0;
+        h->posts_pending -= !is_made;
+        return is_made;
     }
     if (r->late_count == POSTS_LATE_MAX)
         return false;
@@ -303,8 +305,10 @@ void lc_runner_launch_posts(struct runner *r)
 {
     for (size_t i = 0; i < r->late_count; i++) {
         struct late_post *post = &r->late[i];
-        r->handles[post->waker].posts_pending++;
-        r->kernel->post(r->kernel->self, post->delay_us * UINT64_C(1000), post_work, post);
+        struct handle *waker = &r->handles[post->waker];
+        waker->posts_pending++;
+        if (r->kernel->post(r->kernel->self, post->delay_us * UINT64_C(1000), post_work, post) < 0)
+            waker->posts_pending--; /* no helper could be had: nothing is promised */
     }
 }
 

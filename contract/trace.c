@@ -12,6 +12,9 @@ static _Thread_local struct {
     uint32_t lane;
 } mine;
 
+/* Counts the traces of this process: two traces at one address must not have the same number. */
+static _Atomic uint32_t generations;
+
 static void take_lane(struct lc_trace *trace)
 {
     mine.trace = trace;
@@ -24,7 +27,7 @@ struct lc_trace *lc_trace_init(void *memory, size_t bytes)
     struct lc_trace *trace = memory;
     size_t header = sizeof *trace;
 
-    if (bytes < header + LC_LANES_MAX * sizeof(struct lc_obs))
+    if ((uintptr_t)memory % _Alignof(struct lc_trace) != 0 || bytes < header + LC_LANES_MAX * sizeof(struct lc_obs))
         return NULL;
     memset(trace, 0, header);
     trace->lane_records = (uint32_t)((bytes - header) / sizeof(struct lc_obs) / LC_LANES_MAX);
@@ -38,7 +41,7 @@ void lc_trace_reset(struct lc_trace *trace)
     memset(trace->lane, 0, sizeof trace->lane);
     atomic_store_explicit(&trace->seq, 0, memory_order_relaxed);
     atomic_store_explicit(&trace->lanes, 0, memory_order_relaxed);
-    trace->generation++;
+    trace->generation = atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed) + 1;
     take_lane(trace);
 }
 
@@ -67,6 +70,14 @@ static int by_seq(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+static bool is_in_order(const struct lc_obs *merged, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (merged[i].seq < merged[i - 1].seq)
+            return false;
+    return true;
+}
+
 /* Records from the first gap on are left out. */
 static size_t count_before_gap(const struct lc_trace *trace, const struct lc_obs *merged, size_t total)
 {
@@ -86,19 +97,20 @@ size_t lc_trace_merge(const struct lc_trace *trace, size_t bytes, struct lc_obs 
     if (trace->lane_records != capacity) /* somebody wrote into the header */
         return 0;
 
-    size_t total = 0;
-    for (size_t i = 0; i < LC_LANES_MAX; i++)
-        total += trace->lane[i].count < capacity ? trace->lane[i].count : capacity;
+    size_t total = 0, counts[LC_LANES_MAX];
+    for (size_t i = 0; i < LC_LANES_MAX; i++) {
+        const uint32_t count = *(const volatile uint32_t *)&trace->lane[i].count; /* its writer may still live */
+        total += counts[i] = count < capacity ? count : capacity;
+    }
     if (total == 0 || (*merged = malloc(total * sizeof **merged)) == NULL)
         return 0;
 
     size_t filled = 0;
     for (size_t i = 0; i < LC_LANES_MAX; i++) {
-        size_t count = trace->lane[i].count < capacity ? trace->lane[i].count : capacity;
-        memcpy(*merged + filled, &trace->records[i * capacity], count * sizeof **merged);
-        filled += count;
+        memcpy(*merged + filled, &trace->records[i * capacity], counts[i] * sizeof **merged);
+        filled += counts[i];
     }
-    if (filled > trace->lane[0].count) /* one lane alone is in order as it stands */
+    if (!is_in_order(*merged, total))
         qsort(*merged, total, sizeof **merged, by_seq);
     return count_before_gap(trace, *merged, total);
 }

@@ -75,7 +75,7 @@ enum { LC_TRACE_MAGIC = 0x6c637472 };
 #define LC_WIDE_INDEX(w) ((w) & 0xfff)
 
 /* Makes `bytes` of zeroed memory at `memory` (8-byte aligned) a trace; the calling thread gets lane
- * 0. Returns NULL when it is too small for one record a lane. */
+ * 0. Returns NULL when it is unaligned, or too small for one record a lane. */
 struct lc_trace *lc_trace_init(void *memory, size_t bytes);
 /* Forgets all records; the calling thread gets lane 0. No other thread may be writing. */
 void lc_trace_reset(struct lc_trace *trace);

@@ -38,3 +38,10 @@ def test_named_command(plant):
         "ci/check.py": '    "quick": quick,\n',
     }
     assert [problem.line for problem in tidy_text.named_files(plant(files))] == [2]
+
+
+def test_named_command_of_the_command_line(plant):
+    readme = "    loopcheck check a:b\n    loopcheck sing\nloopcheck finds\n`loopcheck dance`\n"
+    cli = "@commands.command()\n@click.argument('x')\ndef check():\n    pass\n\n\ndef sing():\n    pass\n"
+    tree = plant({"README.md": readme, "python/loopcheck/cli.py": cli})
+    assert [problem.line for problem in tidy_text.named_commands(tree)] == [2, 4]

@@ -1,4 +1,4 @@
-# abort() waits until the buffer is flushed (T13's opposite). Breaks STREAM-4.
+# abort() waits until the buffer is flushed (made up: T13 the other way round). Breaks STREAM-4.
 
 from __future__ import annotations
 

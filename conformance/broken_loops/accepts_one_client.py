@@ -1,4 +1,4 @@
-# After the first client a server accepts nobody (talyn@fa1c6ba's effect). Breaks SERVER-1.
+# After the first client a server accepts nobody (after talyn@fa1c6ba). Breaks SERVER-1.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# Timers are looked at only in a turn that finds nothing ready (c-loops: libev's idle watchers). Breaks TIMER-5.
+# Timers are looked at only in a turn that finds nothing ready (after libev's idle watchers). Breaks TIMER-5.
 
 from __future__ import annotations
 

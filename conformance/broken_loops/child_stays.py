@@ -1,4 +1,4 @@
-# The loop starts a helper process that outlives it (uvloop#128 in spirit). Breaks LIFE-12.
+# The loop starts a helper process that outlives it (after uvloop#128). Breaks LIFE-12.
 
 from __future__ import annotations
 

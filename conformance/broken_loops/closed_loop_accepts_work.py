@@ -1,4 +1,4 @@
-# A closed loop takes callbacks and never calls them (gh-92841's opposite). Breaks LIFE-5.
+# A closed loop takes callbacks and never calls them (made up). Breaks LIFE-5.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# close() of a server leaves its listening socket open (zuvloop#31 in spirit). Breaks SERVER-1.
+# close() of a server leaves its listening socket open (rsloop@1d04c1c). Breaks SERVER-1.
 
 from __future__ import annotations
 

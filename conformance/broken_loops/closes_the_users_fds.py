@@ -1,4 +1,4 @@
-# close() closes the fds that are still watched, which are the user's (T4, uvloop#763 in spirit). Breaks LIFE-3.
+# close() closes the fds that are still watched, which are the user's (after T4, uvloop#763). Breaks LIFE-3.
 
 from __future__ import annotations
 

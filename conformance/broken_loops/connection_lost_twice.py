@@ -1,5 +1,5 @@
-# connection_lost is called once by close and once by the end of the read side (uvloop#649 in spirit). Breaks
-# STREAM-1.
+# connection_lost is called once by close and once by the end of the read side (cpython gh-156512).
+# Breaks STREAM-1.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-# connection_made is put off until the connection is used, so that data may come first (T12: TokioLoop). Breaks
-# STREAM-1.
+# connection_made is put off until the connection is used, so that data may come first (T12: TokioLoop).
+# Breaks STREAM-1.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# Callbacks with more than one argument get the first alone (zuvloop#64 in spirit). Breaks SOON-6.
+# Callbacks with more than one argument get the first alone (made up). Breaks SOON-6.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-# A reader is called once for each arrival of data, not for as long as there is some (epoll's EPOLLET). Breaks
-# FD-2.
+# A reader is called once for each arrival of data, not for as long as there is some (epoll's EPOLLET).
+# Breaks FD-2.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# An exception in one callback drops the rest of the ready batch (rsloop PR#57 in spirit). Breaks ERR-1.
+# An exception in one callback drops the rest of the ready batch (after rsloop PR#57). Breaks ERR-1.
 
 from __future__ import annotations
 

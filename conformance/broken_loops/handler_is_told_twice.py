@@ -1,5 +1,4 @@
-# The exception handler is called twice for each exception (a native loop that reports where it catches and
-# where it returns). Breaks ERR-2.
+# The exception handler is called twice for each exception (made up). Breaks ERR-2.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# Every hundredth callback is never called (rsloop PR#57's effect). Breaks SOON-5.
+# Every hundredth callback is never called (after rsloop PR#57). Breaks SOON-5.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-# A post does not wake a loop that sleeps until a timer that is more than a minute away (talyn@e4d7bb1 in
-# spirit). Breaks WAKE-1.
+# A post does not wake a loop that sleeps until a timer that is more than a minute away (rloop@f6181aa: posts
+# before and after a far timer is armed). Breaks WAKE-1.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-# A callback that is asked for while an equal one waits is merged with it (uv_async's coalescing, for
-# call_soon). Breaks SOON-3.
+# A callback that is asked for while an equal one waits is merged with it (after uv_async's coalescing).
+# Breaks SOON-3.
 
 from __future__ import annotations
 

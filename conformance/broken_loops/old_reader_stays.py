@@ -1,4 +1,4 @@
-# A second add_reader adds to the first instead of replacing it (zuvloop#15a in spirit). Breaks FD-9.
+# A second add_reader adds to the first instead of replacing it (after zuvloop#15a). Breaks FD-9.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# Every tenth post from another thread is served twice (the waker and the queue both carry it). Breaks WAKE-2.
+# Every tenth post from another thread is served twice (made up). Breaks WAKE-2.
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-# Posts that wait together are served last in, first out (a lock-free stack that nobody reverses). Breaks
-# WAKE-3.
+# Posts that wait together are served last in, first out (made up). Breaks WAKE-3.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# With a reader and a writer on one fd, either event calls both (gevent#1144 in spirit). Breaks FD-6.
+# With a reader and a writer on one fd, either event calls both (after gevent#1144). Breaks FD-6.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# remove_reader says True though there was nothing to remove (rsloop@70a4f95 in spirit). Breaks FD-8.
+# remove_reader says True though there was nothing to remove (made up). Breaks FD-8.
 
 from __future__ import annotations
 

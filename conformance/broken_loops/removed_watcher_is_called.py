@@ -1,4 +1,4 @@
-# A watcher that is removed in the batch in which it is due is called all the same (libuv c9406ba0e in spirit).
+# A watcher that is removed in the batch in which it is due is called all the same (after libuv c9406ba0e).
 # Breaks FD-3.
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# After a run get_running_loop() still answers with the loop (uringloop in spirit, bpo-45262). Breaks LIFE-10.
+# After a run get_running_loop() still answers with the loop (made up). Breaks LIFE-10.
 
 from __future__ import annotations
 

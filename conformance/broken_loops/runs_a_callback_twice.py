@@ -1,4 +1,4 @@
-# Every fiftieth callback runs twice (libuv 2e131237e in spirit). Breaks SOON-3.
+# Every fiftieth callback runs twice (after libuv 2e131237e). Breaks SOON-3.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # A turn goes on until the ready queue is empty, so that a chain of callbacks shuts out timers and fds
-# (libevent). Breaks SOON-2.
+# (libevent's event_active). Breaks SOON-2.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# What was scheduled in one run is forgotten when the loop stops (T5 in spirit). Breaks LIFE-1.
+# What was scheduled in one run is forgotten when the loop stops (after T5). Breaks LIFE-1.
 
 from __future__ import annotations
 

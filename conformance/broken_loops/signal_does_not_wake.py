@@ -1,5 +1,5 @@
-# A signal's handler is queued but the sleeping loop is not woken (T7: TokioLoop's _sig_add stub). Breaks
-# SIGNAL-1.
+# A signal's handler is queued but the sleeping loop is not woken (T7: TokioLoop's _sig_add stub).
+# Breaks SIGNAL-1.
 
 from __future__ import annotations
 

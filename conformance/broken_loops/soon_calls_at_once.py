@@ -1,4 +1,4 @@
-# call_soon inside a callback calls back from within the call (T1's pattern, for call_soon). Breaks SOON-2.
+# call_soon inside a callback calls back from within the call (after T1, for call_soon). Breaks SOON-2.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-# cancel() of a callback that is in the ready queue does nothing (callback after cancel). Breaks SOON-4.
+# cancel() of a callback that is in the ready queue does nothing (made up). Breaks SOON-4.
 
 from __future__ import annotations
 

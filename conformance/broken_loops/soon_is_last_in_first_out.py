@@ -1,4 +1,4 @@
-# call_soon puts callbacks at the front of the queue (c-loops: libuv's idle handles). Breaks SOON-1.
+# call_soon puts callbacks at the front of the queue (after libuv's idle handles). Breaks SOON-1.
 
 from __future__ import annotations
 

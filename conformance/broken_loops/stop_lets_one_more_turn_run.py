@@ -1,5 +1,5 @@
-# stop() is itself a callback, so that what is asked for after it still runs (uvloop's stop, bpo-25593). Breaks
-# LIFE-2.
+# stop() is itself a callback, so that what is asked for after it still runs (uvloop's stop, bpo-25593).
+# Breaks LIFE-2.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-# Of two timers with one deadline the one that was armed last fires first (c-loops: libevent's heap). Breaks
-# TIMER-6.
+# Of two timers with one deadline the one that was armed last fires first (after libevent's timer heap).
+# Breaks TIMER-6.
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-# loop.time() is cached by the turn and stands still while the loop does not run (c-loops: cached time). Breaks
-# TIMER-10.
+# loop.time() is cached by the turn and stands still while the loop does not run (after libuv's cached time).
+# Breaks TIMER-10.
 
 from __future__ import annotations
 

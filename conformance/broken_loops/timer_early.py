@@ -1,4 +1,4 @@
-# Delays are rounded down to whole milliseconds (uvloop#739 in spirit). Breaks TIMER-1.
+# Delays are rounded down to whole milliseconds (after uvloop#739). Breaks TIMER-1.
 
 from __future__ import annotations
 

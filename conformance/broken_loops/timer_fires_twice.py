@@ -1,4 +1,4 @@
-# A timer that is due fires in two turns (talyn's rearm). Breaks TIMER-4.
+# A timer that is due fires in two turns (made up). Breaks TIMER-4.
 
 from __future__ import annotations
 

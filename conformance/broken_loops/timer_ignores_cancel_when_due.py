@@ -1,4 +1,4 @@
-# cancel() of a timer that is due already does nothing (uvloop#76 in spirit). Breaks TIMER-3.
+# cancel() of a timer that is due already does nothing (made up). Breaks TIMER-3.
 
 from __future__ import annotations
 

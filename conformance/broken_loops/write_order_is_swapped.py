@@ -1,5 +1,4 @@
-# A write that finds the kernel's buffer full goes before those that wait (libuv's write queue upside down).
-# Breaks STREAM-2.
+# A write that finds the kernel's buffer full goes before those that wait (made up). Breaks STREAM-2.
 
 from __future__ import annotations
 

@@ -219,7 +219,8 @@ static void ops_need_their_handles(void)
         {"soon c1\ndestroy c1\ndestroy c1\ncancel c1\nrearm c1\nsoon c1\n", 2, 4},
         {"post p1\n", 0, 1},
         {"waker p1\ncancel p1\nrearm p1\nwaker p1\n", 1, 3},
-        {"waker p1\npost p1 200us\ndestroy p1\nstep\ndestroy p1\n", 4, 1},
+        {"waker p1\npost p1 200us\ndestroy p1\nstep\n", 3, 1},
+        {"waker p1\npost p1 200us\nstep\ndestroy p1\n", 4, 0},
         {"waker p1\ndestroy p1\npost p1\n", 2, 1},
     };
     check_refused(programs, sizeof programs / sizeof *programs);
@@ -311,23 +312,33 @@ static void delays_are_rounded_up(void)
     }
 }
 
-/* A recycled fd has its old number again, and its end of file and bytes are gone. */
-static void recycle_brings_the_number_back(void)
+/* A recycled fd has its old number again, and its bytes and its end of file are gone. */
+static void check_recycled(const char *text, uint16_t recycled)
 {
-    uint64_t number[2] = {0, 1};
-    uint8_t bits[2] = {0, 0};
+    uint64_t first = 0, last = 0;
+    uint8_t before = 0, after = 0;
     setup(RIG_CAPABILITIES);
-    rig_run_text("pair f1 f2\nput f2 1\nshut f2\nrecycle f1\n");
+    rig_run_text(text);
     for (size_t i = 0; i < rig.trace_count; i++) {
         const struct lc_obs *obs = &rig.trace[i];
-        if (obs->what != LC_WHAT_FD || obs->handle != (LC_KIND_FD << 12 | 1))
+        if (obs->what != LC_WHAT_FD || obs->handle != recycled)
             continue;
-        number[0] = number[0] ? number[0] : obs->arg;
-        number[1] = obs->arg;
-        bits[0] = bits[1];
-        bits[1] = obs->bits;
+        first = first ? first : obs->arg;
+        last = obs->arg;
+        before = after;
+        after = obs->bits;
     }
-    CHECK(number[0] == number[1] && bits[0] == (LC_IN | LC_OUT) && bits[1] == LC_OUT);
+    CHECK(first == last && before == (LC_IN | LC_OUT) && after == LC_OUT);
+}
+
+/* Recycling gives the same number to a new fd, whichever end of the pair is asked for, and cancels both ends' watchers.
+ */
+static void recycle_brings_the_number_back(void)
+{
+    check_recycled("pair f1 f2\nput f2 1\nshut f2\nrecycle f1\n", LC_KIND_FD << 12 | 1);
+    check_recycled("pair f1 f2\nput f1 1\nshut f1\nrecycle f2\n", LC_KIND_FD << 12 | 2);
+    CHECK(counts("pair f1 f2\nwatch w1 f1 in\nwatch w2 f2 in\nrecycle f1\n", 4, 0, 0));
+    CHECK(asked("watch w1, watch w2, cancel w1, cancel w2, recycle f1, recycle f2"));
 }
 
 /* A loop that always has something to call back for is stopped by the budget, with nothing wrong. */

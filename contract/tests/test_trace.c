@@ -7,7 +7,13 @@
 #include "testing/test.h"
 #include "trace.h"
 
-enum { THREADS = 4, RECORDS = 200, HEADER_BYTES = sizeof(struct lc_trace), RECORD_BYTES = sizeof(struct lc_obs) };
+enum {
+    THREADS = 4,
+    RECORDS = 200,
+    RECORDS_MANY = 20000,
+    HEADER_BYTES = sizeof(struct lc_trace),
+    RECORD_BYTES = sizeof(struct lc_obs)
+};
 
 static struct lc_trace *trace;
 static size_t trace_bytes;
@@ -69,17 +75,17 @@ static void check_in_order(size_t count)
 /* What threads write at the same time is all there once, numbered from 1 without a hole, each thread's in its order. */
 static void threads_merge_in_one_order(void)
 {
-    const uint64_t count = RECORDS;
+    const uint64_t count = RECORDS_MANY;
     pthread_t threads[THREADS];
     uint64_t next[THREADS + 1] = {0};
-    setup(RECORDS);
+    setup(RECORDS_MANY);
     for (int i = 0; i < THREADS; i++)
         threads[i] = start(&count);
     add_some((void *)(uintptr_t)&count);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
-    CHECK(merge() == (THREADS + 1) * RECORDS);
-    for (uint32_t i = 0; i < (THREADS + 1) * RECORDS; i++) {
+    CHECK(merge() == (THREADS + 1) * RECORDS_MANY);
+    for (uint32_t i = 0; i < (THREADS + 1) * RECORDS_MANY; i++) {
         CHECK(merged[i].seq == i + 1 && merged[i].thread <= THREADS);
         CHECK(merged[i].arg == next[merged[i].thread]++);
     }

@@ -306,6 +306,14 @@ class Kit:
         number = fd if isinstance(fd, int) else fd.fileno()
         self.check(os.write(number, data) == len(data), "the kit could not write to its own file")
 
+    def fill(self, fd: int | socket.socket) -> int:
+        """Writes until the kernel takes no more; returns the number of bytes."""
+        number, total = fd if isinstance(fd, int) else fd.fileno(), 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                total += os.write(number, b"x" * BUFFER_BYTES)
+        return total
+
     def listener(self) -> socket.socket:
         """A listening TCP socket on a free port of 127.0.0.1."""
         return self.own(socket.create_server(("127.0.0.1", 0)))
