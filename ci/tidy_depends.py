@@ -37,6 +37,7 @@ CORE_SYSTEM = {"assert.h", "inttypes.h", "limits.h", "stdbool.h", "stddef.h", "s
 # contract assumes POSIX and no more.
 NOT_POSIX = re.compile(r"^(?:linux/|sys/(?:epoll|eventfd|timerfd|signalfd|inotify|prctl|syscall)\.h)")
 
+STDLIB = sys.stdlib_module_names | {"tomllib"}  # which Python 3.10 lacks; tomli stands in for it there
 TEST_TOOLS = ("pytest", "hypothesis")
 # Beside the standard library: what the files of a folder may import.
 PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
@@ -116,7 +117,7 @@ def imports(tree: Tree) -> Iterator[Problem]:
         except SyntaxError:
             continue  # tidy_size reports it
         for line, first in imported(module):
-            if first not in sys.stdlib_module_names and first not in beside and first not in PYTHON_ROOMS[room]:
+            if first not in STDLIB and first not in beside and first not in PYTHON_ROOMS[room]:
                 yield Problem(name, line, f"{room} may not import {first}")
 
 
