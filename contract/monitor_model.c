@@ -53,7 +53,7 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     case LC_KIND_SOON:
         return true;
     case LC_KIND_TIMER:
-        return h->deadline_ns < time_ns && time_ns - h->deadline_ns >= model->tick_ns;
+        return h->latest_ns < time_ns && time_ns - h->latest_ns >= model->tick_ns;
     case LC_KIND_WAKER:
         if (model->capabilities & LC_CAP_COALESCE)
             return h->post_seq > h->begin_seq;
@@ -98,8 +98,11 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
     h->armed_turn = model->phase == LC_AT_REST ? 0 : model->turn;
     h->is_owed = false;
     h->steps_unpaid = 0;
-    if (kind == LC_KIND_TIMER)
+    if (kind == LC_KIND_TIMER) {
+        uint64_t slack_ns = (uint64_t)obs->result;
         h->deadline_ns = obs->arg;
+        h->latest_ns = obs->arg > UINT64_MAX - slack_ns ? UINT64_MAX : obs->arg + slack_ns;
+    }
     h->was_past = kind == LC_KIND_TIMER && obs->arg < obs->time_ns && !model->is_exact;
     if (kind == LC_KIND_WATCH) {
         h->fd = obs->arg ? LC_HANDLE_WIDE(obs->arg & 255) : 0;

@@ -20,7 +20,8 @@ struct lc_model_handle {
     uint32_t live_max;     /* most handles armed at the end of one of those steps */
     uint32_t armed_seq;    /* record of the present arming */
     uint32_t armed_turn;   /* turns counted when it was armed; 0: outside any */
-    uint64_t deadline_ns;  /* timer */
+    uint64_t deadline_ns;  /* timer: at the earliest */
+    uint64_t latest_ns;    /* timer: the deadline, if the loop read its clock as late as it can have */
     bool was_past;         /* timer: its deadline had passed when it was armed, on a real clock */
     uint16_t fd;           /* watch: its fd's handle, 0 unknown */
     uint8_t asked;         /* watch: the bits it was armed for */

@@ -17,10 +17,10 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
         if (h->was_past || other->was_past)
             continue;
         /* Each of the two deadlines may have been rounded by less than a tick. */
-        if ((model->promises & LC_PROMISE_ORDER) && other->deadline_ns < h->deadline_ns &&
-            h->deadline_ns - other->deadline_ns > 2 * (model->tick_ns - 1))
+        if ((model->promises & LC_PROMISE_ORDER) && other->latest_ns < h->deadline_ns &&
+            h->deadline_ns - other->latest_ns > 2 * (model->tick_ns - 1))
             lc_monitor_report(model, obs, "TIMER-2", "fired before %s, whose deadline is %" PRIu64 " ns earlier",
-                              lc_wide_format(wide, name), h->deadline_ns - other->deadline_ns);
+                              lc_wide_format(wide, name), h->deadline_ns - other->latest_ns);
         if ((model->promises & LC_PROMISE_TIES) && other->deadline_ns == h->deadline_ns &&
             other->armed_seq < h->armed_seq)
             lc_monitor_report(model, obs, "TIMER-6",

@@ -18,7 +18,8 @@ enum lc_what {
     LC_WHAT_NONE = 0,
     LC_WHAT_OPEN = 1,    /* a run begins: arg = capabilities | promises << 32, handle = program number */
     LC_WHAT_TERMS = 2,   /* arg = tick_ns, bits = 1 if exact */
-    LC_WHAT_OP = 3,      /* code = op, handle = a, arg, result = what apply returned; written after it */
+    LC_WHAT_OP = 3,      /* code = op, handle = a, arg, result = 0 or -errno; written after apply. Of a timer: arg =
+                          * its deadline, result = how many ns later the loop may have read its clock */
     LC_WHAT_POST = 4,    /* code = LC_OP_POST, handle: written before the post is made */
     LC_WHAT_BEGIN = 5,   /* code = event, handle, bits = reported, arg = readiness as the kernel shows it */
     LC_WHAT_END = 6,     /* the callback returned (result = exception number it ended by) */

@@ -25,6 +25,8 @@ TICK_NS = 1_000_000  # some loops keep whole milliseconds; programs ask for no l
 DELAY_NS_MAX = 4 * TICK_NS  # of generated programs, which wait on the real clock
 SCRATCH_BYTES = 1 << 20  # of a trace that is judged and forgotten
 SHRINK_TRIES_MAX = 150
+PROGRAMS_S = 1.5  # wall seconds after which no further program of a case begins
+SHRINK_S = 1.0  # wall seconds after which a program is small enough
 
 
 class ProgramError(Exception):
@@ -223,7 +225,11 @@ def check_program(factory: Factory, program: bytes | str) -> list[tuple[str, str
 def _shrunk(factory: Factory, program: bytes, rule: str) -> bytes:
     """A small program that breaks the same rule, or the program itself if that happens only now and then."""
 
+    began = time.monotonic()
+
     def fails(candidate: bytes) -> bool:
+        if time.monotonic() - began > SHRINK_S:
+            return False
         return any(broken == rule for broken, _ in check_program(factory, candidate))
 
     return c.shrink(program, fails, SHRINK_TRIES_MAX)
@@ -233,13 +239,21 @@ def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
     """Runs the programs one after another on loops of the kit's factory, all into the kit's trace.
 
     Breaks the rule that the monitor names first, with the shrunk program in the sentence. (The parent
-    judges the same trace once more: it does not believe this process.)
+    judges the same trace once more: it does not believe this process.) Stops early, and says so, on a
+    loop that needs long for each program.
     """
     driver = AsyncioDriver(kit.factory)
-    runs = [c.run(program, driver, kit.trace, number) for number, program in enumerate(programs)]
+    began = time.monotonic()
+    runs = []
+    for number, program in enumerate(programs):
+        if time.monotonic() - began > PROGRAMS_S:
+            break
+        runs.append(c.run(program, driver, kit.trace, number))
     kit.program_callbacks += driver.callbacks
     executed, ops = sum(run["executed"] for run in runs), sum(run["ops"] for run in runs)
-    kit.remark = f"{executed} of {ops} ops executed, {driver.callbacks} callbacks"
+    kit.remark = (
+        f"{len(runs)} of {len(programs)} programs, {executed} of {ops} ops executed, {driver.callbacks} callbacks"
+    )
     for rule, sentence, _, run in c.judge(kit.trace)["violations"]:
         small = c.format(_shrunk(kit.factory, programs[run - 1], rule))
         lines = "; ".join(small.splitlines())
