@@ -343,14 +343,15 @@ def test_loop_is_released(kit: Kit) -> None:
 def test_shutdown_asyncgens(kit: Kit) -> None:
     """shutdown_asyncgens closes generators that were left in the middle, and dropped ones are closed by the loop."""
     events: list[str] = []
+    closed = asyncio.Event()
 
     async def numbers(name: str) -> AsyncGenerator[int, None]:
         try:
             yield 1
-            yield 2
         finally:
             await asyncio.sleep(0)
             events.append(name)
+            closed.set()
 
     async def main() -> None:
         kept, dropped = numbers("kept"), numbers("dropped")
@@ -358,10 +359,8 @@ def test_shutdown_asyncgens(kit: Kit) -> None:
         await dropped.__anext__()
         del dropped
         gc.collect()
-        for _ in range(200):  # a second at most
-            if events:
-                break
-            await asyncio.sleep(0.005)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(closed.wait(), 1)
         kit.equal(events, ["dropped"], "generators closed when they were dropped")
         await kit.loop.shutdown_asyncgens()
 

@@ -1,11 +1,9 @@
 /* The seam between the kit and any event loop. Depends on nothing.
  *
- * A driver carries operations to ONE loop and reports what the loop's callbacks saw. That is all a
- * loop's author writes: one `apply` function and the constants beside it. How to write one is told
- * by fuzz/drivers/libuv.c, the shortest complete example.
+ * A driver carries operations to ONE loop and reports what its callbacks saw. That is all a loop author writes: one
+ * `apply` function and the constants beside it. fuzz/drivers/libuv.c is the shortest complete example.
  *
- * Handles are small integers chosen by the runner and never reused in a run; the driver keeps what
- * it needs (memory, native handles) in a table indexed by them and the runner never sees a pointer.
+ * Handles are small integers chosen by the runner, never reused in a run; the driver has a table indexed by them.
  */
 #ifndef LC_DRIVER_H
 #define LC_DRIVER_H
@@ -54,24 +52,23 @@ enum lc_op_code {
     LC_OP_NOW = 66    /* returns the loop's (cached) time in ns; timers count from it */
 };
 
-/* What a callback saw. */
-enum lc_event {
-    LC_EVENT_ANY = 0,
-    LC_EVENT_SOON = 1,
-    LC_EVENT_TIMER = 2,
-    LC_EVENT_READY = 3, /* bits = what the loop reported; error < 0: the watcher stopped itself */
-    LC_EVENT_POSTED = 4,
-    LC_EVENT_CLOSED = 5, /* the handle is gone and the loop will not name it again */
-    LC_EVENT_ERROR = 6,  /* not a callback of a handle: the loop's exception handler was called */
-    LC_EVENT_RESCUE = 7, /* not a callback: the driver's rescue had to end a step that the loop slept through */
-    LC_EVENT_COUNT
+enum lc_event { /* what a callback saw */
+                LC_EVENT_ANY = 0,
+                LC_EVENT_SOON = 1,
+                LC_EVENT_TIMER = 2,
+                LC_EVENT_READY = 3, /* bits = what the loop reported; error < 0: the watcher stopped itself */
+                LC_EVENT_POSTED = 4,
+                LC_EVENT_CLOSED = 5, /* the handle is gone and the loop will not name it again */
+                LC_EVENT_ERROR = 6,  /* not a callback of a handle: the loop's exception handler was called */
+                LC_EVENT_RESCUE =
+                    7, /* not a callback: the driver's rescue had to end a step that the loop slept through */
+                LC_EVENT_COUNT
 };
 
 enum { LC_IN = 1, LC_OUT = 2, LC_HUP = 4, LC_ERR = 8 }; /* readiness bits */
 enum { LC_WAIT = 1 };                                   /* flag of LC_OP_STEP */
 
-/* What a loop can do, and which optional order it vows to keep. A broken promise is a violation; an
- * absent one is a row in the report. */
+/* What a loop can do, and which optional order it vows to keep: a broken promise is a violation, an absent one none. */
 enum lc_capability {
     LC_CAP_MULTI = 1 << 0,        /* several watchers on one fd */
     LC_CAP_STOP = 1 << 1,         /* run and stop */
@@ -122,8 +119,7 @@ struct lc_kernel {
     int (*shut)(void *self, int fd);
     unsigned (*ready)(void *self, int fd); /* LC_* bits as poll(2) would show them now */
     int (*open_fds)(void *self);           /* how many fds this process has open, or -errno if unknown */
-    /* Runs work(arg) on a helper thread while the loop sleeps, no sooner than delay_ns from now;
-     * delay 0: at once, and returns when it is done. */
+    /* Runs work(arg) on a helper thread, delay_ns from now at the soonest; delay 0: and returns when it is done. */
     int (*post)(void *self, uint64_t delay_ns, void (*work)(void *arg), void *arg);
     void (*join)(void *self); /* waits until every helper of post is done */
     void *self;
