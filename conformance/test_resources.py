@@ -359,8 +359,7 @@ def test_shutdown_asyncgens(kit: Kit) -> None:
         await dropped.__anext__()
         del dropped
         gc.collect()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(closed.wait(), 1)
+        await asyncio.wait([asyncio.ensure_future(closed.wait())], timeout=1)
         kit.equal(events, ["dropped"], "generators closed when they were dropped")
         await kit.loop.shutdown_asyncgens()
 
