@@ -42,10 +42,10 @@ def test_timers_and_watchers_outlive_a_stop(kit: Kit) -> None:
     kit.soon(kit.reader, read_end, lambda: (ran.append("reader"), kit.remove_reader(read_end)))
     kit.soon(kit.later, 0.01, ran.append, "timer")
     kit.turns(2)
-    kit.equal(ran, [], "callbacks in the first run")
+    kit.check("reader" not in ran, "the reader was called with nothing to read", rule="FD-1")
     kit.put(write_end)
     kit.run_for(0.03)
-    kit.equal(sorted(ran), ["reader", "timer"], "callbacks in the second run")
+    kit.equal(sorted(ran), ["reader", "timer"], "callbacks of both runs")
 
 
 @case("LIFE-1")
@@ -205,7 +205,8 @@ def test_nested_run_is_refused(kit: Kit) -> None:
         kit.later(0.001, ran.append, "timer after it")
 
     kit.soon(nests)
-    kit.run_for(0.02)
+    kit.run_for(0.005)
+    kit.run_for(0.005)
     kit.equal(ran, ["refused", "timer after it"], "callbacks")
 
 

@@ -172,7 +172,7 @@ def threads_of_callbacks(kit: Kit) -> dict[str, int]:
     kit.soon(note, "soon")
     kit.later(0.001, note, "timer")
     kit.reader(read_end, lambda: (note("reader"), kit.remove_reader(read_end)))
-    kit.thread(kit.threadsafe, note, "posted")
+    kit.thread(kit.threadsafe, note, "posted").join()
     future = kit.loop.run_in_executor(None, time.sleep, 0.001)
     future.add_done_callback(lambda _: note("executor's done callback"))
     kit.run(asyncio.wait_for(task(), 30))

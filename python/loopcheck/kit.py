@@ -33,6 +33,7 @@ T = TypeVar("T")
 Factory = Callable[[], asyncio.AbstractEventLoop]
 Case = Callable[["Kit"], None]
 
+SETTLE_TURNS = 10  # of Kit.run_for
 BUFFER_BYTES = 1 << 16  # of the kernel, for each direction of Kit.tcp_pair
 DETAIL_SIZE_MAX = 2000  # characters of a traceback that are kept: its end
 
@@ -212,22 +213,22 @@ class Kit:
             self.loop.run_forever()
 
     def run_for(self, seconds: float) -> None:
-        """Runs the loop until a timer of its own stops it after `seconds`."""
-        self.later(seconds, self.stop)
+        """Runs the loop until a timer of its own ends it after `seconds` and SETTLE_TURNS more turns, so
+        that a machine that slept through the seconds still serves what was due in them."""
+        self.later(seconds, self._stop_after, SETTLE_TURNS)
         self.run_forever()
 
     def turns(self, count: int) -> None:
         """Runs the loop for at least `count` turns, which do not sleep."""
-
-        def turn(left: int) -> None:
-            if left > 0:
-                self.loop.call_soon(turn, left - 1)
-            else:
-                self.recorder.note()
-                self.stop()
-
-        self.loop.call_soon(turn, count)
+        self.loop.call_soon(self._stop_after, count)
         self.run_forever()
+
+    def _stop_after(self, turns: int) -> None:
+        if turns > 0:
+            self.loop.call_soon(self._stop_after, turns - 1)
+        else:
+            self.recorder.note()
+            self.stop()
 
     def stop(self) -> None:
         """loop.stop(), once a run: what further stops in a run do is for LIFE-2 to judge, not for every case."""
