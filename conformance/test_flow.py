@@ -175,3 +175,18 @@ def test_half_closed_by_us(kit: Kit) -> None:
     peer.close()
     end(kit, log)
     kit.equal((log.events, bytes(log.received)), (["made", "data", "eof", "lost"], b"still here"), "events")
+
+
+@case("STREAM-5")
+def test_limits_are_obeyed(kit: Kit) -> None:
+    """Nothing pauses below the high-water mark that was set, and one byte above it does."""
+    log, peer = kit.connection()
+    log.transport.set_write_buffer_limits(high=4_000_000, low=1000)
+    log.transport.write(bytes(2 << 20))
+    held = log.transport.get_write_buffer_size()
+    kit.check(held > 0, "two MiB went out at once: the case cannot judge")
+    kit.equal(log.flow, [], "calls below a high-water mark of 4 MB")
+    log.transport.write(bytes(4_000_001 - held))
+    kit.equal(log.flow, ["pause"], "calls beyond it")
+    log.transport.abort()
+    kit.run(log.until_event("lost"))

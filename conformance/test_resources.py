@@ -23,6 +23,7 @@ from loopcheck.kit import Kit, case
 IDLE_S = 0.3
 SWITCHES_MAX = 8  # voluntary context switches in IDLE_S: a loop that polls every 30 ms has more
 CPU_MAX_S = 0.1  # in IDLE_S
+ROUNDS = 3000  # of what may leave no memory behind
 
 
 class Thing:
@@ -125,8 +126,10 @@ def check_idle(kit: Kit) -> None:
 
 @case("LIFE-4")
 def test_idle_loop_sleeps(kit: Kit) -> None:
-    """A loop with nothing to do but a timer in 300 ms sleeps until then (T10: 1 ms polling)."""
-    check_idle(kit)
+    """A loop with nothing to do but a timer in 600 ms sleeps until then (T10: 1 ms polling)."""
+    switches, cpu_s = idle(kit, 2 * IDLE_S)
+    kit.check(switches <= 4, f"an idle loop woke up {switches} times in {2 * IDLE_S} s")
+    kit.check(cpu_s <= CPU_MAX_S, f"an idle loop used {cpu_s:.3f} s of CPU in {2 * IDLE_S} s")
 
 
 @case("LIFE-4")
@@ -151,11 +154,13 @@ def test_sleeps_after_work(kit: Kit) -> None:
     left, right = kit.socketpair()
     for _ in range(20):
         kit.cancel(kit.later(0.1, kit.stop))
+        kit.cancel(kit.later(3600, kit.stop))
         kit.cancel(kit.soon(kit.stop))
         kit.thread(kit.threadsafe, int).join()
     kit.put(right)
     kit.writer(left, kit.remove_writer, left)
     kit.reader(left, kit.remove_reader, left)
+    kit.run(kit.loop.run_in_executor(None, int))
     log, peer = kit.connection()
     log.transport.write(b"x" * 1000)
     kit.run_for(0.02)
@@ -394,3 +399,52 @@ def test_child_that_is_killed(kit: Kit) -> None:
 
     kit.equal(kit.run(main()), -signal.SIGKILL, "status")
     kit.raises(ChildProcessError, os.waitpid, -1, os.WNOHANG)
+
+
+@case("LIFE-4")
+def test_paused_transport_with_data_sleeps(kit: Kit) -> None:
+    """A transport whose reading is paused while bytes wait makes no turns."""
+    log, peer = kit.connection()
+    log.pause_reading()
+    kit.put(peer, b"unread")
+    check_idle(kit)
+    log.transport.abort()
+    kit.run(log.until_event("lost"))
+
+
+@case("LIFE-11")
+def test_turns_leave_nothing(kit: Kit) -> None:
+    """Thousands of turns and of futures leave no more memory in use than some hundred blocks."""
+
+    def work() -> None:
+        for _ in range(ROUNDS):
+            kit.loop.create_future().set_result(None)
+        kit.turns(ROUNDS)
+
+    work()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    work()
+    gc.collect()
+    grown = sys.getallocatedblocks() - before
+    kit.check(grown < ROUNDS / 4, f"{ROUNDS} turns and futures left {grown} blocks of memory behind")
+
+
+@case("LIFE-11")
+def test_protocol_is_released(kit: Kit) -> None:
+    """A protocol is freed after connection_lost (talyn BUG-110)."""
+
+    class Kept(asyncio.Protocol):
+        """One that can be referenced weakly."""
+
+    async def main() -> weakref.ref[Kept]:
+        given, peer = kit.tcp_pair()
+        transport, protocol = await kit.loop.create_connection(Kept, sock=given)
+        transport.close()
+        await asyncio.sleep(0.01)
+        return weakref.ref(protocol)
+
+    reference = kit.run(main())
+    kit.turns(3)
+    gc.collect()
+    kit.check(reference() is None, "the protocol of a lost connection is still held")

@@ -199,3 +199,41 @@ def test_unix_server(kit: Kit) -> None:
 def test_abstract_unix_server(kit: Kit) -> None:
     """A server and a client on an abstract address of Linux exchange bytes (uvloop#528)."""
     unix_exchange(kit, f"\0loopcheck-server-{os.getpid()}")
+
+
+@case("SERVER-1")
+def test_clients_one_after_another(kit: Kit) -> None:
+    """A server goes on accepting: each of five clients that come one after the other is answered."""
+
+    async def main() -> list[bytes]:
+        server = await kit.loop.create_server(
+            lambda: kit.protocol(data=lambda log, data: log.transport.write(data)), "127.0.0.1", 0
+        )
+        answers = []
+        for _ in range(5):
+            client = kit.client(server.sockets[0].getsockname())
+            kit.put(client, b"hello")
+            answers.append(await kit.loop.sock_recv(client, 10))
+            client.close()
+            await asyncio.sleep(0.002)
+        server.close()
+        return answers
+
+    kit.equal(kit.run(main()), [b"hello"] * 5, "answers")
+
+
+@case("SERVER-1")
+def test_unix_server_over_a_stale_socket(kit: Kit) -> None:
+    """create_unix_server takes the place of a socket file that an earlier server left."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = os.path.join(directory, "s")
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(path)
+
+        async def main() -> None:
+            server = await kit.loop.create_unix_server(kit.protocol, path)
+            await kit.loop.sock_connect(kit.own(socket.socket(socket.AF_UNIX)), path)
+            server.close()
+            await asyncio.sleep(0.01)
+
+        kit.run(main())

@@ -329,3 +329,29 @@ def test_future_as_callback(kit: Kit) -> None:
         await asyncio.sleep(0.005)
 
     kit.run(main())
+
+
+@case("FD-7")
+def test_sock_accept_gives_a_non_blocking_socket(kit: Kit) -> None:
+    """The socket that sock_accept returns is non-blocking, so that the next sock_recv cannot stop the loop."""
+    listener = kit.listener()
+    kit.client(listener)
+    accepted, _ = kit.run(kit.loop.sock_accept(listener))
+    timeout = accepted.gettimeout()
+    kit.own(accepted)
+    kit.equal(timeout, 0.0, "timeout of the accepted socket")
+
+
+@case("FD-5")
+def test_every_accepted_client_is_kept(kit: Kit) -> None:
+    """Of thirty clients each is accepted once and answered: none is accepted and dropped."""
+    listener = kit.listener()
+
+    async def main() -> list[bytes]:
+        clients = [kit.client(listener) for _ in range(30)]
+        for _ in clients:
+            accepted = kit.own((await kit.loop.sock_accept(listener))[0])
+            await kit.loop.sock_sendall(accepted, b"hello")
+        return [await kit.loop.sock_recv(client, 10) for client in clients]
+
+    kit.equal(kit.run(main()), [b"hello"] * 30, "answers")

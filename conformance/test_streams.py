@@ -441,3 +441,21 @@ def test_abort_after_close(kit: Kit) -> None:
     kit.check("lost" not in log.events, "connection_lost came before the buffer was flushed", rule="STREAM-3")
     log.transport.abort()
     end(kit, log)
+
+
+@case("STREAM-1")
+def test_set_protocol(kit: Kit) -> None:
+    """After set_protocol the data, the end of file and the loss go to the new protocol, none to the old one."""
+    log, peer = kit.connection()
+    kit.put(peer, b"old")
+    kit.run(log.until(lambda: log.received == b"old"))
+    new = kit.protocol()
+    new.events.append("made")  # set_protocol does not call connection_made
+    new.transport = log.transport
+    log.transport.set_protocol(new)
+    kit.check(log.transport.get_protocol() is new, "get_protocol() is not what was set")
+    kit.put(peer, b"new")
+    peer.close()
+    kit.run(new.until_event("lost"))
+    kit.equal((log.events, bytes(log.received)), (["made", "data"], b"old"), "the first protocol's events")
+    kit.equal((new.events, bytes(new.received)), (["made", "data", "eof", "lost"], b"new"), "the second's")

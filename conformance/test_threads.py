@@ -414,3 +414,31 @@ def test_to_thread_takes_the_context(kit: Kit) -> None:
 
     kit.equal(kit.run(main()), "caller's", "context variable in the thread")
     kit.run(kit.loop.shutdown_default_executor())
+
+
+@case("THREAD-5")
+def test_the_executor_that_was_given(kit: Kit) -> None:
+    """run_in_executor uses the executor of the call, else the one of set_default_executor."""
+
+    def name() -> str:
+        return threading.current_thread().name.split("_")[0]
+
+    with concurrent.futures.ThreadPoolExecutor(1, "given") as given:
+        kit.equal(kit.run(kit.loop.run_in_executor(given, name)), "given", "thread of the executor of the call")
+        kit.loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(1, "default"))
+        kit.equal(kit.run(kit.loop.run_in_executor(None, name)), "default", "thread of the default executor")
+    kit.run(kit.loop.shutdown_default_executor())
+
+
+@case("THREAD-5")
+def test_jobs_that_wait_for_each_other(kit: Kit) -> None:
+    """Two jobs of the default executor run at the same time."""
+    barrier = threading.Barrier(2, timeout=2)
+
+    async def main() -> list[object]:
+        jobs = [kit.loop.run_in_executor(None, barrier.wait) for _ in range(2)]
+        results = await asyncio.gather(*jobs, return_exceptions=True)
+        await kit.loop.shutdown_default_executor()
+        return sorted(map(str, results))
+
+    kit.equal(kit.run(main()), ["0", "1"], "results")

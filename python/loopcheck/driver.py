@@ -21,8 +21,9 @@ from loopcheck.kit import Kit, case
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 RESCUE_S = 2.0  # far beyond what a loaded machine delays a loop that was woken
-TICK_NS = 1_000_000  # some loops keep whole milliseconds; programs ask for no less
-DELAY_NS_MAX = 4 * TICK_NS  # of generated programs, which wait on the real clock
+# Some loops keep whole milliseconds, of a coarse clock that may be one behind; programs ask for no less.
+TICK_NS = 2_000_000
+DELAY_NS_MAX = 3 * TICK_NS  # of generated programs, which wait on the real clock
 SCRATCH_BYTES = 1 << 20  # of a trace that is judged and forgotten
 SHRINK_TRIES_MAX = 150
 PROGRAMS_S = 1.5  # wall seconds after which no further program of a case begins

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 OPS_MAX = 20
 HANDLES = 3  # of each kind: few, so that ops meet on the same ones
-DELAYS_MS = 3  # the longest delay: programs wait on the real clock
+DELAYS_MS = 4  # the longest delay: programs wait on the real clock
 
 
 def _handles(letter: str) -> st.SearchStrategy[str]:
