@@ -54,14 +54,14 @@ void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
 
     obs.seq = atomic_fetch_add_explicit(&trace->seq, 1, memory_order_relaxed) + 1;
     obs.thread = (uint16_t)(mine.lane < UINT16_MAX ? mine.lane : UINT16_MAX);
-    /* Threads beyond the last lane share it and may overwrite each other; they are counted as
-     * foreign threads all the same, which is all that the rules ask of them. */
-    if (lane->count >= trace->lane_records) {
+    /* Threads beyond the last lane share it: each takes a place of its own, which orders nothing between them. */
+    uint32_t place = atomic_fetch_add_explicit(&lane->count, 1, memory_order_relaxed);
+    if (place >= trace->lane_records) {
+        atomic_store_explicit(&lane->count, trace->lane_records, memory_order_relaxed);
         lane->full_seq = lane->full_seq != 0 ? lane->full_seq : obs.seq;
         return;
     }
-    trace->records[(size_t)number * trace->lane_records + lane->count] = obs;
-    lane->count++;
+    trace->records[(size_t)number * trace->lane_records + place] = obs;
 }
 
 static int by_seq(const void *left, const void *right)
@@ -99,7 +99,7 @@ size_t lc_trace_merge(const struct lc_trace *trace, size_t bytes, struct lc_obs 
 
     size_t total = 0, counts[LC_LANES_MAX];
     for (size_t i = 0; i < LC_LANES_MAX; i++) {
-        const uint32_t count = *(const volatile uint32_t *)&trace->lane[i].count; /* its writer may still live */
+        uint32_t count = atomic_load_explicit(&trace->lane[i].count, memory_order_relaxed); /* its writer may live */
         total += counts[i] = count < capacity ? count : capacity;
     }
     if (total == 0 || (*merged = malloc(total * sizeof **merged)) == NULL)

@@ -53,7 +53,7 @@ struct lc_obs {
 enum { LC_LANES_MAX = 8 };
 
 struct lc_lane {
-    uint32_t count;    /* records written; only the lane's own thread writes it */
+    _Atomic uint32_t count; /* records asked for, also those beyond the capacity; relaxed */
     uint32_t full_seq; /* sequence number of the first record that found the lane full, or 0 */
 };
 

@@ -121,6 +121,25 @@ static void threads_beyond_the_lanes_are_kept(void)
     teardown();
 }
 
+/* Threads that share the last lane and write at the same time overwrite nothing of each other's. */
+static void threads_on_one_lane_keep_apart(void)
+{
+    enum { EARLY = LC_LANES_MAX, LATE = 4 };
+    const uint64_t count = RECORDS_MANY;
+    pthread_t threads[LATE];
+    setup(LATE * RECORDS_MANY + EARLY);
+    for (int i = 0; i < EARLY; i++)
+        add_on_thread(1); /* takes the lanes */
+    for (int i = 0; i < LATE; i++)
+        threads[i] = start(&count);
+    for (int i = 0; i < LATE; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(merge() == LATE * RECORDS_MANY + EARLY);
+    for (uint32_t i = 0; i < LATE * RECORDS_MANY + EARLY; i++)
+        CHECK(merged[i].seq == i + 1);
+    teardown();
+}
+
 /* A full lane drops what comes, and nothing that came after the first dropped record is told. */
 static void trace_ends_at_the_first_gap(void)
 {
@@ -325,6 +344,7 @@ static const struct test tests[] = {
     TEST(threads_merge_in_one_order),
     TEST(order_of_causes_is_kept),
     TEST(threads_beyond_the_lanes_are_kept),
+    TEST(threads_on_one_lane_keep_apart),
     TEST(trace_ends_at_the_first_gap),
     TEST(earliest_gap_counts),
     TEST(reset_forgets),
