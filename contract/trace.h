@@ -54,7 +54,7 @@ enum { LC_LANES_MAX = 8 };
 
 struct lc_lane {
     _Atomic uint32_t count; /* records asked for, also those beyond the capacity; relaxed */
-    uint32_t full_seq; /* sequence number of the first record that found the lane full, or 0 */
+    uint32_t full_seq;      /* sequence number of the first record that found the lane full, or 0 */
 };
 
 /* Header of the memory that a trace lives in; the lanes' records follow it. */
