@@ -28,17 +28,17 @@ void *rl_handle_allocate(size_t size)
 
 void rl_handle_drop(struct rl_handle *handle)
 {
-    if (!rl_list_is_linked(&handle->in_loop))
-        return;
-    handle->type->drop(handle);
-    assert(!rl_ready_is_queued(&handle->ready));
+    if (rl_list_is_linked(&handle->in_loop))
+        handle->type->drop(handle);
 }
 
 void rl_handle_close(struct rl_handle *handle)
 {
     rl_handle_drop(handle);
-    if (handle->is_allocated && !rl_list_is_linked(&handle->in_loop)) /* a waker is kept until the loop is closed */
-        free(handle);
+    if (!handle->is_allocated || rl_list_is_linked(&handle->in_loop)) /* a waker is kept until the loop is closed */
+        return;
+    assert(!rl_ready_is_queued(&handle->ready));
+    free(handle);
 }
 
 /* Soon. */
