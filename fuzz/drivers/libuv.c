@@ -8,7 +8,6 @@
 #include <uv.h>
 
 #include "drivers.h"
-#include "runner.h"
 
 enum { NS_A_MS = 1000000 };
 
@@ -30,7 +29,7 @@ static void report(const struct slot *slot, enum lc_event event, unsigned bits, 
     struct lc_sink *sink = &driver.base.sink;
     if (driver.is_once) /* libuv <= 1.44 runs due timers first and would then sleep for something else */
         uv_stop(&driver.loop);
-    sink->begin(sink->self, slot->handle, event, bits, error);
+    sink->begin(sink->self, &(struct lc_seen){.handle = slot->handle, .event = event, .bits = bits, .error = error});
     sink->end(sink->self, slot->handle, event);
 }
 
@@ -144,11 +143,11 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 struct lc_driver *driver_libuv(void)
 {
-    driver.base = (struct lc_driver){.name = "libuv",
+    driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
+                                     .name = "libuv",
                                      .capabilities = LC_CAP_STOP | LC_CAP_COALESCE,
                                      .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
                                      .tick_ns = NS_A_MS,
-                                     .apply = apply,
-                                     .kernel = lc_kernel_posix()};
+                                     .apply = apply};
     return &driver.base;
 }

@@ -5,7 +5,6 @@
 
 #include "drivers.h"
 #include "kernels/sim.h"
-#include "runner.h"
 
 struct refloop_driver;
 
@@ -35,7 +34,7 @@ static void report(const struct slot *slot, enum lc_event event, unsigned bits)
     /* The slot may be reused from inside begin: nothing of it is read after. */
     struct lc_sink *sink = &slot->driver->base.sink;
     uint8_t handle = slot->handle;
-    sink->begin(sink->self, handle, event, bits, 0);
+    sink->begin(sink->self, &(struct lc_seen){.handle = handle, .event = event, .bits = bits});
     sink->end(sink->self, handle, event);
 }
 
@@ -67,7 +66,7 @@ static void on_deadlock(void *arg)
 {
     struct refloop_driver *d = arg;
     d->was_rescued = true;
-    d->base.sink.begin(d->base.sink.self, 0, LC_EVENT_RESCUE, 0, 0);
+    d->base.sink.begin(d->base.sink.self, &(struct lc_seen){.event = LC_EVENT_RESCUE});
 }
 
 /* ---- verbs --------------------------------------------------------------------------------- */
@@ -209,7 +208,8 @@ struct lc_driver *driver_refloop_sim(void)
 {
     static struct sim sim;
     static struct lc_kernel kernel;
-    static struct refloop_driver driver = {.base = {.name = "refloop_sim",
+    static struct refloop_driver driver = {.base = {.abi = LC_DRIVER_ABI,
+                                                    .name = "refloop_sim",
                                                     .capabilities = CAPABILITIES,
                                                     .promises = PROMISES,
                                                     .tick_ns = 1,
@@ -225,9 +225,11 @@ struct lc_driver *driver_refloop_sim(void)
 
 struct lc_driver *driver_refloop_epoll(void)
 {
-    static struct refloop_driver driver = {
-        .base = {
-            .name = "refloop_epoll", .capabilities = CAPABILITIES, .promises = PROMISES, .tick_ns = 1, .apply = apply}};
-    driver.base.kernel = lc_kernel_posix();
+    static struct refloop_driver driver = {.base = {.abi = LC_DRIVER_ABI,
+                                                    .name = "refloop_epoll",
+                                                    .capabilities = CAPABILITIES,
+                                                    .promises = PROMISES,
+                                                    .tick_ns = 1,
+                                                    .apply = apply}};
     return &driver.base;
 }

@@ -72,9 +72,10 @@ static int open_one(struct sim *sim)
     return -EMFILE;
 }
 
-static int kernel_close(void *self, int number)
+static int kernel_close(void *self, int number, bool is_reset)
 {
     struct sim *sim = self;
+    (void)is_reset;
     struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
@@ -84,13 +85,14 @@ static int kernel_close(void *self, int number)
     return 0;
 }
 
-static int kernel_pair(void *self, int fds[2])
+static int kernel_pair(void *self, int fds[2], bool is_tcp)
 {
     struct sim *sim = self;
+    (void)is_tcp;
     fds[0] = open_one(sim);
     fds[1] = open_one(sim);
     if (fds[1] < 0) {
-        kernel_close(sim, fds[0]);
+        kernel_close(sim, fds[0], false);
         return -EMFILE;
     }
     sim->fds[fds[0]].peer = fds[1];
@@ -98,8 +100,9 @@ static int kernel_pair(void *self, int fds[2])
     return 0;
 }
 
-static int64_t kernel_put(void *self, int number, uint64_t bytes)
+static int64_t kernel_write(void *self, int number, const void *data, size_t bytes)
 {
+    (void)data;
     struct sim *sim = self;
     struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
@@ -111,11 +114,14 @@ static int64_t kernel_put(void *self, int number, uint64_t bytes)
     return (int64_t)(bytes < room ? bytes : room);
 }
 
-static int64_t kernel_take(void *self, int number, uint64_t bytes)
+static int64_t kernel_read(void *self, int number, void *data, size_t bytes)
 {
     struct sim_fd *fd = fd_at(self, number);
+    (void)data;
     if (fd == NULL)
         return -EBADF;
+    if (fd->unread == 0)
+        return -EAGAIN;
     uint64_t taken = bytes < fd->unread ? bytes : fd->unread;
     fd->unread -= taken;
     return (int64_t)taken;
@@ -196,8 +202,8 @@ struct lc_kernel sim_kernel(struct sim *sim)
                               .advance = kernel_advance,
                               .pair = kernel_pair,
                               .close = kernel_close,
-                              .put = kernel_put,
-                              .take = kernel_take,
+                              .write = kernel_write,
+                              .read = kernel_read,
                               .shut = kernel_shut,
                               .ready = kernel_ready,
                               .open_fds = kernel_open_fds,

@@ -8,7 +8,7 @@
 #define SIM_H
 
 #include "backend/backend.h"
-#include "driver.h"
+#include "kernel.h"
 
 enum {
     SIM_FDS_MAX = 64,
