@@ -19,6 +19,8 @@ static bool is_promised(struct runner *r)
     uint64_t now = lc_runner_now_ns(r);
     uint64_t latest = r->driver->is_exact ? LC_TIME_NS_MAX : lc_runner_add_saturating(now, SLEEP_NS_MAX);
 
+    if (r->was_rescued) /* the loop has slept through a promise before: once is enough to tell */
+        return false;
     if (r->late_count > 0 && r->depth == 0) /* not launched yet */
         return true;
     for (unsigned i = 0; i < 256; i++) {
@@ -136,6 +138,7 @@ static int begin(void *self, const struct lc_seen *seen)
     const struct lc_obs obs = observed(r, seen, is_here);
 
     lc_runner_record(r, obs);
+    r->was_rescued |= obs.what == LC_WHAT_RESCUE;
     if (obs.what != LC_WHAT_BEGIN || !is_here)
         return 0;
     const int outer_raise = r->raise; /* CLOSED may come inside another callback's destroy */

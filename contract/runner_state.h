@@ -61,6 +61,7 @@ struct runner {
     bool is_stopping;    /* the present run was stopped; a second stop is a case's business */
     int raise;           /* exception by which the present callback has to end */
     bool may_raise;      /* may it? */
+    bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
     size_t attached;     /* ops of `attachment` in use */
     struct lc_op attachment[LC_PROGRAM_OPS_MAX];
