@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { FIRST_NS = 1000000000 }; /* a clock that begins at 0 hides sign errors */
@@ -12,7 +13,7 @@ void sim_reset(struct sim *sim)
     void (*on_deadlock)(void *) = sim->on_deadlock;
     void *arg = sim->on_deadlock_arg;
     int backends_open = sim->backends_open;
-    memset(sim, 0, sizeof *sim);
+    memset(sim, 0, offsetof(struct sim, rings));
     sim->now_ns = FIRST_NS;
     sim->backends_open = backends_open;
     sim->on_deadlock = on_deadlock;
@@ -31,14 +32,75 @@ static unsigned readiness(struct sim *sim, int number)
     if (fd == NULL)
         return 0;
     peer = fd_at(sim, fd->peer);
+    unsigned bits = fd->error != 0 ? LC_ERR : 0;
     if (peer == NULL)
-        return LC_IN | LC_OUT | LC_HUP;
-    unsigned bits = 0;
+        return bits | LC_IN | LC_OUT | LC_HUP;
     if (fd->unread > 0 || peer->is_shut)
         bits |= LC_IN;
     if (peer->unread < SIM_BUFFER_BYTES)
         bits |= LC_OUT;
+    if (fd->is_shut && peer->is_shut)
+        bits |= LC_HUP;
     return bits;
+}
+
+/* ---- bytes --------------------------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Adds as many of the bytes as there is room for; returns their number. */
+static size_t ring_add(struct sim *sim, struct sim_fd *fd, const unsigned char *bytes, size_t size)
+{
+    unsigned char *ring = sim->rings[fd - sim->fds];
+    size_t added = least(size, SIM_BUFFER_BYTES - fd->unread);
+    for (size_t i = 0; i < added; i++)
+        ring[(fd->first + fd->unread + i) % SIM_BUFFER_BYTES] = bytes[i];
+    fd->unread += added;
+    return added;
+}
+
+/* Takes out at most size bytes; returns their number. */
+static size_t ring_remove(const struct sim *sim, struct sim_fd *fd, unsigned char *bytes, size_t size)
+{
+    const unsigned char *ring = sim->rings[fd - sim->fds];
+    size_t removed = least(size, fd->unread);
+    for (size_t i = 0; i < removed; i++)
+        bytes[i] = ring[(fd->first + i) % SIM_BUFFER_BYTES];
+    fd->first = (fd->first + removed) % SIM_BUFFER_BYTES;
+    fd->unread -= removed;
+    return removed;
+}
+
+/* As recv(2): 0 is end of file. */
+static int64_t read_bytes(struct sim *sim, int number, void *bytes, size_t size)
+{
+    struct sim_fd *fd = fd_at(sim, number), *peer;
+    if (fd == NULL)
+        return -EBADF;
+    if (fd->unread > 0)
+        return (int64_t)ring_remove(sim, fd, bytes, size);
+    int error = fd->error;
+    fd->error = 0;
+    if (error != 0)
+        return -error;
+    peer = fd_at(sim, fd->peer);
+    return peer == NULL || peer->is_shut ? 0 : -EAGAIN;
+}
+
+/* As send(2) with MSG_NOSIGNAL. */
+static int64_t write_bytes(struct sim *sim, int number, const void *bytes, size_t size)
+{
+    const struct sim_fd *fd = fd_at(sim, number);
+    struct sim_fd *peer;
+    if (fd == NULL)
+        return -EBADF;
+    if (fd->is_shut || (peer = fd_at(sim, fd->peer)) == NULL)
+        return -EPIPE;
+    size_t added = ring_add(sim, peer, bytes, size);
+    return added > 0 ? (int64_t)added : -EAGAIN;
 }
 
 /* ---- the runner's side --------------------------------------------------------------------- */
@@ -78,8 +140,11 @@ static int kernel_close(void *self, int number)
     struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
-    if ((peer = fd_at(sim, fd->peer)) != NULL)
+    if ((peer = fd_at(sim, fd->peer)) != NULL) {
         peer->peer = -1;
+        if (fd->unread > 0)
+            peer->error = ECONNRESET; /* what it sent will never be read */
+    }
     memset(fd, 0, sizeof *fd);
     return 0;
 }
@@ -100,25 +165,16 @@ static int kernel_pair(void *self, int fds[2])
 
 static int64_t kernel_put(void *self, int number, uint64_t bytes)
 {
-    struct sim *sim = self;
-    struct sim_fd *fd = fd_at(sim, number), *peer;
-    if (fd == NULL)
-        return -EBADF;
-    if (fd->is_shut || (peer = fd_at(sim, fd->peer)) == NULL)
-        return -EPIPE;
-    uint64_t room = SIM_BUFFER_BYTES - peer->unread;
-    peer->unread += bytes < room ? bytes : room;
-    return (int64_t)(bytes < room ? bytes : room);
+    static const unsigned char zeros[SIM_BUFFER_BYTES];
+    int64_t put = write_bytes(self, number, zeros, least(bytes, sizeof zeros));
+    return put == -EAGAIN ? 0 : put;
 }
 
 static int64_t kernel_take(void *self, int number, uint64_t bytes)
 {
-    struct sim_fd *fd = fd_at(self, number);
-    if (fd == NULL)
-        return -EBADF;
-    uint64_t taken = bytes < fd->unread ? bytes : fd->unread;
-    fd->unread -= taken;
-    return (int64_t)taken;
+    unsigned char dropped[SIM_BUFFER_BYTES];
+    int64_t taken = read_bytes(self, number, dropped, least(bytes, sizeof dropped));
+    return taken == -EAGAIN ? 0 : taken;
 }
 
 static int kernel_shut(void *self, int number)
@@ -268,6 +324,23 @@ static int backend_wake(void *self)
     return 0;
 }
 
+static int64_t backend_read(void *self, int number, void *bytes, size_t size)
+{
+    return read_bytes(self, number, bytes, size);
+}
+
+static int64_t backend_write(void *self, int number, const void *bytes, size_t size)
+{
+    return write_bytes(self, number, bytes, size);
+}
+
+static void backend_close_fd(void *self, int number)
+{
+    int error = kernel_close(self, number);
+    assert(error == 0);
+    (void)error;
+}
+
 static void backend_close(void *self)
 {
     struct sim *sim = self;
@@ -282,6 +355,10 @@ struct rl_backend sim_backend(struct sim *sim)
                                .apply = backend_apply,
                                .wait = backend_wait,
                                .wake = backend_wake,
+                               .read = backend_read,
+                               .write = backend_write,
+                               .shut = kernel_shut,
+                               .close_fd = backend_close_fd,
                                .close = backend_close,
                                .self = sim};
 }
