@@ -7,7 +7,7 @@
     ci/check.py tidy        house style, dependencies, rules and their citations, corpus, ruff, mypy, clang-format
     ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names
     ci/check.py corpus      replay of corpora/ on every driver and loop
-    ci/check.py docs        writes docs/rules.md from contract/rules.toml
+    ci/check.py docs        writes docs/rules.md from contract/rules.toml, loop/core/stream.md from loop/core/stream.c
 
 Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped part is a failure;
 --fuzz-seconds N: time of each fuzz target. Exit status 0: all parts passed; 1: one failed or the set-up did.
@@ -26,6 +26,7 @@ if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
     os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("setup.py")), "check", *sys.argv[1:]])
 
 import argparse
+import subprocess
 from collections.abc import Callable
 
 import builds
@@ -67,6 +68,14 @@ def write_docs() -> str:
     return rules_page.write(Tree(ROOT))
 
 
+def write_stream_page() -> str:
+    """The program that writes it is also the C test that compares it (loop.stream_diagram)."""
+    program = builds.program("dev", "loop/tests/rl_stream_diagram")
+    page = ROOT / "loop" / "core" / "stream.md"
+    page.write_bytes(subprocess.run([program], check=True, capture_output=True).stdout)
+    return f"{page.relative_to(ROOT)} written"
+
+
 def asyncio_rounds() -> str:
     """stdlib asyncio is the control: it shows no failure, round after round."""
     for number in range(1, ASYNCIO_ROUNDS + 1):
@@ -96,6 +105,7 @@ def only_tidy(run: parts.Run, _options: argparse.Namespace) -> None:
 
 def only_docs(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("docs", write_docs)
+    run.part("stream diagram", write_stream_page)
 
 
 def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:

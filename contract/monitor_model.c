@@ -158,6 +158,8 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         h->is_reused = true;
         h->reused_turn = model->turn;
         h->sent = h->got = 0;
+        h->may_grow = false;
+        h->is_shut = h->is_closed = h->is_broken = h->is_full = h->has_seen_end = false;
         break;
     default:
         lc_model_take_stream_op(model, obs);

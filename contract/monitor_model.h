@@ -40,6 +40,7 @@ struct lc_model_handle {
     uint64_t sent;         /* fd: bytes that this end was given to send */
     uint64_t got;          /* fd: bytes that were taken here */
     bool is_shut;          /* fd: nothing more will be given to send */
+    bool may_grow;         /* fd: a real TCP may find room though nobody read */
     bool is_full;          /* fd: it takes no more, until the other end has taken some */
     bool has_seen_end;     /* fd: the runner read the end of file here */
     bool is_closed;        /* fd: closed by the runner or with its stream */

@@ -40,6 +40,7 @@ static void take_pair(struct lc_model *model, const struct lc_obs *obs)
     uint16_t other = LC_HANDLE_WIDE(obs->arg & 255);
     lc_model_at(model, obs->handle)->peer = other;
     lc_model_at(model, other)->peer = obs->handle;
+    lc_model_at(model, obs->handle)->may_grow = lc_model_at(model, other)->may_grow = obs->code == LC_OP_TCP;
 }
 
 /* Bytes left the kernel here, so that the other end has room again. */
@@ -67,7 +68,17 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
     h->armed_seq = obs->seq;
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_made = h->stream.is_made || h->began_early};
+    h->stream.has_ended = end_of(model, h)->is_shut;
     end_of(model, h)->owner = obs->handle;
+}
+
+/* What is sent to an end that is closed makes it answer that the connection is broken. */
+static void take_sent(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    struct lc_model_handle *peer = lc_model_at(model, end->peer);
+    end->sent += obs->arg;
+    if (obs->arg > 0 && peer->is_closed)
+        end->is_broken = peer->is_broken = true;
 }
 
 /* Recorded before the call; a second record tells when it was refused. */
@@ -78,7 +89,7 @@ static void take_write(struct lc_model *model, const struct lc_obs *obs, struct 
         end->sent -= end->sent < obs->arg ? end->sent : obs->arg;
         return;
     }
-    end->sent += obs->arg;
+    take_sent(model, obs, end);
     h->stream.held = end->is_full ? h->stream.held + obs->arg : 0;
 }
 
@@ -113,8 +124,8 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
         break;
     case LC_OP_PUT:
     case LC_OP_FILL:
-        h->sent += obs->arg;
-        h->is_full = obs->code == LC_OP_FILL;
+        take_sent(model, obs, h);
+        h->is_full = obs->code == LC_OP_FILL && (model->is_exact || !h->may_grow);
         break;
     case LC_OP_TAKE:
         take_bytes(model, obs, h);

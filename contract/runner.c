@@ -200,6 +200,8 @@ static void drain(struct runner *r)
     if (!has_stream(r))
         return;
     r->is_over_budget = true; /* attachments do not run any more: a program must not keep the loop open for ever */
+    if (r->kernel->fault != NULL)
+        r->kernel->fault(r->kernel->self, LC_FAULT_NONE, 0);
     int quiet = 0;
     for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet <= SETTLE_STEPS_MAX; rounds++) {
         uint32_t callbacks = r->stats->callbacks;

@@ -105,9 +105,10 @@ static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
     return done;
 }
 
-static bool do_shut(struct runner *r, const struct lc_op *op, const struct handle *end)
+static bool do_shut(struct runner *r, const struct lc_op *op, struct handle *end)
 {
     int result = r->kernel->shut(r->kernel->self, end->fd);
+    end->is_shut |= result >= 0;
     record_op(r, LC_OP_SHUT, op->a, 0, 0, result);
     return result >= 0;
 }
@@ -184,6 +185,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     h->fd = fds[0];
     peer->fd = fds[1];
     h->sent = h->got = peer->sent = peer->got = 0;
+    h->is_shut = peer->is_shut = false;
     record_pair(r, op->a);
     return true;
 }
@@ -234,7 +236,8 @@ static bool do_stream(struct runner *r, struct lc_op op)
         return false;
     cancel_watchers(r, op.b);
     record_pair(r, op.b);
-    *h = (struct handle){.state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE)};
+    *h = (struct handle){
+        .state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE), .is_ended = end->is_shut};
     end->stream = op.a;
     op.arg = (uint64_t)end->fd;
     if (lc_runner_apply_recorded(r, op, op.b, 0) >= 0)

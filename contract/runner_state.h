@@ -28,6 +28,7 @@ struct handle {
     int fd;
     uint8_t peer;
     uint8_t stream; /* the stream that owns it; 0: the runner */
+    bool is_shut;   /* it sends no more */
     uint64_t sent;  /* bytes that this end was given to send, by the runner or its stream */
     uint64_t got;   /* bytes that arrived here and were taken, by the runner or its stream */
     /* stream: ARMED until LOST or destroy */

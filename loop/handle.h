@@ -1,4 +1,4 @@
-/* The loop and its handles, for the files that make them up: refloop.c, handles.c and the Python extension.
+/* The loop and its handles, for the files that make them up: refloop.c, handles.c, streams.c and the Python extension.
  *
  * Two pairs of verbs: open allocates and close frees, for users of refloop.h; init and drop work in the caller's own
  * memory, for who has an object to put the handle in. Both kinds mix freely in one loop. */
@@ -7,6 +7,9 @@
 
 #include "backend/backend.h"
 #include "backend/epoll.h"
+#include "core/chunks.h"
+#include "core/flow.h"
+#include "core/stream.h"
 #include "core/turn.h"
 #include "refloop.h"
 #include "thread/wake.h"
@@ -14,11 +17,13 @@
 struct rl_handle;
 
 struct rl_handle_type {
-    /* Calls the callback of a handle whose turn has come, and does not touch the handle afterwards: the callback may
-     * have closed it. Returns the number of callbacks run, 0 or 1. */
+    /* Calls the callbacks of a handle whose turn has come, and does not touch the handle after one that may close it.
+     * Returns their number. */
     int (*run)(struct rl_handle *handle);
-    /* Stops the handle and takes it out of the loop. Runs no callback, frees no memory. */
+    /* Stops the handle and takes it out of the loop. Runs no callback, and frees no memory that users see. */
     void (*drop)(struct rl_handle *handle);
+    /* 0 when sound, else a negative number. NULL: there is nothing to examine. */
+    int (*check)(const struct rl_handle *handle);
 };
 
 /* What all handles have in common. */
@@ -54,6 +59,17 @@ struct rl_waker {
     void (*fn)(rl_waker *waker, void *arg);
 };
 
+struct rl_stream {
+    struct rl_handle handle;
+    struct rl_watcher watcher;  /* its ready is handle.ready; in the table for what the stream waits for, if anything */
+    struct rl_stream_life life; /* losing if and only if handle.ready waits for lost and not for the watcher */
+    struct rl_chunks chunks;    /* what rl_stream_write took and the kernel did not yet; empty once losing */
+    struct rl_flow flow;        /* of chunks.size */
+    struct rl_stream_callbacks callbacks;
+    int fd;    /* the stream's own; -1 once closed */
+    int error; /* what lost will tell: 0, or the -errno that ended the stream */
+};
+
 struct rl_loop {
     struct rl_turn turn;
     struct rl_wake wake;
@@ -64,7 +80,8 @@ struct rl_loop {
     size_t wakers_count;       /* number of open wakers; each keeps the loop alive */
     bool must_reapply;         /* the backend forgot every fd, and some were not yet applied again */
     bool is_stop_wanted;       /* from rl_loop_stop until a run has ended by it */
-    struct rl_event events[RL_EVENTS_MAX]; /* scratch memory of one wait */
+    struct rl_event events[RL_EVENTS_MAX];         /* scratch memory of one wait */
+    unsigned char bytes[RL_STREAM_READ_BYTES_MAX]; /* scratch memory of one read and its data callback */
 };
 
 /* In the caller's memory, which stays until drop; dropping twice does nothing. A handle that its loop dropped, because
@@ -85,6 +102,9 @@ void rl_handle_close(struct rl_handle *handle);
 
 /* Is the loop inside a turn? */
 bool rl_loop_is_in_turn(const rl_loop *loop);
+/* Makes the loop wait for interest in fd on behalf of the watcher: RL_IN, RL_OUT, both, or 0 = for nothing. The watcher
+ * is in no table or in that of fd. Returns 0 or -errno as backend->apply; then the watcher waits for nothing. */
+int rl_loop_watch(rl_loop *loop, struct rl_watcher *watcher, int fd, uint32_t interest);
 /* Moves the posted wakers to the ready queue. One that waits there already runs once for both posts. */
 void rl_loop_collect_posts(rl_loop *loop);
 

@@ -199,15 +199,9 @@ static int make_slot(struct rl_watches *watches, int fd)
     return 0;
 }
 
-int rl_watch_start(rl_watch *watch, int fd, unsigned interest)
+static int add_watcher(rl_loop *loop, struct rl_watcher *watcher, int fd, uint32_t interest)
 {
-    rl_loop *loop = watch->handle.loop;
     struct rl_watches *watches = &loop->turn.watches;
-    rl_watch_stop(watch);
-    if (interest == 0 || (interest & ~(unsigned)(RL_IN | RL_OUT)) != 0)
-        return -EINVAL;
-    if (fd < 0)
-        return -EBADF;
     /* The backend first: it knows whether there is such an fd, before the table grows up to it. It is told also if the
      * union does not change, and so finds out an fd that was closed and reopened under another watch. */
     int error = loop->backend.apply(loop->backend.self, fd, rl_watches_interest(watches, fd) | interest);
@@ -218,21 +212,52 @@ int rl_watch_start(rl_watch *watch, int fd, unsigned interest)
         (void)loop->backend.apply(loop->backend.self, fd, 0); /* no slot, so nobody else watches it */
         return error;
     }
-    rl_watches_add(watches, &watch->watcher, fd, interest);
+    rl_watches_add(watches, watcher, fd, interest);
     return 0;
+}
+
+/* Interest is 0 or not what the watcher has. */
+static int change_watcher(rl_loop *loop, struct rl_watcher *watcher, uint32_t interest)
+{
+    struct rl_watches *watches = &loop->turn.watches;
+    int fd = watcher->fd;
+    uint32_t before = rl_watches_interest(watches, fd);
+    if (interest == 0)
+        rl_watches_remove(watches, watcher);
+    else
+        rl_watches_change(watches, watcher, interest);
+    uint32_t after = rl_watches_interest(watches, fd);
+    int error = after == before ? 0 : loop->backend.apply(loop->backend.self, fd, after);
+    return interest == 0 ? 0 : error; /* taking away succeeds; see backend.h */
+}
+
+int rl_loop_watch(rl_loop *loop, struct rl_watcher *watcher, int fd, uint32_t interest)
+{
+    if (watcher->interest == interest)
+        return 0;
+    if (!rl_watches_is_added(watcher))
+        return add_watcher(loop, watcher, fd, interest);
+    int error = change_watcher(loop, watcher, interest);
+    if (error < 0)
+        (void)change_watcher(loop, watcher, 0);
+    return error;
+}
+
+int rl_watch_start(rl_watch *watch, int fd, unsigned interest)
+{
+    rl_watch_stop(watch);
+    if (interest == 0 || (interest & ~(unsigned)(RL_IN | RL_OUT)) != 0)
+        return -EINVAL;
+    if (fd < 0)
+        return -EBADF;
+    return rl_loop_watch(watch->handle.loop, &watch->watcher, fd, interest);
 }
 
 void rl_watch_stop(rl_watch *watch)
 {
     if (!rl_watches_is_added(&watch->watcher))
         return;
-    rl_loop *loop = watch->handle.loop;
-    int fd = watch->watcher.fd;
-    uint32_t before = rl_watches_interest(&loop->turn.watches, fd);
-    rl_watches_remove(&loop->turn.watches, &watch->watcher);
-    uint32_t after = rl_watches_interest(&loop->turn.watches, fd);
-    if (after != before)
-        (void)loop->backend.apply(loop->backend.self, fd, after); /* taking away succeeds; see backend.h */
+    (void)rl_loop_watch(watch->handle.loop, &watch->watcher, watch->watcher.fd, 0);
 }
 
 void rl_watch_close(rl_watch *watch)

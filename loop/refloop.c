@@ -1,4 +1,4 @@
-/* The loop: the core, the mailbox and one backend. With handles.c the only place that allocates. */
+/* The loop: the core, the mailbox and one backend. With handles.c and streams.c the only place that allocates. */
 
 #include "handle.h"
 
@@ -181,6 +181,17 @@ void rl_loop_break(rl_loop *loop)
         rl_turn_break(&loop->turn);
 }
 
+static int check_handles(const struct rl_list *handles)
+{
+    for (const struct rl_node *node = handles->head.next; node != &handles->head; node = node->next) {
+        const struct rl_handle *handle = RL_CONTAINER_OF(node, struct rl_handle, in_loop);
+        int broken = handle->type->check == NULL ? 0 : handle->type->check(handle);
+        if (broken != 0)
+            return broken;
+    }
+    return 0;
+}
+
 int rl_loop_check(const rl_loop *loop)
 {
     int broken = rl_turn_check(&loop->turn);
@@ -190,5 +201,5 @@ int rl_loop_check(const rl_loop *loop)
         return -51;
     if (rl_list_check(&loop->handles) != 0 || rl_list_check(&loop->retired) != 0)
         return -52;
-    return 0;
+    return check_handles(&loop->handles);
 }
