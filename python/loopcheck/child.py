@@ -70,7 +70,7 @@ def tell_on_second_process(shared: Shared) -> None:
 
 
 def case_work(shared: Shared, function: Function, get_factory: Callable[[], Factory]) -> dict[str, Any]:
-    """Runs one case of the kit; {"kind", "rule", "detail", "observations", "leaks"}."""
+    """Runs one case of the kit; {"kind", "rule", "detail", "observations", "program", "leaks"}."""
     from loopcheck import _contract
     from loopcheck.kit import run_case
 
@@ -84,6 +84,7 @@ def case_work(shared: Shared, function: Function, get_factory: Callable[[], Fact
         "rule": outcome.rule,
         "detail": outcome.detail[:DETAIL_CHARS_MAX],
         "observations": outcome.observations,
+        "program": outcome.program,
         "leaks": [*map(list, outcome.leaks), *_mask_left(blocked, outcome.leaks)],
     }
 

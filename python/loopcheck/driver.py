@@ -256,8 +256,8 @@ def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
         f"{len(runs)} of {len(programs)} programs, {executed} of {ops} ops executed, {driver.callbacks} callbacks"
     )
     for rule, sentence, _, run in c.judge(kit.trace)["violations"]:
-        small = c.format(_shrunk(kit.factory, programs[run - 1], rule))
-        lines = "; ".join(small.splitlines())
+        kit.program_shrunk = c.format(_shrunk(kit.factory, programs[run - 1], rule))
+        lines = "; ".join(kit.program_shrunk.splitlines())
         kit.fail(f"{sentence}, in the program: {lines}", rule=rule)
 
 

@@ -37,6 +37,7 @@ class Facts:
     has_second_process: bool = False  # a forked process came back from the case
     judgement: dict[str, Any] = field(default_factory=dict)  # the monitor's, see _contract.judge
     output: str = ""  # the end of what it printed
+    trace: str = ""  # the whole of it, one record a line
 
 
 @dataclass(frozen=True)
