@@ -26,6 +26,7 @@ from loopcheck.verdict import FAILURES
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 WORST_FIRST = ("STALE", "CRASH", "SPIN", "HANG", "LEAK", "FAIL", "VACUOUS", "WARN", "DIFF", "MISSING", "SKIP", "PASS")
 MEANINGS = {3: "the kit itself failed", 130: "interrupted", 2: "a loop could not be used"}  # of an exit status
+LOOPS_FITTING = 7  # beside one another on a narrow desktop; the table scrolls within the page when there are more
 SHORT_CHARS_MAX = 200  # of a version, or of a name in a heading
 
 Document = dict[str, Any]  # what a results.json holds
@@ -162,6 +163,7 @@ def render(documents: Sequence[Document]) -> str:
         headline=headline(documents, columns),
         is_good=all(document["exit_status"] == 0 for document in documents),
         loopcheck=documents[0]["loopcheck"],
+        loops_fitting=LOOPS_FITTING,
         notes=[note for document in documents for note in document["notes"]],
         rule_count=sum(map(len, views.values())),
         style=Markup(style),

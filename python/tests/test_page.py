@@ -115,6 +115,24 @@ def test_page_needs_nothing_else() -> None:
     assert "url(" not in page.render([document()])
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance as of WCAG 2."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+def test_colours_can_be_told_apart(scheme: int) -> None:
+    blocks = (page.TEMPLATES / "report.css").read_text().split("@media")[:2]
+    colours = dict(re.findall(r"--([\w-]+): (#\w{6})", blocks[scheme]))
+    pairs = [(name, f"{name}-ground") for name in ("bad", "warn", "info")]
+    pairs += [(name, ground) for name in ("text", "muted", "link", "good", "bad") for ground in ("ground", "raised")]
+    for one, other in pairs:
+        light, dark = sorted((luminance(colours[one]), luminance(colours[other])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (one, other)
+
+
 def test_links_lead_somewhere_and_anchors_are_one_each() -> None:
     reader = read(document(), document(python="CPython 3.13.0"))
     ids = reader.all("id")

@@ -6,9 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import documents
 import pytest
+from loopcheck.page import render
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from two_cases import make_root
@@ -114,6 +117,8 @@ def test_filter_and_search_hide_rules(browser: Any, page: str) -> None:
     choose(browser, "text", "")
     choose(browser, "kind", "unexpected")
     assert browser.execute_script(RULES_SHOWN) == ["SOON-5", "SOON-3"]
+    hidden = browser.find_elements("css selector", "details.case[hidden] code")
+    assert WILD in [code.get_attribute("textContent") for code in hidden]
     choose(browser, "area", "kit")
     assert browser.execute_script(RULES_SHOWN) == ["SOON-3"]
 
@@ -154,6 +159,20 @@ def test_nothing_is_wider_than_a_phone(browser: Any, page: str, has_scripts: boo
     inner, page_width, table_width = browser.execute_script(width)
     assert (inner, page_width) == (360, 360)
     assert table_width < inner
+
+
+@pytest.mark.parametrize("width", [360, 720, 1280])
+@pytest.mark.parametrize("count", [7, 30])
+def test_many_loops_scroll_within_the_page(browser: Any, tmp_path: Path, count: int, width: int) -> None:
+    loops = [documents.loop(f"module_{number}:new_event_loop") for number in range(count)]
+    verdicts = [documents.verdict(loop["name"]) for loop in loops]
+    (tmp_path / "page.html").write_text(render([documents.document(*verdicts, loops=loops)]))
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE | {"width": width, "mobile": False})
+    browser.get((tmp_path / "page.html").as_uri())
+    page_width, room = browser.execute_script(
+        "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
+    )
+    assert page_width == room
 
 
 def test_cell_leads_to_its_cases(browser: Any, page: str) -> None:

@@ -24,6 +24,8 @@
       count += isShown;
     }
     for (const one of document.querySelectorAll("details.case")) one.hidden = !isIn(one, kind);
+    for (const loop of document.querySelectorAll("tr.cases section"))
+      loop.hidden = kind !== "" && !loop.querySelector("details.case:not([hidden])");
     for (const body of document.querySelectorAll("tbody")) body.hidden = !body.querySelector("tr.rule:not([hidden])");
     shown.textContent = count ? `${count} of ${shown.dataset.total} rules` : "no rule is like that";
   }
