@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from loopcheck import probe
 from loopcheck.load import PROGRAM_CASE, Spec, Unusable, describe
 from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared
+from loopcheck.verdict import cut
 from loopcheck.watch import DUMP_SIGNAL
 
 PROBE = "probe"  # the id under which the loop is looked at before any case runs
@@ -82,7 +83,7 @@ def case_work(shared: Shared, function: Function, get_factory: Callable[[], Fact
     return {
         "kind": outcome.kind,
         "rule": outcome.rule,
-        "detail": outcome.detail[:DETAIL_CHARS_MAX],
+        "detail": cut(outcome.detail, DETAIL_CHARS_MAX),
         "observations": outcome.observations,
         "program": outcome.program,
         "leaks": [*map(list, outcome.leaks), *_mask_left(blocked, outcome.leaks)],

@@ -14,6 +14,7 @@ import pytest
 from loopcheck.page import render
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 from two_cases import make_root
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -144,9 +145,8 @@ def test_permalink_to_what_the_filter_hides(browser: Any, page: str) -> None:
     browser.get(page)
     choose(browser, "kind", "unexpected")
     browser.execute_script("location.hash = arguments[0]", f"{ASYNCIO}/test_two.py::test_calm")
-    wait = "const done = arguments[0]; requestAnimationFrame(() => setTimeout(done))"
-    browser.execute_async_script(wait)
-    assert browser.execute_script(IS_SHOWN, f"{ASYNCIO}/test_two.py::test_calm")
+    is_shown = lambda browser: browser.execute_script(IS_SHOWN, f"{ASYNCIO}/test_two.py::test_calm")  # noqa: E731
+    WebDriverWait(browser, 10).until(is_shown)
 
 
 @pytest.mark.parametrize("has_scripts", [True, False])
@@ -173,6 +173,17 @@ def test_many_loops_scroll_within_the_page(browser: Any, tmp_path: Path, count: 
         "const page = document.documentElement; return [page.scrollWidth, page.clientWidth]"
     )
     assert page_width == room
+
+
+def test_long_trace_shows_the_place(browser: Any, tmp_path: Path) -> None:
+    lines = [f"{number:5}  record" for number in range(1, 200)]
+    traces = {"trace": "\n".join([*lines[:150], "    ^ SOON-5 is broken", *lines[150:]])}
+    failure = documents.failure(**traces, control={"verdict": "PASS", "trace": "\n".join(lines)})
+    (tmp_path / "page.html").write_text(render([documents.document(failure)]))
+    browser.get((tmp_path / "page.html").as_uri() + "#SOON-5")
+    tops = "return [...document.querySelectorAll('.traces pre')].map((one) => one.scrollTop / one.scrollHeight)"
+    WebDriverWait(browser, 10).until(lambda browser: all(top > 0 for top in browser.execute_script(tops)))
+    assert all(0.6 < top < 0.75 for top in browser.execute_script(tops))
 
 
 def test_cell_leads_to_its_cases(browser: Any, page: str) -> None:

@@ -1,5 +1,6 @@
 "use strict";
-// The filter, the search, and anchors in browsers that do not open <details> around a fragment.
+// The filter, the search, traces that show the place where a rule was broken, and anchors in browsers
+// that do not open <details> around a fragment.
 (() => {
   const form = document.getElementById("filter");
   const shown = form.querySelector("output");
@@ -41,6 +42,24 @@
     target.scrollIntoView();
   }
 
+  // The control's trace is cut around the same place, so the same line of it is shown.
+  function showPlace(traces) {
+    const texts = [...traces.querySelectorAll("pre")];
+    const before = texts[0].textContent.split("\n    ^ ")[0].split("\n").length;
+    if (traces.dataset.seen || !texts[0].offsetParent || !texts[0].textContent.includes("\n    ^ ")) return;
+    traces.dataset.seen = "yes";
+    for (const text of texts) {
+      const line = parseFloat(getComputedStyle(text).lineHeight);
+      text.scrollTop = line * before - text.clientHeight / 2;
+    }
+  }
+
+  function opened(event) {
+    if (event.target.matches(".traces")) showPlace(event.target);
+    for (const traces of event.target.querySelectorAll(".traces[open]")) showPlace(traces);
+  }
+
+  document.addEventListener("toggle", opened, true);
   form.addEventListener("input", apply);
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
