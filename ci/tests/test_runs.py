@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import builds
+import check
 import corpus
 import demo
 import fuzzing
+import machine
 import parts
 import pytest
 import steps
@@ -71,6 +73,14 @@ def test_fuzz_that_finds_or_runs_nothing(program, script, word):
 
 def verdict(loop: str, name: str, rule: str) -> dict[str, str]:
     return {"loop": loop, "case": "c", "rule": rule, "verdict": name}
+
+
+def test_report_without_a_browser_is_skipped(monkeypatch):
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
+    assert check.BROWSER_TEST.exists()
+    assert check.BROWSER_TEST not in check.test_files()
+    with pytest.raises(parts.Skipped, match="no Chromium"):
+        check.report_in_browser()
 
 
 @pytest.mark.parametrize(
