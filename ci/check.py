@@ -32,6 +32,7 @@ from collections.abc import Callable
 import builds
 import corpus
 import fuzzing
+import machine
 import mutants
 import parts
 import rules_page
@@ -43,6 +44,7 @@ from tidy_base import Tree
 SMOKE_S = 20  # of each fuzz target in `test`
 NIGHTLY_S = 600
 ASYNCIO_ROUNDS = 20
+BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"
 PYTEST_LAST = r"\d+ (passed|failed|error)"
 
 
@@ -52,7 +54,14 @@ def pytest(*arguments: object) -> str:
 
 
 def test_files() -> list[Path]:
-    return steps.files("python/tests/test_*.py", "ci/tests/test_*.py")
+    """All but the one that needs a browser, which is a part of its own."""
+    return [path for path in steps.files("python/tests/test_*.py", "ci/tests/test_*.py") if path != BROWSER_TEST]
+
+
+def report_in_browser() -> str:
+    if not machine.has_browser():
+        raise parts.Skipped("no Chromium with its driver on this machine")
+    return pytest(BROWSER_TEST)
 
 
 def is_fast(path: Path) -> bool:
@@ -116,6 +125,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("tidy", tidy)
     run.part("C tests", lambda: builds.ctest("dev"))
     run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
+    run.part("report in a browser", report_in_browser)
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
     replay_all(run, options)
     run.part("wheel outside the checkout", wheel.test)

@@ -86,6 +86,15 @@ def has_libuv() -> bool:
     return cc is not None and compiles(cc, text, "-luv")
 
 
+def has_browser() -> bool:
+    """A Chromium and the driver that tests steer it with."""
+    for name in ("chromium", "chromedriver"):
+        path = shutil.which(name)
+        if path is None or subprocess.run([path, "--version"], capture_output=True).returncode != 0:
+            return False
+    return True
+
+
 @functools.cache
 def find_clang() -> str | None:
     """The clang to use: one that links libFuzzer with ASan and UBSan, and TSan. None: there is none."""
@@ -149,6 +158,7 @@ def needs(everything: bool) -> list[Need]:
                 lambda: find_clang() is not None,
                 "fuzz targets and sanitizer builds",
             ),
+            Need("Chromium", ("chromium", "chromium-driver"), has_browser, "the test of the report in a browser"),
         ]
     return found
 

@@ -137,21 +137,32 @@ static PyObject *judge(PyObject *module, PyObject *args)
                          judgement.owed_rule);
 }
 
+static int append_record(PyObject *lines, const struct lc_obs *record, uint64_t start_ns)
+{
+    char text[200];
+    struct lc_obs obs = *record;
+    obs.time_ns -= start_ns;
+    lc_trace_format(&obs, text, sizeof text);
+    PyObject *line = PyUnicode_FromFormat("%s\n", text);
+    int status = line == NULL ? -1 : PyList_Append(lines, line);
+    Py_XDECREF(line);
+    return status;
+}
+
 static PyObject *format_trace(PyObject *module, PyObject *args)
 {
     struct lc_obs *merged;
     (void)module;
     size_t count = merge_buffer(args, "y*:format_trace", &merged);
-    PyObject *text = PyErr_Occurred() ? NULL : PyUnicode_FromString("");
-    uint64_t start_ns = count ? merged[0].time_ns : 0;
-    for (size_t i = 0; text != NULL && i < count; i++) {
-        char line[200];
-        merged[i].time_ns -= start_ns;
-        lc_trace_format(&merged[i], line, sizeof line);
-        PyObject *longer = PyUnicode_FromFormat("%U%s\n", text, line);
-        Py_SETREF(text, longer);
-    }
+    PyObject *lines = PyErr_Occurred() ? NULL : PyList_New(0);
+    int status = lines == NULL ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = append_record(lines, &merged[i], merged[0].time_ns);
     free(merged);
+    PyObject *nothing = status == 0 ? PyUnicode_FromString("") : NULL;
+    PyObject *text = nothing == NULL ? NULL : PyUnicode_Join(nothing, lines);
+    Py_XDECREF(nothing);
+    Py_XDECREF(lines);
     return text;
 }
 

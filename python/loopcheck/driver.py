@@ -362,7 +362,8 @@ def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
         small = programs[run - 1]
         if ends_s[run] - ends_s[run - 1] < SHRINK_S / 2:  # a slow one would be run many times
             small = _shrunk(kit.factory, small, rule)
-        lines = "; ".join(c.format(small).splitlines())
+        kit.program_shrunk = c.format(small)
+        lines = "; ".join(kit.program_shrunk.splitlines())
         kit.fail(f"{sentence}, in the program: {lines}", rule=rule)
 
 
