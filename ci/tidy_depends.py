@@ -28,6 +28,7 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "loop/tests/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/tests/", "testing/"),
     "fuzz/": ("contract/", "loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "fuzz/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
+    "examples/": ("loop/include/",),
     "testing/": ("testing/",),  # what the C unit tests of all rooms share
 }
 # Constants that users and the core share; each of these includes nothing of ours.
