@@ -150,6 +150,17 @@ static void write_without_memory_changes_nothing(void)
     close_loop();
 }
 
+/* A write of no bytes does nothing, and is refused where any write is. */
+static void empty_write_does_nothing(void)
+{
+    open_loop();
+    open_stream(0, &all_callbacks);
+    CHECK(rl_stream_set_limits(streams[0], 0, 0) == 0);
+    CHECK(rl_stream_write(streams[0], NULL, 0) == 0 && kernel.calls == 0 && counts[0].pauses == 0);
+    CHECK(rl_stream_write_eof(streams[0]) == 0 && rl_stream_write(streams[0], NULL, 0) == -EPIPE);
+    close_loop();
+}
+
 /* One turn reads a bounded number of bytes, so that another stream has its turn too. */
 static void reading_is_bounded(void)
 {
@@ -399,6 +410,7 @@ static void check_sees_damage(void)
 
 static const struct test tests[] = {TEST(failed_open_leaves_the_fd),
                                     TEST(write_without_memory_changes_nothing),
+                                    TEST(empty_write_does_nothing),
                                     TEST(reading_is_bounded),
                                     TEST(writing_is_bounded),
                                     TEST(small_writes_go_out_together),
