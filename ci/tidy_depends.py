@@ -16,6 +16,7 @@ from tidy_base import Problem, Tree
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
+FUZZ = ("contract/", "loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "fuzz/")
 # A room is the longest of these that begins a path. What it may include from is listed beside it.
 C_ROOMS: dict[str, tuple[str, ...]] = {
     "contract/": ("contract/",),
@@ -26,7 +27,8 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "loop/include/": ("loop/include/",),
     "loop/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/"),
     "loop/tests/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/tests/", "testing/"),
-    "fuzz/": ("contract/", "loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "fuzz/"),
+    "fuzz/": FUZZ,
+    "fuzz/tests/": (*FUZZ, "fuzz/tests/", "testing/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
     "examples/": ("loop/include/",),
     "testing/": ("testing/",),  # what the C unit tests of all rooms share

@@ -136,8 +136,9 @@ static void rest_of_a_broken_batch_stays_in_order(void)
     begin(10, NULL, 0);
     CHECK(rl_turn_next(&turn) == &entries[0]);
     rl_ready_push(&turn.ready, &entries[3]);
+    CHECK(!rl_turn_is_broken_off(&turn));
     rl_turn_break(&turn);
-    CHECK(rl_turn_next(&turn) == NULL);
+    CHECK(rl_turn_is_broken_off(&turn) && rl_turn_next(&turn) == NULL);
     rl_turn_end(&turn);
     begin(10, NULL, 0);
     for (int i = 1; i < ENTRIES; i++)

@@ -5,7 +5,15 @@
 #include <string.h>
 
 enum { WATCHERS = 2, ADDS = 3, OP_REMOVE = WATCHERS * ADDS, OP_DISPATCH = OP_REMOVE + WATCHERS };
-enum { DISPATCHES = 4, OP_ROUND = OP_DISPATCH + DISPATCHES, OP_RUN, OPS, LENGTH = 5, SLOTS = 2 };
+enum {
+    DISPATCHES = 4,
+    OP_CHANGE = OP_DISPATCH + DISPATCHES,
+    OP_ROUND = OP_CHANGE + 2 * WATCHERS,
+    OP_RUN,
+    OPS,
+    LENGTH = 5,
+    SLOTS = 2
+};
 
 static const struct rl_event adds[ADDS] = {{0, RL_IN}, {0, RL_OUT}, {1, RL_IN | RL_OUT}};
 static const struct rl_event dispatches[DISPATCHES] = {{0, RL_IN}, {0, RL_HUP}, {1, RL_OUT | RL_ERR}, {2, RL_IN}};
@@ -20,6 +28,7 @@ static struct rl_ready ready;
 static struct {
     int fd;
     uint32_t interest, found;
+    uint32_t noted; /* as found, but of the last round that found anything */
     unsigned place; /* in the queue; 0 = does not wait */
 } model[WATCHERS];
 static unsigned place_next;
@@ -57,6 +66,18 @@ static void remove_watcher(unsigned id)
     model[id].fd = -1;
 }
 
+static void change(unsigned id, uint32_t interest)
+{
+    if (model[id].fd < 0)
+        return;
+    rl_watches_change(&watches, &watchers[id], interest);
+    model[id].interest = interest;
+    model[id].found &= interest | RL_HUP | RL_ERR;
+    model[id].noted &= interest | RL_HUP | RL_ERR;
+    if (model[id].noted == 0)
+        model[id].place = 0;
+}
+
 /* The rows of one fd are in adding order; with two watchers it is enough to know which of them was added first. */
 static void dispatch(struct rl_event event)
 {
@@ -68,6 +89,7 @@ static void dispatch(struct rl_event event)
         if (model[id].fd != event.fd || found == 0)
             continue;
         model[id].found |= found;
+        model[id].noted = model[id].found;
         if (model[id].place == 0)
             model[id].place = place_next++;
     }
@@ -86,7 +108,7 @@ static void run_one(void)
     if (id == WATCHERS)
         return;
     CHECK(rl_watches_take(&watches, &watchers[id]) == model[id].found);
-    model[id].found = model[id].place = 0;
+    model[id].found = model[id].noted = model[id].place = 0;
 }
 
 static void apply(unsigned op)
@@ -95,7 +117,9 @@ static void apply(unsigned op)
         add(op / ADDS, adds[op % ADDS]);
     } else if (op < OP_DISPATCH) {
         remove_watcher(op - OP_REMOVE);
-    } else if (op < OP_ROUND) {
+    } else if (op >= OP_CHANGE && op < OP_ROUND) {
+        change((op - OP_CHANGE) / 2, (op - OP_CHANGE) % 2 ? RL_IN : RL_OUT);
+    } else if (op < OP_CHANGE) {
         dispatch(dispatches[op - OP_DISPATCH]);
     } else if (op == OP_ROUND) {
         rl_watches_begin_round(&watches);
@@ -119,7 +143,8 @@ static void check_same(void)
         CHECK(rl_watches_interest(&watches, fd) == interest[fd]);
 }
 
-/* [FD-1] [FD-3] [FD-4] Every sequence of adding, removing, events, rounds and running does what the model says. */
+/* [FD-1] [FD-3] [FD-4] Every sequence of adding, removing, changing, events, rounds and running does what the model
+ * says. */
 static void table_does_what_the_model_does(void)
 {
     for (unsigned long code = 0; code < test_sequences(OPS, LENGTH); code++) {
@@ -142,6 +167,20 @@ static void watchers_of_an_fd_keep_adding_order(void)
     remove_watcher(0);
     add(0, adds[0]);
     rl_watches_dispatch(&watches, dispatches[0], &ready);
+    CHECK(rl_list_first(&ready.queue) == &ready_entries[1].node);
+}
+
+/* A changed watcher keeps its place in the row of its fd, and in the queue if it still wants what was found. */
+static void changed_watcher_keeps_its_places(void)
+{
+    reset();
+    add(0, adds[0]);
+    add(1, adds[0]);
+    rl_watches_change(&watches, &watchers[0], RL_IN | RL_OUT);
+    rl_watches_dispatch(&watches, dispatches[0], &ready);
+    rl_watches_change(&watches, &watchers[0], RL_IN);
+    CHECK(rl_list_first(&ready.queue) == &ready_entries[0].node);
+    rl_watches_change(&watches, &watchers[0], RL_OUT);
     CHECK(rl_list_first(&ready.queue) == &ready_entries[1].node);
 }
 
@@ -193,7 +232,8 @@ static void check_sees_damage(void)
     CHECK(rl_watches_check(&watches) == -1);
 }
 
-static const struct test tests[] = {TEST(table_does_what_the_model_does), TEST(watchers_of_an_fd_keep_adding_order),
-                                    TEST(table_grows), TEST(strange_fds_are_nobodys), TEST(check_sees_damage)};
+static const struct test tests[] = {TEST(table_does_what_the_model_does),   TEST(watchers_of_an_fd_keep_adding_order),
+                                    TEST(changed_watcher_keeps_its_places), TEST(table_grows),
+                                    TEST(strange_fds_are_nobodys),          TEST(check_sees_damage)};
 
 TEST_MAIN(tests)
