@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import threading
@@ -21,6 +22,7 @@ class Ran:
     """One case, run here: its outcome, and what the monitor says of its trace."""
 
     def __init__(self, function: Callable[[Kit], object], factory: Any = asyncio.new_event_loop) -> None:
+        gc.collect()  # what other tests of this process left would be closed while the case is watched
         self.memory = memoryview(bytearray(TRACE_BYTES))
         trace = _contract.Trace(self.memory)
         marked = case("SOON-5")(lambda kit: function(kit) and None)
