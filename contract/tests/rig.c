@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRACE_BYTES = 1 << 19 };
+enum { TRACE_BYTES = 1 << 22 };
 
 struct rig rig;
 static _Alignas(struct lc_trace) unsigned char memory[TRACE_BYTES];

@@ -6,7 +6,11 @@
 #include "monitor.h"
 #include "runner.h"
 
-enum { RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_TURNS, RIG_PROGRAMS = 2000 };
+enum {
+    RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_TURNS,
+    RIG_STREAMS = LC_CAP_STREAM | LC_CAP_MADE | LC_CAP_FLUSH | LC_CAP_WRITE_EOF | LC_CAP_FLOW,
+    RIG_PROGRAMS = 2000
+};
 
 /* What the last program left. */
 struct rig {
