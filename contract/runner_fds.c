@@ -243,6 +243,7 @@ static bool do_stream(struct runner *r, struct lc_op op)
     if (lc_runner_apply_recorded(r, op, op.b, 0) >= 0)
         return true;
     h->state = IDLE;
+    h->fd_handle = 0; /* the runner's again */
     end->stream = 0;
     return false;
 }
@@ -376,7 +377,7 @@ static void note_data(struct runner *r, const struct lc_seen *seen, struct handl
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs)
 {
     struct handle *h = &r->handles[seen->handle], *end = &r->handles[h->fd_handle];
-    if (h->state == FREE)
+    if (h->state == FREE || h->fd_handle == 0)
         return;
     switch (seen->event) {
     case LC_EVENT_DATA:

@@ -220,6 +220,8 @@ static int64_t open_loop(struct fake_loop *l)
 {
     l->seq = 0;
     l->was_stopped = false;
+    l->refusable = 0;
+    memset(l->has_held, 0, sizeof l->has_held);
     memset(l->slots, 0, sizeof l->slots);
     memset(l->streams, 0, sizeof l->streams);
     l->fd = fake_kernel_open(&l->kernel);
@@ -229,6 +231,10 @@ static int64_t open_loop(struct fake_loop *l)
 static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 {
     struct fake_loop *l = (struct fake_loop *)base;
+    if (op->op == l->refuses && l->refusable++ % 2 == 0)
+        return -EPERM;
+    if (op->a >> 4 == LC_KIND_STREAM)
+        l->has_held[op->op] |= l->streams[op->a & 15].held_size > 0;
     switch (op->op) {
     case LC_OP_OPEN:
         return open_loop(l);

@@ -28,6 +28,8 @@ struct fake_loop {
     struct fake_kernel kernel;
     enum fake_defect defect;
     bool is_closing_at_once; /* CLOSED comes inside the call of destroy, as it may */
+    uint8_t refuses;         /* the op of which the first, the third ... is refused; 0: none */
+    unsigned refusable;      /* how many of them came */
     int fd;
     uint64_t seq;
     bool is_stopped, was_stopped, is_asleep, is_batch_dropped;
@@ -39,6 +41,7 @@ struct fake_loop {
     unsigned stops_max;
     struct fake_slot slots[FAKE_HANDLES];
     struct fake_stream streams[16];
+    bool has_held[LC_OP_PROGRAM_END]; /* ops that came while a stream still held bytes; those of the last program */
 };
 
 /* What a turn has to call, in the order of its key: a class, a deadline, a number. */

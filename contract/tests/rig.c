@@ -60,6 +60,18 @@ bool rig_is_broken(const char *rule)
     return false;
 }
 
+bool rig_counts(const char *text, uint32_t executed, uint32_t ignored, uint32_t unfired)
+{
+    const struct lc_stats *s = &rig.stats;
+    rig_run_text(text);
+    if (s->executed == executed && s->ignored == ignored && s->unfired == unfired && rig.judgement.count == 0 &&
+        rig.loop.rescues == 0)
+        return true;
+    printf("%s: %u executed, %u ignored, %u unfired\n", text, s->executed, s->ignored, s->unfired);
+    lc_trace_print(rig.trace, rig.trace_count, stdout);
+    return false;
+}
+
 void rig_print(const char *name, const struct lc_program *program)
 {
     static char text[LC_PROGRAM_OPS_MAX * LC_TEXT_LINE_MAX];

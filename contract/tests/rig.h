@@ -31,6 +31,9 @@ void rig_run_text(const char *text);
 /* The generated program of a seed, for this rig's loop. */
 void rig_generate(struct lc_program *program, uint64_t seed);
 bool rig_is_broken(const char *rule);
+/* Runs a program; were so many of its ops executed, ignored and never fired, with nothing wrong and no sleep in vain?
+ */
+bool rig_counts(const char *text, uint32_t executed, uint32_t ignored, uint32_t unfired);
 /* Prints a program with the verdict on it. */
 void rig_print(const char *name, const struct lc_program *program);
 
