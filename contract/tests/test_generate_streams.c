@@ -32,22 +32,22 @@ static const struct {
     const char *name;
     unsigned least;
 } happenings[HAPPENINGS] = {
-    [MOVES_BYTES] = {"moves bytes", 0},
-    [SEES_DATA] = {"sees data", 0},
-    [SENDS_BYTES] = {"sends bytes", 0},
-    [SEES_EOF] = {"sees the end of file", 0},
-    [IS_LOST] = {"is lost", 0},
-    [IS_LOST_BY_ERROR] = {"is lost by an error", 0},
-    [PAUSES_WRITING] = {"pauses writing", 0},
-    [RESUMES_WRITING] = {"resumes writing", 0},
-    [FLUSHES_HELD] = {"closes with bytes held", 0},
-    [ABORTS_HELD] = {"aborts with bytes held", 0},
-    [DESTROYS_HELD] = {"destroys with bytes held", 0},
-    [READS_AFTER_PAUSE] = {"reads after a pause", 0},
-    [ACTS_INSIDE] = {"acts inside a callback", 0},
-    [JOINS_STREAMS] = {"has a stream at both ends", 0},
-    [MEETS_FAULT] = {"meets a fault", 0},
-    [DRAINS] = {"is drained", 0},
+    [MOVES_BYTES] = {"moves bytes", 70},
+    [SEES_DATA] = {"sees data", 50},
+    [SENDS_BYTES] = {"sends bytes", 38},
+    [SEES_EOF] = {"sees the end of file", 25},
+    [IS_LOST] = {"is lost", 42},
+    [IS_LOST_BY_ERROR] = {"is lost by an error", 20},
+    [PAUSES_WRITING] = {"pauses writing", 30},
+    [RESUMES_WRITING] = {"resumes writing", 15},
+    [FLUSHES_HELD] = {"closes with bytes held", 6},
+    [ABORTS_HELD] = {"aborts with bytes held", 6},
+    [DESTROYS_HELD] = {"destroys with bytes held", 4},
+    [READS_AFTER_PAUSE] = {"reads after a pause", 5},
+    [ACTS_INSIDE] = {"acts inside a callback", 17},
+    [JOINS_STREAMS] = {"has a stream at both ends", 33},
+    [MEETS_FAULT] = {"meets a fault", 24},
+    [DRAINS] = {"is drained", 88},
 };
 
 static struct lc_program program;
@@ -156,9 +156,8 @@ static void measure(void)
 static void half_of_the_programs_have_streams(void)
 {
     measure();
-    printf("%u of %u ops executed\n", executed, ops);
     CHECK(stream_programs * 100 > PROGRAMS * 40 && stream_programs * 100 < PROGRAMS * 60);
-    CHECK(executed * 100 > ops * 50);
+    CHECK(executed * 100 > ops * 65);
 }
 
 /* Everything that can happen to a stream happens often enough. */
@@ -167,8 +166,10 @@ static void everything_happens(void)
     bool is_enough = true;
     for (unsigned i = 0; i < HAPPENINGS; i++) {
         const unsigned share = counts[i] * 100 / stream_programs;
-        printf("%-26s %3u of 100 programs, at least %u\n", happenings[i].name, share, happenings[i].least);
-        is_enough &= share >= happenings[i].least;
+        const bool is_rare = share < happenings[i].least;
+        if (is_rare)
+            printf("%s: %u of 100 programs, not %u\n", happenings[i].name, share, happenings[i].least);
+        is_enough &= !is_rare;
     }
     CHECK(is_enough);
 }
