@@ -54,13 +54,12 @@ static uint32_t count_live(const struct lc_model *model)
 /* With one callback a step, each handle that lived at any time of the wait may have been served before. */
 static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const struct lc_model_handle *h)
 {
+    uint32_t steps = STEPS_UNPAID_MAX;
     if (kind == LC_KIND_STREAM && !h->stream.is_made && (model->capabilities & LC_CAP_MADE))
-        return STEPS_MADE_MAX;
-    if (kind == LC_KIND_STREAM)
-        return STEPS_UNPAID_MAX + model->faults;
-    if (!(model->capabilities & LC_CAP_ONE_PER_STEP))
-        return STEPS_UNPAID_MAX;
-    return h->live_max + STEPS_UNPAID_MAX + 1;
+        steps = STEPS_MADE_MAX;
+    else if (kind == LC_KIND_STREAM)
+        steps += model->faults;
+    return model->capabilities & LC_CAP_ONE_PER_STEP ? h->live_max + steps + 1 : steps;
 }
 
 static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)

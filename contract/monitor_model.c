@@ -157,7 +157,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_RECYCLE:
         h->is_reused = true;
         h->reused_turn = model->turn;
-        h->sent = h->got = 0;
+        h->sent = h->got = h->dropped = 0;
         h->may_grow = false;
         h->is_shut = h->is_closed = h->is_broken = h->is_full = h->has_seen_end = false;
         break;

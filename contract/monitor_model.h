@@ -42,15 +42,17 @@ struct lc_model_handle {
     bool is_shut;          /* fd: nothing more will be given to send */
     bool may_grow;         /* fd: a real TCP may find room though nobody read */
     bool is_full;          /* fd: it takes no more, until the other end has taken some */
+    uint64_t dropped;      /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */
     bool has_seen_end;     /* fd: the runner read the end of file here */
     bool is_closed;        /* fd: closed by the runner or with its stream */
     bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
     struct lc_model_stream {
         bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, has_failed,
             is_writing_paused;
-        bool has_limit; /* LIMITS was asked for */
-        uint64_t limit; /* bytes: the high-water mark, if has_limit */
-        uint64_t held;  /* bytes written since the limit was set while its fd took none */
+        uint8_t endings; /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
+        bool has_limit;  /* LIMITS was asked for */
+        uint64_t limit;  /* bytes: the high-water mark, if has_limit */
+        uint64_t held;   /* bytes written since the limit was set while its fd took none */
     } stream;
 };
 
@@ -92,6 +94,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
 
 /* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
+/* Are both ends of this stream's connection known? Of a case's stream they may not be. */
+bool lc_model_is_joined(struct lc_model *model, const struct lc_model_handle *stream);
 /* Bytes that the stream was given to send and that were not yet taken at the other end. */
 uint64_t lc_model_outstanding(struct lc_model *model, const struct lc_model_handle *stream);
 /* Does a record of a callback or an op belong to a handle of this kind? */

@@ -1,12 +1,19 @@
 /* What the monitor knows of streams and of the connections under them. */
 #include "monitor_model.h"
 
+enum { EOF_ASKED = 1, FLUSH_ASKED = 2, ABORT_ASKED = 4 }; /* bits of `endings` */
+
 static struct lc_model_handle *end_of(struct lc_model *model, const struct lc_model_handle *stream)
 {
     return lc_model_at(model, stream->fd);
 }
 
 /* ---- questions ----------------------------------------------------------------------------- */
+
+bool lc_model_is_joined(struct lc_model *model, const struct lc_model_handle *stream)
+{
+    return stream->fd != 0 && end_of(model, stream)->peer != 0;
+}
 
 uint64_t lc_model_outstanding(struct lc_model *model, const struct lc_model_handle *stream)
 {
@@ -18,17 +25,19 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
 {
     const struct lc_model_stream *s = &stream->stream;
     const struct lc_model_handle *end = end_of(model, stream);
-    bool has_arrived = lc_model_outstanding(model, stream) == 0;
+    const bool is_joined = lc_model_is_joined(model, stream);
+    const bool has_arrived = is_joined && lc_model_outstanding(model, stream) == 0;
+    const bool is_gone = is_joined && lc_model_at(model, end->peer)->is_closed;
 
     if (!s->is_made && (model->capabilities & LC_CAP_MADE))
         return "STREAM-1";
-    if (s->is_aborted || (s->is_flushing && has_arrived))
+    if (s->is_aborted || (s->is_flushing && (has_arrived || is_gone)))
         return "CLOSE-1";
     if (s->is_flushing)
         return NULL;
     if (s->is_writing_paused && has_arrived)
         return "FLOW-2";
-    if (!s->is_paused && !s->has_seen_eof && end->is_known && (end->readiness & LC_IN) != 0)
+    if (!s->is_paused && !s->has_seen_eof && is_joined && end->is_known && (end->readiness & LC_IN) != 0)
         return "STREAM-8";
     return NULL;
 }
@@ -69,7 +78,9 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_made = h->stream.is_made || h->began_early};
     h->stream.has_ended = end_of(model, h)->is_shut;
-    end_of(model, h)->owner = obs->handle;
+    h->stream.endings = h->stream.has_ended ? EOF_ASKED : 0;
+    if (h->fd != 0)
+        end_of(model, h)->owner = obs->handle;
 }
 
 /* What is sent to an end that is closed makes it answer that the connection is broken. */
@@ -87,21 +98,25 @@ static void take_write(struct lc_model *model, const struct lc_obs *obs, struct 
     struct lc_model_handle *end = end_of(model, h);
     if (obs->result < 0) {
         end->sent -= end->sent < obs->arg ? end->sent : obs->arg;
+        h->stream.held -= h->stream.held < obs->arg ? h->stream.held : obs->arg;
         return;
     }
     take_sent(model, obs, end);
     h->stream.held = end->is_full ? h->stream.held + obs->arg : 0;
 }
 
+/* Recorded before the call too, and what is refused leaves what was asked for before. */
 static void take_ending(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
-    bool is_asked = obs->result >= 0;
-    h->stream.has_ended = is_asked;
-    end_of(model, h)->is_shut = is_asked;
-    if (obs->code != LC_OP_WRITE_EOF)
-        h->stream.is_flushing = is_asked;
-    if (obs->code == LC_OP_ABORT)
-        h->stream.is_aborted = is_asked;
+    const uint8_t bit = obs->code == LC_OP_ABORT ? ABORT_ASKED : obs->code == LC_OP_FLUSH ? FLUSH_ASKED : EOF_ASKED;
+    struct lc_model_stream *s = &h->stream;
+    struct lc_model_handle *end = end_of(model, h);
+    s->endings = (uint8_t)(obs->result >= 0 ? s->endings | bit : s->endings & ~bit);
+    s->has_ended = s->endings != 0;
+    s->is_flushing = (s->endings & (FLUSH_ASKED | ABORT_ASKED)) != 0;
+    s->is_aborted = (s->endings & ABORT_ASKED) != 0;
+    end->is_shut = s->has_ended;
+    end->dropped = s->is_aborted && end->is_full ? s->held : 0;
 }
 
 /* What it had not sent is dropped. */

@@ -25,6 +25,12 @@ static bool may_lose(struct lc_model *model, const struct lc_model_handle *end)
     return end->is_broken || (end->owner != 0 && (s->is_aborted || s->has_failed));
 }
 
+/* May this end be closed by now? A stream's is closed a little before it is told so. */
+static bool may_be_closed(struct lc_model *model, const struct lc_model_handle *end)
+{
+    return end->is_closed || (end->owner != 0 && lc_model_at(model, end->owner)->stream.is_flushing);
+}
+
 /* ---- the order of a stream's life ---------------------------------------------------------- */
 
 /* False when something is wrong that makes what follows meaningless. */
@@ -48,6 +54,16 @@ static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const 
     return false;
 }
 
+/* Bytes that an abort had to drop are seen where they arrive. */
+static void judge_dropped(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *sender,
+                          uint64_t got)
+{
+    struct lc_obs named = *obs;
+    named.handle = sender->owner;
+    if (got <= sender->sent && got > sender->sent - sender->dropped)
+        lc_monitor_report(model, &named, "STREAM-4", "sent bytes that it held when it was aborted");
+}
+
 static void judge_data(struct lc_model *model, const struct lc_obs *obs, struct scene at)
 {
     uint64_t due = at.peer->sent - at.end->got;
@@ -59,6 +75,7 @@ static void judge_data(struct lc_model *model, const struct lc_obs *obs, struct 
     else if (obs->bits & LC_BYTES_WRONG)
         lc_monitor_report(model, obs, "STREAM-2", "was given other bytes than were sent, from byte %" PRIu64 " on",
                           at.end->got + (uint64_t)obs->result);
+    judge_dropped(model, obs, at.peer, at.end->got + obs->arg);
 }
 
 static void judge_eof(struct lc_model *model, const struct lc_obs *obs, struct scene at)
@@ -72,7 +89,7 @@ static void judge_eof(struct lc_model *model, const struct lc_obs *obs, struct s
 
 static void judge_lost(struct lc_model *model, const struct lc_obs *obs, struct scene at)
 {
-    if (obs->result < 0 && !at.end->is_broken && !at.peer->is_closed)
+    if (obs->result < 0 && !at.end->is_broken && !may_be_closed(model, at.peer))
         lc_monitor_report(model, obs, "CLOSE-2", "was lost with error %" PRId64 ", but its connection is well",
                           -(int64_t)obs->result);
     else if (obs->result == 0 && !at.stream->stream.is_flushing)
@@ -86,7 +103,8 @@ static void judge_flow(struct lc_model *model, const struct lc_obs *obs, const s
     if (stream->stream.is_writing_paused == is_pause)
         lc_monitor_report(model, obs, "STREAM-5", "was told to %s writing twice in a row",
                           is_pause ? "pause" : "resume");
-    else if (is_pause && (waiting == 0 || (stream->stream.has_limit && waiting <= stream->stream.limit)))
+    else if (is_pause && lc_model_is_joined(model, stream) &&
+             (waiting == 0 || (stream->stream.has_limit && waiting <= stream->stream.limit)))
         lc_monitor_report(model, obs, "FLOW-1", "was told to pause writing when at most %" PRIu64 " bytes waited",
                           waiting);
 }
@@ -94,7 +112,11 @@ static void judge_flow(struct lc_model *model, const struct lc_obs *obs, const s
 static void judge_event(struct lc_model *model, const struct lc_obs *obs)
 {
     const struct lc_model_handle *stream = lc_model_at(model, obs->handle);
-    if (obs->code == LC_EVENT_CLOSED || !judge_order(model, obs, &stream->stream) || stream->fd == 0)
+    if (obs->code == LC_EVENT_CLOSED || !judge_order(model, obs, &stream->stream))
+        return;
+    if (obs->code == LC_EVENT_PAUSE_WRITING || obs->code == LC_EVENT_RESUME_WRITING)
+        judge_flow(model, obs, stream);
+    if (!lc_model_is_joined(model, stream))
         return;
     if (obs->code == LC_EVENT_DATA)
         judge_data(model, obs, scene_of(model, stream));
@@ -102,8 +124,6 @@ static void judge_event(struct lc_model *model, const struct lc_obs *obs)
         judge_eof(model, obs, scene_of(model, stream));
     else if (obs->code == LC_EVENT_LOST)
         judge_lost(model, obs, scene_of(model, stream));
-    else if (obs->code == LC_EVENT_PAUSE_WRITING || obs->code == LC_EVENT_RESUME_WRITING)
-        judge_flow(model, obs, stream);
 }
 
 /* ---- what arrives at the runner's end ------------------------------------------------------ */
@@ -114,10 +134,11 @@ static void judge_take(struct lc_model *model, const struct lc_obs *obs)
     struct lc_obs named = *obs;
     const uint64_t got = end->got + obs->arg;
     named.handle = peer->owner;
-    if (peer->owner == 0)
+    if (end->peer == 0 || peer->owner == 0)
         return; /* both ends are the runner's: what goes wrong there is the kernel's */
     if (obs->bits & LC_BYTES_WRONG || got > peer->sent)
         lc_monitor_report(model, &named, "STREAM-2", "sent other bytes than were written");
+    judge_dropped(model, obs, peer, got);
     if (!(obs->bits & LC_BYTES_END) || end->is_broken)
         return;
     if (!peer->is_shut)
@@ -136,21 +157,37 @@ static bool is_taking(struct lc_model *model, const struct lc_model_handle *end)
     return end->owner == 0 || !(s->is_paused || s->is_flushing || s->is_lost);
 }
 
+static void judge_sent(struct lc_model *model, const struct lc_obs *named, struct scene at)
+{
+    const uint64_t unsent = lc_model_outstanding(model, at.stream);
+    if (!is_taking(model, at.peer) || may_lose(model, at.end))
+        return;
+    if (unsent > 0)
+        lc_monitor_report(model, named, at.stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
+                          "never sent %" PRIu64 " bytes that were written to it", unsent);
+    else if (at.stream->stream.has_ended && at.peer->owner == 0 && !at.peer->has_seen_end)
+        lc_monitor_report(model, named, "EOF-2", "did not let the other side see the end of file");
+}
+
+/* Of what the runner's end sent: another stream's may wait in that stream. */
+static void judge_received(struct lc_model *model, const struct lc_obs *named, struct scene at)
+{
+    if (at.peer->owner == 0 && is_taking(model, at.end) && !at.stream->stream.has_seen_eof && !at.end->is_broken &&
+        at.peer->sent > at.end->got)
+        lc_monitor_report(model, named, "STREAM-2", "was never given %" PRIu64 " bytes that were sent to it",
+                          at.peer->sent - at.end->got);
+}
+
 static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
 {
     for (unsigned i = 0; i < model->width; i++) {
         const struct lc_model_handle *stream = &model->handles[LC_KIND_STREAM * model->width + i];
-        const struct scene at = scene_of(model, stream);
-        const uint64_t unsent = lc_model_outstanding(model, stream);
         struct lc_obs named = *obs;
         named.handle = (uint16_t)(LC_KIND_STREAM << 12 | i);
-        if (stream->fd == 0 || at.end->peer == 0 || !is_taking(model, at.peer) || may_lose(model, at.end))
+        if (!lc_model_is_joined(model, stream))
             continue;
-        if (unsent > 0)
-            lc_monitor_report(model, &named, stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
-                              "never sent %" PRIu64 " bytes that were written to it", unsent);
-        else if (stream->stream.has_ended && at.peer->owner == 0 && !at.peer->has_seen_end)
-            lc_monitor_report(model, &named, "EOF-2", "did not let the other side see the end of file");
+        judge_sent(model, &named, scene_of(model, stream));
+        judge_received(model, &named, scene_of(model, stream));
     }
 }
 

@@ -33,7 +33,7 @@ static uint8_t any_handle(uint64_t *seed, unsigned kind)
 /* What one program is made of. Streams and the rest get programs of their own, mostly: what breaks is what meets. */
 struct recipe {
     const struct lc_profile *profile;
-    bool has_streams;
+    uint16_t streams; /* a bit for each index that a stream has; in a program without streams 0 */
 };
 
 static bool has(const struct recipe *recipe, uint32_t capability)
@@ -41,27 +41,73 @@ static bool has(const struct recipe *recipe, uint32_t capability)
     return (recipe->profile->capabilities & capability) != 0;
 }
 
+static bool has_stream(const struct recipe *recipe, unsigned index)
+{
+    return recipe->streams >> index & 1;
+}
+
+/* Stream i owns f<i> of the pairs f1 f2, f3 f4 ...: so generated programs have it. */
+static unsigned peer_of(unsigned index)
+{
+    return ((index - 1) ^ 1) + 1;
+}
+
+/* The index of a stream that is there, mostly. */
+static unsigned any_stream(uint64_t *seed, const struct recipe *recipe)
+{
+    unsigned index = 1 + below(seed, HANDLES_USED);
+    for (unsigned tries = below(seed, 8) ? HANDLES_USED : 0; tries > 0 && !has_stream(recipe, index); tries--)
+        index = index % HANDLES_USED + 1;
+    return index;
+}
+
+/* The index of an end that is not a stream's, opposite to one that is, mostly. */
+static unsigned any_end(uint64_t *seed, const struct recipe *recipe)
+{
+    unsigned index = 1 + below(seed, HANDLES_USED);
+    for (unsigned tries = below(seed, 8) ? HANDLES_USED : 0; tries > 0; tries--) {
+        if (has_stream(recipe, peer_of(index)) && !has_stream(recipe, index))
+            break;
+        index = index % HANDLES_USED + 1;
+    }
+    return index;
+}
+
+/* A handle of a kind for an op. */
+static uint8_t any_object(uint64_t *seed, unsigned kind, const struct recipe *recipe)
+{
+    if (recipe->streams != 0 && kind == LC_KIND_STREAM)
+        return handle(kind, any_stream(seed, recipe));
+    if (recipe->streams != 0 && kind == LC_KIND_FD)
+        return handle(kind, any_end(seed, recipe));
+    return any_handle(seed, kind);
+}
+
 /* A handle with callbacks. */
 static uint8_t any_source(uint64_t *seed, const struct recipe *recipe)
 {
-    if (recipe->has_streams && below(seed, 3) != 0)
-        return any_handle(seed, LC_KIND_STREAM);
+    if (recipe->streams != 0 && below(seed, 6) != 0)
+        return handle(LC_KIND_STREAM, any_stream(seed, recipe));
     return any_handle(seed, LC_KIND_SOON + below(seed, LC_KIND_WAKER));
 }
 
 static uint8_t any_event(uint64_t *seed, uint8_t source)
 {
+    static const uint8_t of_streams[] = {
+        LC_EVENT_DATA,           LC_EVENT_DATA, LC_EVENT_PAUSE_WRITING, LC_EVENT_PAUSE_WRITING,
+        LC_EVENT_RESUME_WRITING, LC_EVENT_EOF,  LC_EVENT_LOST,          LC_EVENT_MADE};
     if (below(seed, 2))
         return LC_EVENT_ANY;
-    return (uint8_t)(source >> 4 == LC_KIND_STREAM ? LC_EVENT_MADE + below(seed, LC_EVENT_COUNT - LC_EVENT_MADE)
-                                                   : source >> 4);
+    return (uint8_t)(source >> 4 == LC_KIND_STREAM ? of_streams[below(seed, sizeof of_streams)] : source >> 4);
 }
 
-/* Bytes: few, as many as a small buffer holds, as many as fit. */
-static uint16_t any_size(uint64_t *seed)
+/* Bytes: few, around what a small buffer holds, as many as fit. None is one, or all that there are. */
+static uint16_t any_size(uint8_t code, uint64_t *seed)
 {
-    static const uint16_t sizes[] = {1, 2, 5, 100, 1000, 4096, 5000, UINT16_MAX};
-    return sizes[below(seed, sizeof sizes / sizeof *sizes)];
+    static const uint16_t limits[] = {0, 0, 1, 4, 100, 1000, 4096, UINT16_MAX};
+    static const uint16_t taken[] = {0, 0, 0, 1, 100, 1000, 4096, UINT16_MAX};
+    static const uint16_t sent[] = {1, 5, 100, 1000, 4096, 4097, 9000, UINT16_MAX};
+    return (code == LC_OP_LIMITS ? limits : code == LC_OP_TAKE ? taken : sent)[below(seed, 8)];
 }
 
 static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
@@ -97,23 +143,34 @@ static const uint8_t weights[LC_OP_PROGRAM_END] = {
 
 /* The same in a program of streams. */
 static const uint8_t stream_weights[LC_OP_PROGRAM_END] = {
-    [LC_OP_SOON] = 2,      [LC_OP_TIMER] = 2,  [LC_OP_CANCEL] = 1, [LC_OP_DESTROY] = 3, [LC_OP_RUN] = 1,
-    [LC_OP_STOP] = 1,      [LC_OP_STEP] = 18,  [LC_OP_PAIR] = 2,   [LC_OP_TCP] = 2,     [LC_OP_PUT] = 10,
-    [LC_OP_TAKE] = 8,      [LC_OP_FILL] = 1,   [LC_OP_SHUT] = 3,   [LC_OP_HANGUP] = 2,  [LC_OP_RST] = 2,
-    [LC_OP_STREAM] = 4,    [LC_OP_WRITE] = 14, [LC_OP_PAUSE] = 5,  [LC_OP_RESUME] = 5,  [LC_OP_LIMITS] = 4,
-    [LC_OP_WRITE_EOF] = 4, [LC_OP_FLUSH] = 6,  [LC_OP_ABORT] = 4,  [LC_OP_FAULT] = 4,   [LC_OP_ADVANCE] = 1,
+    [LC_OP_SOON] = 2,      [LC_OP_TIMER] = 2,  [LC_OP_CANCEL] = 1, [LC_OP_DESTROY] = 2, [LC_OP_RUN] = 1,
+    [LC_OP_STOP] = 1,      [LC_OP_STEP] = 18,  [LC_OP_PAIR] = 1,   [LC_OP_TCP] = 1,     [LC_OP_PUT] = 12,
+    [LC_OP_TAKE] = 8,      [LC_OP_FILL] = 1,   [LC_OP_SHUT] = 2,   [LC_OP_HANGUP] = 1,  [LC_OP_RST] = 1,
+    [LC_OP_STREAM] = 2,    [LC_OP_WRITE] = 16, [LC_OP_PAUSE] = 5,  [LC_OP_RESUME] = 7,  [LC_OP_LIMITS] = 4,
+    [LC_OP_WRITE_EOF] = 3, [LC_OP_FLUSH] = 3,  [LC_OP_ABORT] = 2,  [LC_OP_FAULT] = 4,   [LC_OP_ADVANCE] = 1,
 };
 
-static uint8_t any_code(uint64_t *seed, const struct recipe *recipe)
+/* What belongs together on one stream and the other end of its connection. */
+enum { SCENE_OPS_MAX = 6 };
+static const uint8_t scenes[][SCENE_OPS_MAX] = {
+    {LC_OP_PUT, LC_OP_STEP},
+    {LC_OP_PUT, LC_OP_SHUT, LC_OP_STEP, LC_OP_STEP},
+    {LC_OP_PAUSE, LC_OP_PUT, LC_OP_STEP, LC_OP_RESUME, LC_OP_STEP},
+    {LC_OP_WRITE, LC_OP_STEP, LC_OP_TAKE},
+    {LC_OP_LIMITS, LC_OP_WRITE, LC_OP_WRITE, LC_OP_STEP, LC_OP_TAKE, LC_OP_STEP},
+    {LC_OP_WRITE, LC_OP_WRITE_EOF, LC_OP_STEP, LC_OP_TAKE},
+    {LC_OP_WRITE, LC_OP_WRITE, LC_OP_FLUSH, LC_OP_STEP},
+    {LC_OP_WRITE, LC_OP_WRITE, LC_OP_ABORT, LC_OP_STEP},
+    {LC_OP_WRITE, LC_OP_DESTROY},
+    {LC_OP_HANGUP, LC_OP_WRITE, LC_OP_STEP},
+    {LC_OP_PUT, LC_OP_RST, LC_OP_STEP},
+    {LC_OP_FAULT, LC_OP_PUT, LC_OP_WRITE, LC_OP_STEP},
+};
+enum { SCENES = sizeof scenes / sizeof *scenes };
+
+/* What can be asked of this loop instead of this op, if it has to be another. */
+static uint8_t permitted(uint8_t code, const struct recipe *recipe)
 {
-    const uint8_t *table = recipe->has_streams ? stream_weights : weights;
-    unsigned total = 0, drawn;
-    uint8_t code = 0;
-    for (unsigned i = 0; i < LC_OP_PROGRAM_END; i++)
-        total += table[i];
-    drawn = below(seed, total);
-    while (drawn >= table[code])
-        drawn -= table[code++];
     if (code == LC_OP_RAISE && !has(recipe, LC_CAP_RAISE))
         return LC_OP_CANCEL;
     if ((code == LC_OP_RUN || code == LC_OP_STOP) && !has(recipe, LC_CAP_STOP))
@@ -126,6 +183,19 @@ static uint8_t any_code(uint64_t *seed, const struct recipe *recipe)
     return code;
 }
 
+static uint8_t any_code(uint64_t *seed, const struct recipe *recipe)
+{
+    const uint8_t *table = recipe->streams != 0 ? stream_weights : weights;
+    unsigned total = 0, drawn;
+    uint8_t code = 0;
+    for (unsigned i = 0; i < LC_OP_PROGRAM_END; i++)
+        total += table[i];
+    drawn = below(seed, total);
+    while (drawn >= table[code])
+        drawn -= table[code++];
+    return permitted(code, recipe);
+}
+
 static void any_attachment(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
 {
     bool is_for_callbacks = op->op == LC_OP_RAISE || op->op == LC_OP_STOP;
@@ -135,15 +205,15 @@ static void any_attachment(struct lc_op *op, uint64_t *seed, const struct recipe
         return;
     op->on = any_source(seed, recipe);
     if (op->a != 0 && op->a >> 4 != LC_KIND_FD && below(seed, 2)) /* handles of one kind are due in one batch */
-        op->on = any_handle(seed, op->a >> 4);
+        op->on = any_object(seed, op->a >> 4, recipe);
     op->event = any_event(seed, op->on);
 }
 
 static uint16_t any_count(uint8_t code, uint64_t *seed, const struct recipe *recipe)
 {
     bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_PUT || code == LC_OP_TAKE || code == LC_OP_LIMITS;
-    if (is_of_bytes && recipe->has_streams)
-        return any_size(seed);
+    if (is_of_bytes && recipe->streams != 0)
+        return any_size(code, seed);
     return (uint16_t)below(seed, 5);
 }
 
@@ -153,10 +223,10 @@ static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe 
     const struct lc_op_form *form = &lc_op_forms[op.op];
 
     if (form->fields & LC_FIELD_A)
-        op.a = form->kind_a ? any_handle(seed, form->kind_a) : any_source(seed, recipe);
+        op.a = form->kind_a ? any_object(seed, form->kind_a, recipe) : any_source(seed, recipe);
     if (form->fields & LC_FIELD_B)
         do
-            op.b = any_handle(seed, LC_KIND_FD);
+            op.b = any_object(seed, LC_KIND_FD, recipe);
         while (op.b == op.a);
     if (form->fields & LC_FIELD_BITS)
         op.flags = (uint8_t)(1 + below(seed, 3));
@@ -185,8 +255,52 @@ static size_t append(struct lc_program *program, size_t count, struct lc_op op)
     return count + 1;
 }
 
+/* What a stream at the other end is asked for instead of what the runner would do there. */
+static uint8_t by_stream(uint8_t code)
+{
+    switch (code) {
+    case LC_OP_PUT:
+        return LC_OP_WRITE;
+    case LC_OP_TAKE:
+        return LC_OP_RESUME;
+    case LC_OP_SHUT:
+        return LC_OP_WRITE_EOF;
+    case LC_OP_HANGUP:
+        return LC_OP_FLUSH;
+    default:
+        return LC_OP_ABORT;
+    }
+}
+
+static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recipe *recipe, unsigned stream)
+{
+    const unsigned peer = peer_of(stream);
+    const bool is_of_peer = lc_op_forms[code].kind_a == LC_KIND_FD, is_stream = has_stream(recipe, peer);
+    struct lc_op op = any_op_of(permitted(is_of_peer && is_stream ? by_stream(code) : code, recipe), seed, recipe);
+    if (is_of_peer)
+        op.a = handle(is_stream ? LC_KIND_STREAM : LC_KIND_FD, peer);
+    else if (op.op == LC_OP_DESTROY || lc_op_forms[code].kind_a == LC_KIND_STREAM)
+        op.a = handle(LC_KIND_STREAM, stream);
+    if (op.on != 0 && below(seed, 2)) /* the scene is complete, mostly */
+        op.on = op.event = 0;
+    return op;
+}
+
+/* A scene, with other ops in between; returns how long the program is then. */
+static size_t generate_scene(struct lc_program *program, size_t count, uint64_t *seed, const struct recipe *recipe)
+{
+    const uint8_t *scene = scenes[below(seed, SCENES)];
+    const unsigned stream = any_stream(seed, recipe);
+    for (unsigned i = 0; i < SCENE_OPS_MAX && scene[i] != LC_OP_NOP; i++) {
+        if (below(seed, 6) == 0)
+            count = append(program, count, any_op(seed, recipe));
+        count = append(program, count, op_of_scene(scene[i], seed, recipe, stream));
+    }
+    return count;
+}
+
 /* Pairs with a stream on one end or on both, and the steps in which they come to life. */
-static size_t generate_streams(struct lc_program *program, uint64_t *seed)
+static size_t generate_streams(struct lc_program *program, uint64_t *seed, struct recipe *recipe)
 {
     size_t count = 0;
     for (unsigned i = 1; i <= HANDLES_USED; i += 2) {
@@ -194,12 +308,14 @@ static size_t generate_streams(struct lc_program *program, uint64_t *seed)
         if (i > 1 && below(seed, 2))
             break;
         count = append(program, count, (struct lc_op){.op = code, .a = first, .b = (uint8_t)(first + 1)});
-        if (below(seed, 6) == 0) /* what is written will have to wait */
+        if (below(seed, 3) == 0) /* what is written will have to wait */
             count = append(program, count, (struct lc_op){.op = LC_OP_FILL, .a = first});
-        for (unsigned end = i, last = i + below(seed, 2); end <= last; end++)
+        for (unsigned end = i, last = i + (below(seed, 3) == 0); end <= last; end++) {
+            recipe->streams |= (uint16_t)(1u << end);
             count = append(
                 program, count,
                 (struct lc_op){.op = LC_OP_STREAM, .a = handle(LC_KIND_STREAM, end), .b = handle(LC_KIND_FD, end)});
+        }
     }
     for (unsigned steps = below(seed, 4) ? 2 : 0; steps > 0; steps--)
         count = append(program, count, (struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
@@ -211,7 +327,8 @@ static struct recipe recipe_of(const struct lc_program *program, const struct lc
 {
     struct recipe recipe = {.profile = profile};
     for (size_t i = 0; i < program->count; i++)
-        recipe.has_streams |= program->ops[i].op == LC_OP_STREAM;
+        if (program->ops[i].op == LC_OP_STREAM)
+            recipe.streams |= (uint16_t)(1u << (program->ops[i].a & 15));
     return recipe;
 }
 
@@ -247,11 +364,16 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
 {
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
     struct recipe recipe = {.profile = profile};
-    recipe.has_streams = has(&recipe, LC_CAP_STREAM) && below(&seed, 2);
     memset(program, 0, sizeof *program);
-    program->count = recipe.has_streams ? generate_streams(program, &seed) : generate_preamble(program, &seed, profile);
-    for (size_t i = 0; i < ops; i++)
-        program->ops[program->count++] = any_op(&seed, &recipe);
+    if (has(&recipe, LC_CAP_STREAM) && below(&seed, 2))
+        program->count = generate_streams(program, &seed, &recipe);
+    else
+        program->count = generate_preamble(program, &seed, profile);
+    for (ops += program->count; program->count < ops;)
+        if (recipe.streams != 0 && below(&seed, 3) == 0)
+            program->count = generate_scene(program, program->count, &seed, &recipe);
+        else
+            program->count = append(program, program->count, any_op(&seed, &recipe));
     lc_program_canonical(program);
 }
 

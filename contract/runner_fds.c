@@ -243,6 +243,7 @@ static bool do_stream(struct runner *r, struct lc_op op)
     if (lc_runner_apply_recorded(r, op, op.b, 0) >= 0)
         return true;
     h->state = IDLE;
+    h->fd_handle = 0; /* the runner's again */
     end->stream = 0;
     return false;
 }
@@ -274,14 +275,19 @@ static bool do_ending(struct runner *r, struct lc_op op)
         return false;
     if (is_abort ? h->is_aborted : h->is_flushing || (op.op == LC_OP_WRITE_EOF && h->is_ended))
         return false;
+    const struct handle before = *h;
     h->is_ended = true;
     h->is_flushing |= op.op != LC_OP_WRITE_EOF;
     h->is_aborted |= is_abort;
     record_op(r, op.op, op.a, 0, 0, 0); /* before it is applied, as a write is */
     int64_t result = lc_runner_apply(r, op);
-    if (result < 0)
-        record_op(r, op.op, op.a, 0, 0, result);
-    return result >= 0;
+    if (result >= 0)
+        return true;
+    h->is_ended = before.is_ended; /* nothing is promised by what was refused */
+    h->is_flushing = before.is_flushing;
+    h->is_aborted = before.is_aborted;
+    record_op(r, op.op, op.a, 0, 0, result);
+    return false;
 }
 
 static bool do_reading(struct runner *r, const struct lc_op *op)
@@ -292,14 +298,21 @@ static bool do_reading(struct runner *r, const struct lc_op *op)
         return false;
     h->is_paused = is_pause;
     record_fd(r, h->fd_handle);
-    return lc_runner_apply_recorded(r, *op, 0, 0) >= 0;
+    int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
+    if (result < 0)
+        h->is_paused = !is_pause;
+    return result >= 0;
 }
 
 static bool do_limits(struct runner *r, const struct lc_op *op)
 {
     if (!lc_runner_has(r, LC_CAP_FLOW) || !is_open_stream(&r->handles[op->a]))
         return false;
-    return lc_runner_apply_recorded(r, *op, op->n, 0) >= 0;
+    record_op(r, LC_OP_LIMITS, op->a, op->n, 0, 0); /* before it is applied, as a write is */
+    int64_t result = lc_runner_apply(r, *op);
+    if (result < 0)
+        record_op(r, LC_OP_LIMITS, op->a, op->n, 0, result);
+    return result >= 0;
 }
 
 bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
@@ -364,7 +377,7 @@ static void note_data(struct runner *r, const struct lc_seen *seen, struct handl
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs)
 {
     struct handle *h = &r->handles[seen->handle], *end = &r->handles[h->fd_handle];
-    if (h->state == FREE)
+    if (h->state == FREE || h->fd_handle == 0)
         return;
     switch (seen->event) {
     case LC_EVENT_DATA:
@@ -390,16 +403,21 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
     }
 }
 
+static bool is_reading(const struct handle *h)
+{
+    return is_open_stream(h) && !h->is_paused && !h->has_seen_eof;
+}
+
 bool lc_runner_is_stream_promised(struct runner *r, const struct handle *h)
 {
     const struct handle *end = &r->handles[h->fd_handle];
     bool has_arrived = end->sent == r->handles[end->peer].got;
+    bool is_gone = r->handles[end->peer].state == CLOSED;
     if (!h->is_made || h->is_aborted)
         return true;
-    if ((h->is_flushing || h->is_writing_paused) && has_arrived)
+    if ((h->is_flushing && (has_arrived || is_gone)) || (h->is_writing_paused && has_arrived))
         return true;
-    return !h->is_flushing && !h->is_paused && !h->has_seen_eof &&
-           (r->kernel->ready(r->kernel->self, end->fd) & LC_IN) != 0;
+    return is_reading(h) && (r->kernel->ready(r->kernel->self, end->fd) & LC_IN) != 0;
 }
 
 uint64_t lc_runner_take_all(struct runner *r)
@@ -419,7 +437,9 @@ bool lc_runner_is_outstanding(const struct runner *r)
 {
     for (unsigned i = FIRST_FD; i < END_FD; i++) {
         const struct handle *end = &r->handles[i];
-        if (end->stream != 0 && !r->handles[end->stream].is_aborted && end->sent != r->handles[end->peer].got)
+        const struct handle *stream = &r->handles[end->stream], *reader = &r->handles[r->handles[end->peer].stream];
+        bool is_wanted = end->stream != 0 ? !stream->is_aborted : is_reading(reader);
+        if (is_wanted && end->sent != r->handles[end->peer].got)
             return true;
     }
     return false;

@@ -103,7 +103,7 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
 bool lc_runner_is_stream_promised(struct runner *r, const struct handle *stream);
 /* Takes everything that has arrived at the runner's own ends of streams. Returns the bytes. */
 uint64_t lc_runner_take_all(struct runner *r);
-/* Is something that a stream was given to send not yet where it should arrive? */
+/* Is something that a stream was given to send, or that was sent to one that reads, not yet where it should arrive? */
 bool lc_runner_is_outstanding(const struct runner *r);
 
 #endif

@@ -41,6 +41,8 @@ static bool is_due(struct fake_loop *l, struct fake_item *item)
         return slot->posts > 0 && !(l->is_asleep && l->defect == FAKE_POST_SLEPT_THROUGH);
     if (kind == LC_KIND_WATCH)
         return (item->bits = watch_bits(l, slot)) != 0;
+    if (kind == LC_KIND_STREAM)
+        return fake_stream_is_due(l, item->handle);
     return true;
 }
 

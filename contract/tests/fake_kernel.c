@@ -31,7 +31,7 @@ static int close_fd(void *self, int number, bool is_reset)
     fd->is_open = false;
     if (fd_at(k, fd->peer) != NULL) {
         k->fds[fd->peer].peer = -1;
-        k->fds[fd->peer].is_reset = is_reset;
+        k->fds[fd->peer].is_reset = is_reset || fd->unread > 0;
     }
     return 0;
 }
@@ -54,6 +54,8 @@ static int make_pair(void *self, int fds[2], bool is_tcp)
 static int64_t write_some(void *self, int number, const void *bytes, size_t size)
 {
     struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
+    if (fd != NULL && fd->is_reset)
+        return -ECONNRESET;
     if (peer == NULL || fd->is_shut)
         return -EPIPE;
     size_t room = FAKE_BUFFER_BYTES - peer->unread, sent = size < room ? size : room;
@@ -78,6 +80,38 @@ static int64_t read_some(void *self, int number, void *bytes, size_t size)
     return (int64_t)got;
 }
 
+static int set_fault(void *self, enum lc_fault fault, unsigned calls)
+{
+    struct fake_kernel *k = self;
+    k->fault = fault;
+    k->fault_calls = calls;
+    return 0;
+}
+
+/* Does a call of this direction meet a fault? Then its error, or the size that is left of its own. */
+static bool meets_fault(struct fake_kernel *k, enum lc_fault shortening, size_t *size, int *error)
+{
+    const enum lc_fault fault = k->fault_calls > 0 ? k->fault : LC_FAULT_NONE;
+    *error = fault == LC_FAULT_EINTR ? -EINTR : fault == LC_FAULT_EAGAIN ? -EAGAIN : 0;
+    if (*error == 0 && fault != shortening)
+        return false;
+    k->fault_calls--;
+    *size = 1;
+    return *error != 0;
+}
+
+int64_t fake_kernel_read(struct fake_kernel *k, int fd, void *bytes, size_t size)
+{
+    int error;
+    return meets_fault(k, LC_FAULT_SHORT_READ, &size, &error) ? error : read_some(k, fd, bytes, size);
+}
+
+int64_t fake_kernel_write(struct fake_kernel *k, int fd, const void *bytes, size_t size)
+{
+    int error;
+    return meets_fault(k, LC_FAULT_SHORT_WRITE, &size, &error) ? error : write_some(k, fd, bytes, size);
+}
+
 static int shut(void *self, int number)
 {
     struct fake_fd *fd = fd_at(self, number);
@@ -93,7 +127,7 @@ static unsigned ready(void *self, int number)
     if (fd == NULL)
         return 0;
     if (peer == NULL)
-        return LC_IN | LC_OUT | LC_HUP;
+        return LC_IN | LC_OUT | LC_HUP | (fd->is_reset ? LC_ERR : 0u);
     return (fd->unread > 0 || peer->is_shut ? LC_IN : 0u) | (peer->unread < FAKE_BUFFER_BYTES ? LC_OUT : 0u);
 }
 
@@ -185,6 +219,7 @@ void fake_kernel_init(struct fake_kernel *k)
                                  .shut = shut,
                                  .ready = ready,
                                  .open_fds = open_fds,
+                                 .fault = set_fault,
                                  .post = post,
                                  .join = join,
                                  .self = k};

@@ -4,12 +4,12 @@
 
 #include "kernel.h"
 
-enum { FAKE_FDS_MAX = 64, FAKE_LATE_MAX = 16, FAKE_BUFFER_BYTES = 1024 };
+enum { FAKE_FDS_MAX = 64, FAKE_LATE_MAX = 16, FAKE_BUFFER_BYTES = 4096 };
 
 struct fake_fd {
     bool is_open;
     bool is_shut;  /* sends no more */
-    bool is_reset; /* the peer was closed by a reset */
+    bool is_reset; /* the peer was closed by a reset, or with bytes unread */
     int peer;      /* -1: closed */
     size_t unread; /* bytes of `buffer` */
     uint8_t buffer[FAKE_BUFFER_BYTES];
@@ -27,11 +27,16 @@ struct fake_kernel {
         void *arg;
     } late[FAKE_LATE_MAX];
     int late_count;
+    enum lc_fault fault;  /* what the next reads or writes of the loop meet */
+    unsigned fault_calls; /* how many of them still will */
 };
 
 void fake_kernel_init(struct fake_kernel *kernel);
 /* A lone fd, as a loop has for itself; returns its number. */
 int fake_kernel_open(struct fake_kernel *kernel);
+/* The loop's own reads and writes: as the kernel's, but they meet its faults. */
+int64_t fake_kernel_read(struct fake_kernel *kernel, int fd, void *bytes, size_t size);
+int64_t fake_kernel_write(struct fake_kernel *kernel, int fd, const void *bytes, size_t size);
 /* Lets time pass until `until_ns` or until the first late post is made, whichever comes first. Returns false, and
  * nothing happens, when neither ever comes. */
 bool fake_kernel_sleep(struct fake_kernel *kernel, uint64_t until_ns);

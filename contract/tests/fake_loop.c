@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
-static void call(struct fake_loop *l, uint8_t handle, enum lc_event event, unsigned bits)
+void fake_loop_call(struct fake_loop *l, const struct lc_seen *seen)
 {
     const struct lc_sink *sink = &l->base.sink;
-    l->slots[handle].called_seq = ++l->seq;
-    int raised = sink->begin(sink->self, &(struct lc_seen){.handle = handle, .event = event, .bits = bits});
-    sink->end(sink->self, handle, event);
+    l->slots[seen->handle].called_seq = ++l->seq;
+    int raised = sink->begin(sink->self, seen);
+    sink->end(sink->self, seen->handle, seen->event);
     if (raised == 0)
         return;
     l->is_batch_dropped = l->defect == FAKE_BATCH_DROPPED;
@@ -16,6 +16,11 @@ static void call(struct fake_loop *l, uint8_t handle, enum lc_event event, unsig
         sink->begin(sink->self, &(struct lc_seen){.event = LC_EVENT_ERROR});
     if (l->defect == FAKE_HANDLER_TWICE)
         sink->begin(sink->self, &(struct lc_seen){.event = LC_EVENT_ERROR});
+}
+
+static void call(struct fake_loop *l, uint8_t handle, enum lc_event event, unsigned bits)
+{
+    fake_loop_call(l, &(struct lc_seen){.handle = handle, .event = event, .bits = bits});
 }
 
 static void call_closed(struct fake_loop *l, uint8_t handle)
@@ -61,6 +66,11 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
     }
     if (is_stale && !is_called_though_stale(l, slot, kind))
         return;
+    if (kind == LC_KIND_STREAM) {
+        slot->called_seq = ++l->seq;
+        fake_stream_run(l, item->handle);
+        return;
+    }
     if (!is_stale && (kind == LC_KIND_SOON || kind == LC_KIND_TIMER))
         slot->state = FAKE_IDLE;
     if (kind == LC_KIND_WAKER)
@@ -77,11 +87,18 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
         call(l, item->handle, (enum lc_event)kind, item->bits);
 }
 
+/* Sends what can be sent, and then looks what is due. */
+static size_t look(struct fake_loop *l, struct fake_item batch[FAKE_HANDLES])
+{
+    fake_streams_send(l);
+    return fake_loop_collect(l, batch, LC_KIND_COUNT);
+}
+
 /* Sleeps until something is due; false when nothing ever will be. */
 static bool wait(struct fake_loop *l, struct fake_item batch[FAKE_HANDLES], size_t *count)
 {
     l->is_asleep = true;
-    while ((*count = fake_loop_collect(l, batch, LC_KIND_COUNT)) == 0) {
+    while ((*count = look(l, batch)) == 0) {
         uint64_t first_ns = UINT64_MAX;
         for (unsigned i = LC_KIND_TIMER << 4; i < LC_KIND_WATCH << 4; i++)
             if (l->slots[i].state == FAKE_ARMED && l->slots[i].deadline_ns - fake_loop_early_ns(l) < first_ns)
@@ -96,7 +113,7 @@ static bool wait(struct fake_loop *l, struct fake_item batch[FAKE_HANDLES], size
 static bool turn(struct fake_loop *l, bool may_sleep)
 {
     struct fake_item batch[FAKE_HANDLES];
-    size_t count = fake_loop_collect(l, batch, LC_KIND_COUNT);
+    size_t count = look(l, batch);
     bool is_due_ever = count > 0 || !may_sleep || wait(l, batch, &count);
 
     l->sleeps += may_sleep;
@@ -160,6 +177,8 @@ static int64_t arm(struct fake_loop *l, const struct lc_op *op)
         slot->fd_opened = l->kernel.fds[slot->fd].opened;
         slot->bits = op->flags;
     }
+    if (op->op == LC_OP_STREAM)
+        fake_stream_apply(l, op);
     if (kind == LC_KIND_SOON && l->defect == FAKE_SOON_AT_ONCE) {
         slot->state = FAKE_IDLE;
         call(l, op->a, LC_EVENT_SOON, 0);
@@ -179,6 +198,8 @@ static int64_t post(struct fake_loop *l, uint8_t handle)
 
 static int64_t destroy(struct fake_loop *l, uint8_t handle)
 {
+    if (handle >> 4 == LC_KIND_STREAM)
+        fake_stream_drop(l, handle);
     l->slots[handle].state = FAKE_CLOSING;
     if (l->is_closing_at_once)
         call_closed(l, handle);
@@ -199,7 +220,10 @@ static int64_t open_loop(struct fake_loop *l)
 {
     l->seq = 0;
     l->was_stopped = false;
+    l->refusable = 0;
+    memset(l->has_held, 0, sizeof l->has_held);
     memset(l->slots, 0, sizeof l->slots);
+    memset(l->streams, 0, sizeof l->streams);
     l->fd = fake_kernel_open(&l->kernel);
     return l->defect == FAKE_OPEN_FAILS ? -EMFILE : 0;
 }
@@ -207,6 +231,10 @@ static int64_t open_loop(struct fake_loop *l)
 static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 {
     struct fake_loop *l = (struct fake_loop *)base;
+    if (op->op == l->refuses && l->refusable++ % 2 == 0)
+        return -EPERM;
+    if (op->a >> 4 == LC_KIND_STREAM)
+        l->has_held[op->op] |= l->streams[op->a & 15].held_size > 0;
     switch (op->op) {
     case LC_OP_OPEN:
         return open_loop(l);
@@ -220,6 +248,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_WATCH:
     case LC_OP_WAKER:
     case LC_OP_REARM:
+    case LC_OP_STREAM:
         return arm(l, op);
     case LC_OP_POST:
         return post(l, op->a);
@@ -235,6 +264,14 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_STEP:
     case LC_OP_RUN:
         return step_or_run(l, op);
+    case LC_OP_WRITE:
+    case LC_OP_WRITE_EOF:
+    case LC_OP_PAUSE:
+    case LC_OP_RESUME:
+    case LC_OP_LIMITS:
+    case LC_OP_FLUSH:
+    case LC_OP_ABORT:
+        return fake_stream_apply(l, op);
     default:
         return -ENOSYS;
     }

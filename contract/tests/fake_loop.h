@@ -5,47 +5,9 @@
 #include <stddef.h>
 
 #include "driver.h"
+#include "fake_defect.h"
 #include "fake_kernel.h"
-
-/* What the loop does wrong. */
-enum fake_defect {
-    FAKE_CORRECT,
-    FAKE_SOON_LIFO,
-    FAKE_SOON_TWICE,
-    FAKE_SOON_LOST, /* every second one of a batch */
-    FAKE_SOON_AT_ONCE,
-    FAKE_SOON_IN_SAME_TURN,
-    FAKE_SOON_AFTER_CANCEL,
-    FAKE_TIMER_EARLY,
-    FAKE_TIMER_BY_ARMING,
-    FAKE_TIMER_TIES_REVERSED,
-    FAKE_TIMER_TWICE,
-    FAKE_TIMER_AFTER_CANCEL,
-    FAKE_TIMER_PAST_LOST, /* one that was due when it was armed */
-    FAKE_WATCH_NOT_READY,
-    FAKE_WATCH_EDGE,
-    FAKE_WATCH_AFTER_CANCEL,
-    FAKE_WATCH_NEW_OWNER, /* called after a cancel if its fd number was opened again */
-    FAKE_WATCH_DRAINS,
-    FAKE_WATCH_REPORTS_ALL,
-    FAKE_POST_LOST, /* the second of two */
-    FAKE_POST_DOUBLED,
-    FAKE_POST_SLEPT_THROUGH,
-    FAKE_POST_CALLS_BACK, /* on the thread that posts */
-    FAKE_CALL_AFTER_DESTROY,
-    FAKE_CLOSED_TWICE,
-    FAKE_CLOSED_NEVER,
-    FAKE_STEP_FAILS_AFTER_STOP,
-    FAKE_RUN_RETURNS_EARLY,
-    FAKE_STOP_TURN_LATE, /* run makes one turn more */
-    FAKE_FD_LEAKED,
-    FAKE_CLOSE_FAILS,
-    FAKE_HANDLER_NOT_CALLED,
-    FAKE_HANDLER_TWICE,
-    FAKE_BATCH_DROPPED, /* what comes behind a callback that raised waits for the next turn */
-    FAKE_OPEN_FAILS,
-    FAKE_DEFECTS
-};
+#include "fake_streams.h"
 
 enum { FAKE_HANDLES = 256 };
 
@@ -66,6 +28,8 @@ struct fake_loop {
     struct fake_kernel kernel;
     enum fake_defect defect;
     bool is_closing_at_once; /* CLOSED comes inside the call of destroy, as it may */
+    uint8_t refuses;         /* the op of which the first, the third ... is refused; 0: none */
+    unsigned refusable;      /* how many of them came */
     int fd;
     uint64_t seq;
     bool is_stopped, was_stopped, is_asleep, is_batch_dropped;
@@ -76,6 +40,8 @@ struct fake_loop {
     unsigned stops;   /* in the present run */
     unsigned stops_max;
     struct fake_slot slots[FAKE_HANDLES];
+    struct fake_stream streams[16];
+    bool has_held[LC_OP_PROGRAM_END]; /* ops that came while a stream still held bytes; those of the last program */
 };
 
 /* What a turn has to call, in the order of its key: a class, a deadline, a number. */
@@ -88,6 +54,9 @@ struct fake_item {
 
 /* A loop of these capabilities; without LC_CAP_TURNS it promises no order. */
 void fake_loop_init(struct fake_loop *loop, enum fake_defect defect, uint32_t capabilities);
+
+/* Calls back, and the exception handler if that raises. */
+void fake_loop_call(struct fake_loop *loop, const struct lc_seen *seen);
 
 /* ---- fake_due.c ---- */
 

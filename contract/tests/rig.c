@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRACE_BYTES = 1 << 19 };
+enum { TRACE_BYTES = 1 << 22 };
 
 struct rig rig;
 static _Alignas(struct lc_trace) unsigned char memory[TRACE_BYTES];
@@ -57,6 +57,18 @@ bool rig_is_broken(const char *rule)
     for (size_t i = 0; i < rig.judgement.count; i++)
         if (strcmp(rig.judgement.violations[i].rule, rule) == 0)
             return true;
+    return false;
+}
+
+bool rig_counts(const char *text, uint32_t executed, uint32_t ignored, uint32_t unfired)
+{
+    const struct lc_stats *s = &rig.stats;
+    rig_run_text(text);
+    if (s->executed == executed && s->ignored == ignored && s->unfired == unfired && rig.judgement.count == 0 &&
+        rig.loop.rescues == 0)
+        return true;
+    printf("%s: %u executed, %u ignored, %u unfired\n", text, s->executed, s->ignored, s->unfired);
+    lc_trace_print(rig.trace, rig.trace_count, stdout);
     return false;
 }
 

@@ -6,7 +6,11 @@
 #include "monitor.h"
 #include "runner.h"
 
-enum { RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_TURNS, RIG_PROGRAMS = 2000 };
+enum {
+    RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_TURNS,
+    RIG_STREAMS = LC_CAP_STREAM | LC_CAP_MADE | LC_CAP_FLUSH | LC_CAP_WRITE_EOF | LC_CAP_FLOW,
+    RIG_PROGRAMS = 2000
+};
 
 /* What the last program left. */
 struct rig {
@@ -27,6 +31,9 @@ void rig_run_text(const char *text);
 /* The generated program of a seed, for this rig's loop. */
 void rig_generate(struct lc_program *program, uint64_t seed);
 bool rig_is_broken(const char *rule);
+/* Runs a program; were so many of its ops executed, ignored and never fired, with nothing wrong and no sleep in vain?
+ */
+bool rig_counts(const char *text, uint32_t executed, uint32_t ignored, uint32_t unfired);
 /* Prints a program with the verdict on it. */
 void rig_print(const char *name, const struct lc_program *program);
 

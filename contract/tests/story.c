@@ -64,6 +64,14 @@ void stepped(int result)
     tell((struct lc_obs){.what = LC_WHAT_STEPPED, .result = result});
 }
 
+void steps_pass(int count)
+{
+    for (int i = 0; i < count; i++) {
+        step();
+        stepped(0);
+    }
+}
+
 void run(void)
 {
     tell((struct lc_obs){.what = LC_WHAT_RUN});

@@ -6,7 +6,7 @@
 
 enum { STORY_RECORDS_MAX = 4096 };
 
-/* Handles: soons, timers, watchers, wakers, fds. */
+/* Handles: soons, timers, watchers, wakers, fds, streams. */
 enum {
     C1 = LC_KIND_SOON << 12 | 1,
     C2,
@@ -19,7 +19,11 @@ enum {
     P1 = LC_KIND_WAKER << 12 | 1,
     P2,
     F1 = LC_KIND_FD << 12 | 1,
-    F2
+    F2,
+    F3,
+    F4,
+    S1 = LC_KIND_STREAM << 12 | 1,
+    S2
 };
 
 /* The last judgement. */
@@ -40,6 +44,8 @@ void terms(uint64_t tick_ns, bool is_exact);
 void fds(uint64_t count);
 void step(void);
 void stepped(int result);
+/* Steps in which nothing happens. */
+void steps_pass(int count);
 void run(void);
 void ran(int result);
 void loop_closes(int result);
@@ -63,6 +69,33 @@ void recycle(uint16_t f);
 void post(uint16_t p);
 /* The kernel shows this readiness of an fd; 0: of none, or closed. */
 void fd_is(uint16_t f, uint8_t bits);
+
+/* ---- streams, and the ends of their connections (story_streams.c) ------------------------------ */
+
+void pair(uint16_t f, uint16_t other);
+void tcp(uint16_t f, uint16_t other);
+/* The runner's end: bytes into it, bytes out of it, these and the end of file behind them, no more bytes. */
+void sends(uint16_t f, uint64_t bytes);
+void fills(uint16_t f, uint64_t bytes);
+void takes(uint16_t f, uint64_t bytes);
+void takes_end(uint16_t f, uint64_t bytes);
+void shuts(uint16_t f);
+void hangs_up(uint16_t f);
+void resets(uint16_t f);
+void faults(unsigned calls);
+void drained(void);
+void stream(uint16_t s, uint16_t f);
+void writes(uint16_t s, uint64_t bytes);
+void write_eof(uint16_t s);
+void pauses(uint16_t s);
+void resumes(uint16_t s);
+void limits(uint16_t s, uint64_t bytes);
+void closes(uint16_t s);
+void aborts(uint16_t s);
+/* A callback of a stream. */
+void sees(uint16_t s, enum lc_event event);
+void sees_data(uint16_t s, uint64_t bytes);
+void lost(uint16_t s, int error);
 
 /* ---- what the loop does ----------------------------------------------------------------------- */
 

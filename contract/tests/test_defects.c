@@ -1,11 +1,11 @@
-/* Each way to break a rule is found within 2000 generated programs, by its rule, and shrinks to at most six ops; the
+/* Each way to break a rule is found within 2000 generated programs, by its rule, and shrinks to at most seven ops; the
  * correct loop is never found guilty. */
 #include <string.h>
 
 #include "rig.h"
 #include "testing/test.h"
 
-enum { OPS_MAX = 6, TRIES_MAX = 5000, FIND_PROGRAMS_MAX = 10000 };
+enum { OPS_MAX = 7, TRIES_MAX = 5000, FIND_PROGRAMS_MAX = 10000 };
 
 static const struct {
     const char *name;
@@ -44,6 +44,53 @@ static const struct {
     [FAKE_HANDLER_NOT_CALLED] = {"exception handler not called", "ERR-2"},
     [FAKE_HANDLER_TWICE] = {"exception handler called twice", "ERR-2"},
     [FAKE_BATCH_DROPPED] = {"rest of batch dropped on raise", "ERR-1"},
+    [FAKE_STREAM_MADE_NEVER] = {"MADE never", "STREAM-1"},
+    [FAKE_STREAM_MADE_TWICE] = {"MADE twice", "STREAM-1"},
+    [FAKE_STREAM_MADE_LATE] = {"data before MADE", "STREAM-1"},
+    [FAKE_STREAM_DATA_EMPTY] = {"data of no bytes", "STREAM-1"},
+    [FAKE_STREAM_DATA_AFTER_EOF] = {"data after EOF", "STREAM-1"},
+    [FAKE_STREAM_DATA_AFTER_LOST] = {"data after LOST", "STREAM-1"},
+    [FAKE_STREAM_EOF_TWICE] = {"EOF twice", "STREAM-1"},
+    [FAKE_STREAM_LOST_TWICE] = {"LOST twice", "STREAM-1"},
+    [FAKE_STREAM_READ_SWALLOWS] = {"read swallows a byte", "STREAM-2"},
+    [FAKE_STREAM_READ_SWAPS] = {"read swaps", "STREAM-2"},
+    [FAKE_STREAM_READ_TWICE] = {"data given twice", "STREAM-2"},
+    [FAKE_STREAM_READ_FOREIGN] = {"foreign bytes", "STREAM-2"},
+    [FAKE_STREAM_READ_DROPS] = {"data never given", "STREAM-2"},
+    [FAKE_STREAM_WRITE_SWALLOWS] = {"write swallows a byte", "STREAM-2"},
+    [FAKE_STREAM_WRITE_SWAPS] = {"writes swapped", "STREAM-2"},
+    [FAKE_STREAM_WRITE_TWICE] = {"a part sent twice", "STREAM-2"},
+    [FAKE_STREAM_WRITE_STUCK] = {"what has to wait is never sent", "STREAM-2"},
+    [FAKE_STREAM_CLOSE_DROPS] = {"close drops", "STREAM-3"},
+    [FAKE_STREAM_ABORT_SENDS] = {"abort sends", "STREAM-4"},
+    [FAKE_STREAM_WRITE_EOF_DROPS] = {"write_eof drops", "STREAM-3"},
+    [FAKE_STREAM_PAUSE_TWICE] = {"pause_writing twice", "STREAM-5"},
+    [FAKE_STREAM_RESUME_TWICE] = {"resume_writing twice", "STREAM-5"},
+    [FAKE_STREAM_READS_PAUSED] = {"data while paused", "STREAM-6"},
+    [FAKE_STREAM_EOF_PAUSED] = {"EOF while paused", "STREAM-6"},
+    [FAKE_STREAM_READS_ONCE] = {"reads once", "STREAM-8"},
+    [FAKE_STREAM_READS_EDGE] = {"reads at edges", "STREAM-8"},
+    [FAKE_STREAM_RESUME_DEAF] = {"pause is for ever", "STREAM-8"},
+    [FAKE_STREAM_EOF_NEVER] = {"EOF never", "STREAM-8"},
+    [FAKE_STREAM_ERROR_UNSEEN] = {"error of a read ignored", "STREAM-8"},
+    [FAKE_STREAM_EINTR_ENDS] = {"EINTR is an error", "CLOSE-2"},
+    [FAKE_STREAM_WRITE_ERROR_UNSEEN] = {"error of a write ignored", "CLOSE-1"},
+    [FAKE_STREAM_PAUSE_NEVER] = {"no pause_writing", "FLOW-1"},
+    [FAKE_STREAM_PAUSE_EARLY] = {"pause_writing too early", "FLOW-1"},
+    [FAKE_STREAM_RESUME_NEVER] = {"no resume_writing", "FLOW-2"},
+    [FAKE_STREAM_CLOSE_SILENT] = {"no LOST after close", "CLOSE-1"},
+    [FAKE_STREAM_ABORT_SILENT] = {"no LOST after abort", "CLOSE-1"},
+    [FAKE_STREAM_READS_CLOSED] = {"data after close", "CLOSE-1"},
+    [FAKE_STREAM_LOST_WITH_ERROR] = {"closed with an error", "CLOSE-2"},
+    [FAKE_STREAM_LOST_WITHOUT_ERROR] = {"reset without an error", "CLOSE-2"},
+    [FAKE_STREAM_LOST_BY_EOF] = {"LOST by EOF", "CLOSE-2"},
+    [FAKE_STREAM_ENDS_BY_EOF] = {"ends by EOF", "CLOSE-2"},
+    [FAKE_STREAM_EOF_FROM_SHORT_READ] = {"EOF that nobody sent", "EOF-1"},
+    [FAKE_STREAM_EOF_EARLY] = {"EOF before the last bytes", "EOF-1"},
+    [FAKE_STREAM_WRITE_EOF_NOTHING] = {"write_eof does nothing", "EOF-2"},
+    [FAKE_STREAM_CLOSE_ENDS_NOTHING] = {"close ends nothing", "EOF-2"},
+    [FAKE_STREAM_FD_LEAKED] = {"a stream's fd leaked", "LIFE-3"},
+    [FAKE_STREAM_ON_THREAD] = {"stream calls on its own thread", "THREAD-1"},
 };
 
 static struct lc_program program;
@@ -88,7 +135,7 @@ static bool is_found_and_shrunk(const char *name, const char *rule)
 static void every_defect_is_found(void)
 {
     for (enum fake_defect defect = FAKE_CORRECT + 1; defect < FAKE_OPEN_FAILS; defect++) {
-        rig_init(defect, RIG_CAPABILITIES);
+        rig_init(defect, RIG_CAPABILITIES | (defect < FAKE_STREAM_MADE_NEVER ? 0 : RIG_STREAMS));
         CHECK(is_found_and_shrunk(defects[defect].name, defects[defect].rule));
     }
     rig_dispose();
@@ -133,6 +180,21 @@ static void correct_loop_passes(void)
     CHECK(passes_everything(0, true, false));
 }
 
+/* So it does with streams, whichever part of them it has. */
+static void correct_streams_pass(void)
+{
+    static const uint32_t parts[] = {LC_CAP_MADE, LC_CAP_FLUSH, LC_CAP_WRITE_EOF, LC_CAP_FLOW};
+    for (unsigned with = 0; with < 32; with++) {
+        uint32_t capabilities = LC_CAP_STREAM | (with & 16 ? RIG_CAPABILITIES : 0u);
+        for (unsigned i = 0; i < 4; i++)
+            capabilities |= with >> i & 1 ? parts[i] : 0;
+        CHECK(passes_everything(capabilities, with % 3 == 0, false));
+    }
+    CHECK(passes_everything(RIG_CAPABILITIES | RIG_STREAMS | LC_CAP_MULTI, true, false));
+    CHECK(passes_everything(RIG_CAPABILITIES | RIG_STREAMS | LC_CAP_COALESCE, false, true));
+    CHECK(passes_everything(LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_ONE_PER_STEP | RIG_STREAMS, false, false));
+}
+
 /* The same with posts from real threads, which makes no difference. */
 static void correct_loop_passes_with_threads(void)
 {
@@ -140,9 +202,7 @@ static void correct_loop_passes_with_threads(void)
 }
 
 static const struct test tests[] = {
-    TEST(every_defect_is_found),
-    TEST(foreign_thread_is_found),
-    TEST(correct_loop_passes),
-    TEST(correct_loop_passes_with_threads),
+    TEST(every_defect_is_found), TEST(foreign_thread_is_found),          TEST(correct_loop_passes),
+    TEST(correct_streams_pass),  TEST(correct_loop_passes_with_threads),
 };
 TEST_MAIN(tests)

@@ -7,14 +7,6 @@
 
 enum { TURN = LC_PROMISE_TURN, STOP = LC_CAP_STOP, RAISE = LC_CAP_RAISE, COALESCE = LC_CAP_COALESCE };
 
-static void steps_pass(int steps)
-{
-    for (int i = 0; i < steps; i++) {
-        step();
-        stepped(0);
-    }
-}
-
 /* ---- WAKE, THREAD ---------------------------------------------------------------------------- */
 
 static void p1_is_posted_to(uint32_t capabilities, int posts)
@@ -362,7 +354,7 @@ static void life_9_called_after_close(void)
 /* [LIFE-9] A rescue while a destroyed handle waits for CLOSED is that handle's, whatever its kind. */
 static void life_9_rescue(void)
 {
-    static const uint16_t handles[] = {C1, T1, W1, P1};
+    static const uint16_t handles[] = {C1, T1, W1, P1, S1};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
         opens(0, 0);
         asks(LC_OP_REARM, handles[i], UINT64_MAX, 0, 0);

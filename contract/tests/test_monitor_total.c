@@ -50,6 +50,33 @@ static void owed_by_kind(void)
     CHECK(owes("WAKE-1", "p1 was posted to"));
 }
 
+static void s1_waits(uint32_t capabilities)
+{
+    opens(LC_CAP_STREAM | capabilities, 0);
+    pair(F1, F2);
+    stream(S1, F1);
+    step();
+}
+
+/* A stream can owe several things. */
+static void owed_by_streams(void)
+{
+    s1_waits(LC_CAP_MADE);
+    CHECK(owes("STREAM-1", "s1 was never told that its connection is made"));
+    s1_waits(0);
+    CHECK(owes_nothing());
+    fd_is(F1, LC_IN);
+    CHECK(owes("STREAM-8", "s1 was not called though its connection had something to read"));
+    writes(S1, 5);
+    sees(S1, LC_EVENT_PAUSE_WRITING);
+    takes(F2, 5);
+    CHECK(owes("FLOW-2", "s1 was told to pause writing"));
+    closes(S1);
+    CHECK(owes("CLOSE-1", "s1 was closed and never told"));
+    destroy(S1);
+    CHECK(owes("LIFE-9", "s1 was destroyed"));
+}
+
 /* A timer that would have fired within a second of the last record is owed, a later one is not. */
 static void owed_timers(void)
 {
@@ -70,7 +97,7 @@ static void owed_timers(void)
 /* [LIFE-9] To a destroyed handle CLOSED is owed, not the callback that it would have had. */
 static void owed_to_the_destroyed(void)
 {
-    static const uint16_t handles[] = {C1, T1, W1, P1};
+    static const uint16_t handles[] = {C1, T1, W1, P1, S1};
     for (size_t i = 0; i < sizeof handles / sizeof *handles; i++) {
         opens(0, 0);
         asks(LC_OP_REARM, handles[i], UINT64_MAX, 0, 0);
@@ -154,6 +181,58 @@ static void runs_share_nothing(void)
     loop_closes(0);
     fds(4);
     CHECK(breaks(""));
+}
+
+/* What is known of streams and of the ends of their connections is forgotten as well. */
+static void runs_share_no_streams(void)
+{
+    s1_waits(LC_CAP_MADE | LC_CAP_FLUSH);
+    sees(S1, LC_EVENT_MADE);
+    sends(F2, 5);
+    pauses(S1);
+    faults(100);
+    closes(S1);
+    lost(S1, 0);
+    hangs_up(F2);
+    opens_again(LC_CAP_STREAM | LC_CAP_MADE, 0);
+    pair(F1, F2);
+    stream(S1, F1);
+    step();
+    sees(S1, LC_EVENT_MADE);
+    sends(F2, 1);
+    sees_data(S1, 1);
+    CHECK(breaks(""));
+    sees(S1, LC_EVENT_EOF);
+    CHECK(breaks("EOF-1"));
+}
+
+/* A stream of a case, of whose connection nothing is known: two of them share nothing, and only their own order is
+ * judged. */
+static void unknown_ends_are_not_guessed(void)
+{
+    for (int is_half_known = 0; is_half_known < 2; is_half_known++) {
+        opens(LC_CAP_STREAM | LC_CAP_FLUSH | LC_CAP_FLOW, 0);
+        stream(S1, is_half_known ? F1 : 0);
+        stream(S2, 0);
+        fd_is(F1, LC_IN);
+        step();
+        sees_data(S1, 5);
+        writes(S1, 5);
+        limits(S2, 5);
+        writes(S2, 5);
+        sees(S2, LC_EVENT_PAUSE_WRITING);
+        takes_end(F2, 9);
+        closes(S2);
+        sees(S1, LC_EVENT_EOF);
+        lost(S1, -104);
+        stepped(0);
+        steps_pass(20);
+        drained();
+        CHECK(breaks(""));
+        step();
+        sees_data(S2, 5);
+        CHECK(breaks("CLOSE-1"));
+    }
 }
 
 /* Before any run there is nothing to judge by but the records: it belongs to run 0. */
@@ -279,11 +358,20 @@ static void bytes_get_a_verdict(void)
 }
 
 static const struct test tests[] = {
-    TEST(owed_by_kind),           TEST(owed_timers),
-    TEST(owed_to_the_destroyed),  TEST(owed_nothing),
-    TEST(runs_are_judged_apart),  TEST(runs_share_nothing),
-    TEST(before_any_run),         TEST(refused_ops_do_nothing),
-    TEST(violations_are_bounded), TEST(many_handles_are_told_apart),
-    TEST(noise_gets_a_verdict),   TEST(bytes_get_a_verdict),
+    TEST(owed_by_kind),
+    TEST(owed_by_streams),
+    TEST(runs_share_no_streams),
+    TEST(unknown_ends_are_not_guessed),
+    TEST(owed_timers),
+    TEST(owed_to_the_destroyed),
+    TEST(owed_nothing),
+    TEST(runs_are_judged_apart),
+    TEST(runs_share_nothing),
+    TEST(before_any_run),
+    TEST(refused_ops_do_nothing),
+    TEST(violations_are_bounded),
+    TEST(many_handles_are_told_apart),
+    TEST(noise_gets_a_verdict),
+    TEST(bytes_get_a_verdict),
 };
 TEST_MAIN(tests)

@@ -1,0 +1,92 @@
+/* Every way in which the fake loop can break a rule. */
+#ifndef FAKE_DEFECT_H
+#define FAKE_DEFECT_H
+
+/* What the loop does wrong. */
+enum fake_defect {
+    FAKE_CORRECT,
+    FAKE_SOON_LIFO,
+    FAKE_SOON_TWICE,
+    FAKE_SOON_LOST, /* every second one of a batch */
+    FAKE_SOON_AT_ONCE,
+    FAKE_SOON_IN_SAME_TURN,
+    FAKE_SOON_AFTER_CANCEL,
+    FAKE_TIMER_EARLY,
+    FAKE_TIMER_BY_ARMING,
+    FAKE_TIMER_TIES_REVERSED,
+    FAKE_TIMER_TWICE,
+    FAKE_TIMER_AFTER_CANCEL,
+    FAKE_TIMER_PAST_LOST, /* one that was due when it was armed */
+    FAKE_WATCH_NOT_READY,
+    FAKE_WATCH_EDGE,
+    FAKE_WATCH_AFTER_CANCEL,
+    FAKE_WATCH_NEW_OWNER, /* called after a cancel if its fd number was opened again */
+    FAKE_WATCH_DRAINS,
+    FAKE_WATCH_REPORTS_ALL,
+    FAKE_POST_LOST, /* the second of two */
+    FAKE_POST_DOUBLED,
+    FAKE_POST_SLEPT_THROUGH,
+    FAKE_POST_CALLS_BACK, /* on the thread that posts */
+    FAKE_CALL_AFTER_DESTROY,
+    FAKE_CLOSED_TWICE,
+    FAKE_CLOSED_NEVER,
+    FAKE_STEP_FAILS_AFTER_STOP,
+    FAKE_RUN_RETURNS_EARLY,
+    FAKE_STOP_TURN_LATE, /* run makes one turn more */
+    FAKE_FD_LEAKED,
+    FAKE_CLOSE_FAILS,
+    FAKE_HANDLER_NOT_CALLED,
+    FAKE_HANDLER_TWICE,
+    FAKE_BATCH_DROPPED, /* what comes behind a callback that raised waits for the next turn */
+    FAKE_STREAM_MADE_NEVER,
+    FAKE_STREAM_MADE_TWICE,
+    FAKE_STREAM_MADE_LATE,  /* behind the first data */
+    FAKE_STREAM_DATA_EMPTY, /* before the end of file */
+    FAKE_STREAM_DATA_AFTER_EOF,
+    FAKE_STREAM_DATA_AFTER_LOST,
+    FAKE_STREAM_EOF_TWICE,
+    FAKE_STREAM_LOST_TWICE,
+    FAKE_STREAM_READ_SWALLOWS, /* the last byte of several */
+    FAKE_STREAM_READ_SWAPS,    /* the halves */
+    FAKE_STREAM_READ_TWICE,
+    FAKE_STREAM_READ_FOREIGN,
+    FAKE_STREAM_READ_DROPS,     /* all of it */
+    FAKE_STREAM_WRITE_SWALLOWS, /* the last byte of what has to wait */
+    FAKE_STREAM_WRITE_SWAPS,    /* what has to wait goes before what waits already */
+    FAKE_STREAM_WRITE_TWICE,    /* what was sent in part is sent anew */
+    FAKE_STREAM_WRITE_STUCK,    /* what has to wait waits for ever */
+    FAKE_STREAM_CLOSE_DROPS,
+    FAKE_STREAM_ABORT_SENDS,
+    FAKE_STREAM_WRITE_EOF_DROPS,
+    FAKE_STREAM_PAUSE_TWICE,
+    FAKE_STREAM_RESUME_TWICE,
+    FAKE_STREAM_READS_PAUSED,
+    FAKE_STREAM_EOF_PAUSED,
+    FAKE_STREAM_READS_ONCE,
+    FAKE_STREAM_READS_EDGE, /* one byte of many, and then waits for more to arrive */
+    FAKE_STREAM_RESUME_DEAF,
+    FAKE_STREAM_EOF_NEVER,
+    FAKE_STREAM_ERROR_UNSEEN,
+    FAKE_STREAM_EINTR_ENDS, /* reading */
+    FAKE_STREAM_WRITE_ERROR_UNSEEN,
+    FAKE_STREAM_PAUSE_NEVER,
+    FAKE_STREAM_PAUSE_EARLY,
+    FAKE_STREAM_RESUME_NEVER,
+    FAKE_STREAM_CLOSE_SILENT, /* no LOST */
+    FAKE_STREAM_ABORT_SILENT,
+    FAKE_STREAM_READS_CLOSED,
+    FAKE_STREAM_LOST_WITH_ERROR,
+    FAKE_STREAM_LOST_WITHOUT_ERROR,
+    FAKE_STREAM_LOST_BY_EOF,
+    FAKE_STREAM_ENDS_BY_EOF, /* sends an end of its own when it sees the other's */
+    FAKE_STREAM_EOF_FROM_SHORT_READ,
+    FAKE_STREAM_EOF_EARLY,
+    FAKE_STREAM_WRITE_EOF_NOTHING,
+    FAKE_STREAM_CLOSE_ENDS_NOTHING, /* before the stream is destroyed */
+    FAKE_STREAM_FD_LEAKED,
+    FAKE_STREAM_ON_THREAD,
+    FAKE_OPEN_FAILS,
+    FAKE_DEFECTS
+};
+
+#endif
