@@ -152,6 +152,20 @@ def test_half_closed_by_the_peer(kit: Kit) -> None:
     kit.equal(len(got), 100_000, "bytes that arrived")
 
 
+@case("EOF-1")
+def test_end_is_told_once(kit: Kit) -> None:
+    """Reading that is paused and resumed after the end of file does not see it again."""
+    ends: list[int] = []
+    log, peer = kit.connection(eof=lambda log, _: ends.append(1) or True)
+    peer.shutdown(socket.SHUT_WR)
+    kit.run(log.until(lambda: ends))
+    log.pause_reading()
+    kit.turns(2)
+    log.resume_reading()
+    kit.turns(5)
+    kit.equal(len(ends), 1, "calls of eof_received")
+
+
 @case("STREAM-7")
 def test_eof_without_an_answer_closes(kit: Kit) -> None:
     """eof_received that returns None or False closes the transport, after what is written there."""

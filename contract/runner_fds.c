@@ -294,8 +294,8 @@ static bool do_reading(struct runner *r, const struct lc_op *op)
 {
     struct handle *h = &r->handles[op->a];
     bool is_pause = op->op == LC_OP_PAUSE;
-    if (!is_open_stream(h) || h->is_paused == is_pause)
-        return false;
+    if (!is_open_stream(h) || h->is_paused == is_pause || h->has_seen_eof)
+        return false; /* after the end of file there is nothing to read: what loops make of it is a case's business */
     h->is_paused = is_pause;
     record_fd(r, h->fd_handle);
     int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
