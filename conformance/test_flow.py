@@ -152,6 +152,17 @@ def test_half_closed_by_the_peer(kit: Kit) -> None:
     kit.equal(len(got), 100_000, "bytes that arrived")
 
 
+@case("STREAM-6")
+def test_pause_in_connection_made(kit: Kit) -> None:
+    """Reading that is paused in connection_made does not begin before it is resumed."""
+    log, peer = kit.connection(made=lambda log, _: log.pause_reading())
+    kit.put(peer, b"x")
+    kit.turns(5)
+    kit.equal(log.received, b"", "bytes while reading is paused")
+    log.resume_reading()
+    kit.run(log.until(lambda: log.received))
+
+
 @case("EOF-1")
 def test_end_is_told_once(kit: Kit) -> None:
     """Reading that is paused and resumed after the end of file does not see it again."""
