@@ -7,7 +7,7 @@ import asyncio
 import socket
 
 from loopcheck.kit import Kit, case
-from loopcheck.protocols import Log, drain
+from loopcheck.protocols import Log, drain, end
 
 MIB = 1 << 20
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
@@ -161,6 +161,8 @@ def test_pause_in_connection_made(kit: Kit) -> None:
     kit.equal(log.received, b"", "bytes while reading is paused")
     log.resume_reading()
     kit.run(log.until(lambda: log.received))
+    log.transport.abort()
+    end(kit, log)
 
 
 @case("EOF-1")
@@ -174,6 +176,8 @@ def test_end_is_told_once(kit: Kit) -> None:
     kit.turns(2)
     log.resume_reading()
     kit.turns(5)
+    log.transport.abort()
+    end(kit, log)
     kit.equal(len(ends), 1, "calls of eof_received")
 
 
