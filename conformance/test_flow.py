@@ -13,12 +13,6 @@ MIB = 1 << 20
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
 
 
-def end(kit: Kit, log: Log) -> None:
-    """Waits for connection_lost, and a while for what must not follow."""
-    kit.run(log.until_event("lost"))
-    kit.run_for(0.005)
-
-
 @case("STREAM-5")
 def test_flow_control(kit: Kit) -> None:
     """Beyond the high-water mark pause_writing comes once, below the low one resume_writing once, and again."""
