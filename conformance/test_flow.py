@@ -7,7 +7,7 @@ import asyncio
 import socket
 
 from loopcheck.kit import Kit, case
-from loopcheck.protocols import Log, drain, end
+from loopcheck.protocols import drain, end
 
 MIB = 1 << 20
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
