@@ -1,4 +1,4 @@
-"""Fuzz targets: a short run of each, from the corpus as seeds."""
+"""Fuzz targets: a short run of each; those whose input is a program get the corpus as seeds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import builds
 import steps
-from steps import BUILD, PYTHON, Stop
+from steps import BUILD, PYTHON, ROOT, Stop
 
 # Writes each program of the corpus as bytes: argv = target folder, then the files.
 ENCODE = """
@@ -24,6 +24,11 @@ for name in sys.argv[2:]:
 def targets() -> list[str]:
     """The names of fuzz/targets/fuzz_*.c."""
     return [path.stem for path in steps.files("fuzz/targets/fuzz_*.c")]
+
+
+def reads_programs(target: str) -> bool:
+    source = (ROOT / "fuzz" / "targets" / f"{target}.c").read_text(encoding="utf-8")
+    return '#include "fuzz_program.h"' in source or "lc_program_decode" in source
 
 
 def seeds() -> Path:
@@ -44,7 +49,7 @@ def smoke(target: str, seconds: int) -> str:
     for folder in (grown, findings):
         folder.mkdir(parents=True, exist_ok=True)
     argv = [program, f"-max_total_time={seconds}", f"-artifact_prefix={findings}/", "-print_final_stats=1"]
-    argv += ["-rss_limit_mb=2048", "-timeout=20", "-verbosity=1", grown, seeds()]
+    argv += ["-rss_limit_mb=2048", "-timeout=20", "-verbosity=1", grown, *([seeds()] if reads_programs(target) else [])]
     status = steps.logged(f"fuzz-{target}", argv, builds.environment())
     text = steps.tail(steps.LOGS / f"fuzz-{target}.log", 200)
     if status != 0:
@@ -54,4 +59,4 @@ def smoke(target: str, seconds: int) -> str:
     runs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)
     if not runs or int(runs[-1]) == 0:
         raise Stop("executed nothing")
-    return f"{runs[-1]} programs in {seconds} s, nothing found"
+    return f"{runs[-1]} inputs in {seconds} s, nothing found"

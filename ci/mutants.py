@@ -1,8 +1,9 @@
-"""Mutants: planted defects as exact text replacements in a copy of loop/, each to be found by its rule.
+"""Mutants: planted defects as exact text replacements in a copy of loop/, each to be found by its rule or its target.
 
 One build directory serves all: a mutant changes one file of the copy, so that only that file is compiled
-again. Random programs on the simulated kernel have to find it; the seeds are fixed, so that a mutant is
-killed by the same program every time.
+again. Random programs on the simulated kernel have to find it and name its rule; or, where a mutant names a
+target of fuzz/targets as its killer, random inputs of that target have to. The seeds are fixed, so that a
+mutant is killed by the same program every time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ FOLDER = BUILD / "mutants"
 COPY = FOLDER / "loop"
 CMAKE = FOLDER / "cmake"
 PROGRAMS_MAX = 20_000  # random programs that a mutant may survive
+INPUTS_MAX = 20_000  # random inputs of a target
+PROGRAM_TARGET = "fuzz_program"
 FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks
 RUN_S = 60  # of one run of the replayer
 FAILED = re.compile(r"^seed (\d+): (\S+)", re.MULTILINE)
@@ -33,16 +36,17 @@ class Mutant:
 
     id: str
     file: str  # relative to loop/
-    rule: str
+    rule: str  # empty if a target is the killer
     old: str
     new: str
     story: str
+    killer: str = PROGRAM_TARGET  # of fuzz/targets
 
 
 def load() -> list[Mutant]:
     tree = Tree(ROOT)
     entries = [entry for name in tree.match("fuzz/mutants/*.toml") for entry in tree.toml(name).get("mutant", [])]
-    return [Mutant(**{**entry, "file": entry["file"].removeprefix("loop/")}) for entry in entries]
+    return [Mutant(**{"rule": "", **entry, "file": entry["file"].removeprefix("loop/")}) for entry in entries]
 
 
 def fresh_copy() -> None:
@@ -69,27 +73,42 @@ def configure() -> None:
     steps.step("configure mutants", "configure-mutants", ["cmake", "-S", ROOT, "-B", CMAKE, "-G", "Ninja", *options])
 
 
-def compile_copy() -> None:
-    argv = ["cmake", "--build", CMAKE, "-j", steps.JOBS, "--target", "fuzz_program_replay"]
+def replayer(target: str) -> str:
+    return f"{target}_replay"
+
+
+def compile_copy(target: str) -> None:
+    argv = ["cmake", "--build", CMAKE, "-j", steps.JOBS, "--target", replayer(target)]
     if steps.logged("build-mutants", argv) != 0:
         raise Stop(f"does not compile; see {steps.relative(steps.LOGS / 'build-mutants.log')}")
 
 
-def first_failure(seed: int, count: int) -> tuple[int, set[str]] | None:
-    """The first seed from `seed` on whose program fails, and what it says (rules, HANG, CRASH)."""
-    argv = [CMAKE / "fuzz" / "fuzz_program_replay", "--driver", "refloop_sim", "--random", count, "--seed", seed]
-    words = [str(word) for word in argv]
+def run_random(target: str, *options: object) -> str:
+    """Runs a replayer with random inputs; what it says of the first that fails, or nothing."""
+    words = [str(word) for word in (CMAKE / "fuzz" / replayer(target), *options)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=RUN_S)
     except subprocess.TimeoutExpired:
-        raise Stop(f"{count} programs took more than {RUN_S} s") from None
+        raise Stop(f"{replayer(target)} {' '.join(words[1:])} took more than {RUN_S} s") from None
     if done.returncode == 0:
-        return None
-    found = FAILED.findall(done.stdout)
-    if not found:
+        return ""
+    if not FAILED.search(done.stdout):
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise Stop(f"ended with status {done.returncode} and named no program: {last}")
-    return int(found[0][0]), {rule for _seed, rule in found}
+        raise Stop(f"ended with status {done.returncode} and named no input: {last}")
+    return done.stdout
+
+
+def first_failure(seed: int, count: int) -> tuple[int, set[str]] | None:
+    """The first seed from `seed` on whose program fails, and what it says (rules, HANG, CRASH)."""
+    text = run_random(PROGRAM_TARGET, "--driver", "refloop_sim", "--random", count, "--seed", seed)
+    found = FAILED.findall(text)
+    return (int(found[0][0]), {rule for _seed, rule in found}) if found else None
+
+
+def hunt_by_target(target: str) -> str | None:
+    """Runs random inputs of a target until one fails; a sentence about it, or None."""
+    found = FAILED.search(run_random(target, "--random", INPUTS_MAX))
+    return f"{target} at input {found[1]}" if found else None
 
 
 def hunt(rule: str) -> str | None:
@@ -118,13 +137,24 @@ def kill(mutant: Mutant) -> str:
         raise Stop(f"its text stands {original.count(mutant.old)} times in loop/{mutant.file}, not once")
     path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
     try:
-        compile_copy()
-        found = hunt(mutant.rule)
+        compile_copy(mutant.killer)
+        found = hunt(mutant.rule) if mutant.rule else hunt_by_target(mutant.killer)
     finally:
         path.write_text(original, encoding="utf-8")
     if found is None:
-        raise Stop(f"survived {PROGRAMS_MAX} programs")
+        raise Stop(f"survived {PROGRAMS_MAX if mutant.rule else INPUTS_MAX} random inputs of {mutant.killer}")
     return found
+
+
+def check_unchanged(killers: set[str]) -> None:
+    """The unchanged copy must pass."""
+    for killer in sorted(killers):
+        compile_copy(killer)
+        if killer != PROGRAM_TARGET and hunt_by_target(killer) is not None:
+            raise Stop(f"the unchanged loop fails {killer}")
+    clean = first_failure(1, PROGRAMS_MAX)
+    if clean is not None:
+        raise Stop(f"the unchanged loop fails at program {clean[0]} by {', '.join(sorted(clean[1]))}")
 
 
 def kill_all() -> str:
@@ -135,14 +165,11 @@ def kill_all() -> str:
     with steps.locked("mutants"):
         fresh_copy()
         configure()
-        compile_copy()
-        clean = first_failure(1, PROGRAMS_MAX)
-        if clean is not None:
-            raise Stop(f"the unchanged loop fails at program {clean[0]} by {', '.join(sorted(clean[1]))}")
+        check_unchanged({PROGRAM_TARGET} | {mutant.killer for mutant in found})
         survivors = [mutant.id for mutant in found if not is_killed(mutant)]
     if survivors:
         raise Stop(f"{len(found) - len(survivors)} of {len(found)} killed; not {', '.join(survivors)}")
-    return f"{len(found)} of {len(found)} killed, each by its rule"
+    return f"{len(found)} of {len(found)} killed, each by its rule or its target"
 
 
 def is_killed(mutant: Mutant) -> bool:

@@ -1,7 +1,6 @@
 /* The order in which the areas' rules see the records of a trace. */
 #include "monitor.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "monitor_model.h"
@@ -17,13 +16,12 @@ static uint32_t width_of(const struct lc_obs *merged, size_t count)
 
 void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judgement *judgement)
 {
-    struct lc_model model = {
-        .width = width_of(merged, count), .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
+    struct lc_model model;
 
     memset(judgement, 0, sizeof *judgement);
-    model.handles = calloc((size_t)LC_KIND_COUNT * model.width, sizeof *model.handles);
-    if (model.handles == NULL) {
+    if (!lc_model_init(&model, width_of(merged, count), judgement)) {
         lc_monitor_report(&model, &(struct lc_obs){0}, "KIT-1", "cannot be judged: no memory");
+        lc_model_drop(&model);
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -40,5 +38,5 @@ void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judge
         lc_model_take(&model, obs);
     }
     lc_monitor_owed(&model);
-    free(model.handles);
+    lc_model_drop(&model);
 }

@@ -32,10 +32,11 @@ static void judge_closed(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->result < 0)
         lc_monitor_report(model, obs, "LIFE-3", "could not be closed: error %" PRId64, -(int64_t)obs->result);
-    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++)
+    const unsigned end = LC_KIND_COUNT * model->width;
+    for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++)
         if (model->handles[i].state == LC_CLOSING) {
             struct lc_obs named = *obs;
-            named.handle = (uint16_t)(i / model->width << 12 | i % model->width);
+            named.handle = lc_model_wide(model, i);
             lc_monitor_report(model, &named, "LIFE-9", "was destroyed but never reported closed");
         }
 }

@@ -46,7 +46,8 @@ static const char *owed_rule(struct lc_model *model, unsigned i, const char **se
 static uint32_t count_live(const struct lc_model *model)
 {
     uint32_t live = 0;
-    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++)
+    const unsigned end = LC_KIND_COUNT * model->width;
+    for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++)
         live += model->handles[i].state == LC_ARMED;
     return live;
 }
@@ -66,7 +67,7 @@ static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
 {
     struct lc_obs named = *obs;
     const char *sentence, *rule = owed_rule(model, i, &sentence);
-    named.handle = (uint16_t)(i / model->width << 12 | i % model->width);
+    named.handle = lc_model_wide(model, i);
     lc_monitor_report(model, &named, rule, "%s", sentence);
 }
 
@@ -75,11 +76,10 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
         return;
     const uint32_t live = obs->what == LC_WHAT_STEPPED ? count_live(model) : 0;
-    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++) {
+    const unsigned end = LC_KIND_COUNT * model->width;
+    for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
         struct lc_model_handle *h = &model->handles[i];
         unsigned kind = i / model->width;
-        if (h->state == LC_FREE || h->state == LC_CLOSED)
-            continue;
         if (obs->what == LC_WHAT_STEP)
             h->is_owed = lc_model_is_due(model, kind, h, obs->time_ns);
         if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns))
@@ -99,15 +99,16 @@ void lc_monitor_owed(struct lc_model *model)
     struct lc_judgement *judgement = model->judgement;
     if (model->phase == LC_AT_REST)
         return;
-    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++) {
+    const unsigned end = LC_KIND_COUNT * model->width;
+    for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
         char name[12];
         unsigned kind = i / model->width;
         const struct lc_model_handle *h = &model->handles[i];
         if (!lc_model_is_due(model, kind, h, model->time_ns + OWED_SOON_NS))
             continue;
         const char *sentence, *rule = owed_rule(model, i, &sentence);
-        snprintf(judgement->owed, sizeof judgement->owed, "%s %s",
-                 lc_wide_format((uint16_t)(kind << 12 | i % model->width), name), sentence);
+        snprintf(judgement->owed, sizeof judgement->owed, "%s %s", lc_wide_format(lc_model_wide(model, i), name),
+                 sentence);
         snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", rule);
         return;
     }

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
@@ -45,6 +46,61 @@ void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const c
     v->run = judgement->runs;
 }
 
+/* ---- the handles --------------------------------------------------------------------------- */
+
+enum { WORD_BITS = 64 };
+
+static size_t words(const struct lc_model *model)
+{
+    return ((size_t)LC_KIND_COUNT * model->width + WORD_BITS - 1) / WORD_BITS;
+}
+
+bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
+{
+    *model = (struct lc_model){
+        .width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .is_untouched = true, .judgement = judgement};
+    model->handles = calloc((size_t)LC_KIND_COUNT * width, sizeof *model->handles);
+    model->live = calloc(words(model), sizeof *model->live);
+    return model->handles != NULL && model->live != NULL;
+}
+
+void lc_model_drop(struct lc_model *model)
+{
+    free(model->handles);
+    free(model->live);
+}
+
+void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state)
+{
+    const size_t place = (size_t)(h - model->handles);
+    const uint64_t bit = UINT64_C(1) << place % WORD_BITS;
+    h->state = state;
+    if (state == LC_FREE || state == LC_CLOSED)
+        model->live[place / WORD_BITS] &= ~bit;
+    else
+        model->live[place / WORD_BITS] |= bit;
+}
+
+unsigned lc_model_next(const struct lc_model *model, unsigned from, unsigned end)
+{
+    while (from < end) {
+        uint64_t rest = model->live[from / WORD_BITS] >> from % WORD_BITS;
+        if (rest & 1)
+            return from;
+        if (rest == 0)
+            from = (from / WORD_BITS + 1) * WORD_BITS;
+        else
+            for (; (rest & 1) == 0; rest >>= 1)
+                from++;
+    }
+    return end;
+}
+
+uint16_t lc_model_wide(const struct lc_model *model, unsigned place)
+{
+    return (uint16_t)(place / model->width << 12 | place % model->width);
+}
+
 bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns)
 {
     if (h->state != LC_ARMED)
@@ -81,8 +137,10 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind)
 
 static void take_open(struct lc_model *model, const struct lc_obs *obs)
 {
-    size_t count = (size_t)LC_KIND_COUNT * model->width;
-    memset(model->handles, 0, count * sizeof *model->handles);
+    if (!model->is_untouched) {
+        memset(model->handles, 0, (size_t)LC_KIND_COUNT * model->width * sizeof *model->handles);
+        memset(model->live, 0, words(model) * sizeof *model->live);
+    }
     *model = (struct lc_model){.capabilities = (uint32_t)obs->arg,
                                .promises = (uint32_t)(obs->arg >> 32),
                                .tick_ns = 1,
@@ -90,6 +148,7 @@ static void take_open(struct lc_model *model, const struct lc_obs *obs)
                                .open_fds = UINT64_MAX,
                                .width = model->width,
                                .handles = model->handles,
+                               .live = model->live,
                                .judgement = model->judgement};
     model->judgement->runs++;
 }
@@ -99,7 +158,7 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
     unsigned kind = LC_WIDE_KIND(obs->handle);
     if (obs->result < 0)
         return;
-    h->state = LC_ARMED;
+    lc_model_set_state(model, h, LC_ARMED);
     h->was_cancelled = false;
     h->armed_seq = obs->seq;
     h->armed_turn = model->phase == LC_AT_REST ? 0 : model->turn;
@@ -117,7 +176,7 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
         h->ready_since = h->fd ? lc_model_at(model, h->fd)->readiness : 0;
     }
     if (h->began_early && (kind == LC_KIND_SOON || kind == LC_KIND_TIMER))
-        h->state = LC_IDLE; /* it has had its callback */
+        lc_model_set_state(model, h, LC_IDLE); /* it has had its callback */
     h->began_early = false;
 }
 
@@ -136,12 +195,12 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_CANCEL:
         if (h->state != LC_ARMED)
             break;
-        h->state = LC_IDLE;
+        lc_model_set_state(model, h, LC_IDLE);
         h->was_cancelled = true;
         h->is_owed = false;
         break;
     case LC_OP_DESTROY:
-        h->state = LC_CLOSING;
+        lc_model_set_state(model, h, LC_CLOSING);
         h->is_owed = false;
         h->steps_unpaid = 0;
         if (lc_model_is_of(obs, LC_KIND_STREAM))
@@ -183,16 +242,16 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     case LC_EVENT_READY:
         h->ready_since &= (uint8_t)~obs->bits;
         if (obs->result < 0 && h->state == LC_ARMED)
-            h->state = LC_IDLE;
+            lc_model_set_state(model, h, LC_IDLE);
         break;
     case LC_EVENT_CLOSED:
-        h->state = LC_CLOSED;
+        lc_model_set_state(model, h, LC_CLOSED);
         break;
     default:
         if (lc_model_is_of(obs, LC_KIND_STREAM))
             lc_model_take_stream_event(model, obs);
         else if (h->state == LC_ARMED)
-            h->state = LC_IDLE;
+            lc_model_set_state(model, h, LC_IDLE);
         break;
     }
 }
@@ -212,11 +271,10 @@ static void take_fd(struct lc_model *model, const struct lc_obs *obs)
     fd->is_known = true;
     fd->readiness = obs->bits;
     fd->is_full &= (obs->bits & LC_OUT) == 0;
-    for (unsigned i = 0; i < model->width; i++) {
-        struct lc_model_handle *h = &model->handles[LC_KIND_WATCH * model->width + i];
-        if (h->fd == obs->handle)
-            h->ready_since |= obs->bits;
-    }
+    const unsigned end = (LC_KIND_WATCH + 1) * model->width;
+    for (unsigned i = LC_KIND_WATCH * model->width; (i = lc_model_next(model, i, end)) < end; i++)
+        if (model->handles[i].fd == obs->handle)
+            model->handles[i].ready_since |= obs->bits;
 }
 
 static void take_turn(struct lc_model *model, const struct lc_obs *obs)
@@ -278,4 +336,5 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     default:
         break;
     }
+    model->is_untouched = false;
 }

@@ -63,6 +63,7 @@ struct lc_model {
     uint64_t tick_ns;
     bool is_exact;
     enum lc_phase phase;
+    bool is_untouched; /* no record was taken in yet */
     bool is_loop_closed;
     bool is_late_run;                /* the loop has completed a step or run before */
     uint32_t turn;                   /* steps and runs begun; 0 before the first */
@@ -73,8 +74,9 @@ struct lc_model {
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
     uint64_t time_ns;                /* of the last record */
     uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
-    uint32_t width;                  /* indexes a kind */
+    uint32_t width;                  /* indexes a kind; at most 4096 */
     struct lc_model_handle *handles; /* [kind][index] */
+    uint64_t *live;                  /* a bit for each of handles that is neither free nor closed */
     struct lc_judgement *judgement;
 };
 
@@ -87,6 +89,16 @@ void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs
 
 /* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
 struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle);
+
+/* Alone changes a handle's state. */
+void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state);
+/* Walks the handles that are neither free nor closed: the first place in model->handles from `from` on, or `end`. */
+unsigned lc_model_next(const struct lc_model *model, unsigned from, unsigned end);
+/* The number of the handle at a place in model->handles. */
+uint16_t lc_model_wide(const struct lc_model *model, unsigned place);
+/* Room for `width` handles of each kind; false: no memory. */
+bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement);
+void lc_model_drop(struct lc_model *model);
 
 /* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
  * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */

@@ -73,7 +73,7 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
 {
     if (obs->result < 0)
         return;
-    h->state = LC_ARMED;
+    lc_model_set_state(model, h, LC_ARMED);
     h->armed_seq = obs->seq;
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_made = h->stream.is_made || h->began_early};
@@ -188,7 +188,8 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
 static void take_lost(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
     struct lc_model_handle *end = end_of(model, h), *peer = lc_model_at(model, end->peer);
-    h->state = h->state == LC_ARMED ? LC_IDLE : h->state;
+    if (h->state == LC_ARMED)
+        lc_model_set_state(model, h, LC_IDLE);
     h->stream.is_lost = true;
     h->stream.has_failed = obs->result < 0;
     end->is_shut = end->is_closed = true;

@@ -24,9 +24,10 @@ static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_report(model, obs, "SOON-2", "ran in the turn in which it was asked for");
     if (!(model->promises & LC_PROMISE_FIFO))
         return;
-    for (unsigned i = 0; i < model->width; i++) {
+    const unsigned end = (LC_KIND_SOON + 1) * model->width;
+    for (unsigned i = LC_KIND_SOON * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         char name[12];
-        uint16_t wide = (uint16_t)(LC_KIND_SOON << 12 | i);
+        uint16_t wide = lc_model_wide(model, i);
         other = lc_model_at(model, wide);
         if (other->state == LC_ARMED && other->armed_seq < h->armed_seq)
             lc_monitor_report(model, obs, "SOON-1", "ran before %s, which was asked for earlier",
@@ -45,9 +46,12 @@ static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
         return;
     if (obs->result < 0)
         lc_monitor_report(model, obs, "ERR-1", "ended its turn because a callback raised an Exception");
-    for (unsigned i = 0; i < model->width && !(model->capabilities & LC_CAP_ONE_PER_STEP); i++) {
+    if (model->capabilities & LC_CAP_ONE_PER_STEP)
+        return;
+    const unsigned end = (LC_KIND_SOON + 1) * model->width;
+    for (unsigned i = LC_KIND_SOON * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         char name[12];
-        uint16_t wide = (uint16_t)(LC_KIND_SOON << 12 | i);
+        uint16_t wide = lc_model_wide(model, i);
         const struct lc_model_handle *h = lc_model_at(model, wide);
         if (h->state == LC_ARMED && h->armed_turn != model->turn)
             lc_monitor_report(model, obs, "ERR-1", "did not run %s in the turn in which another callback raised",

@@ -180,10 +180,11 @@ static void judge_received(struct lc_model *model, const struct lc_obs *named, s
 
 static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
 {
-    for (unsigned i = 0; i < model->width; i++) {
-        const struct lc_model_handle *stream = &model->handles[LC_KIND_STREAM * model->width + i];
+    const unsigned end = (LC_KIND_STREAM + 1) * model->width;
+    for (unsigned i = LC_KIND_STREAM * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
+        const struct lc_model_handle *stream = &model->handles[i];
         struct lc_obs named = *obs;
-        named.handle = (uint16_t)(LC_KIND_STREAM << 12 | i);
+        named.handle = lc_model_wide(model, i);
         if (!lc_model_is_joined(model, stream))
             continue;
         judge_sent(model, &named, scene_of(model, stream));
@@ -194,11 +195,12 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
 /* The kernel takes nothing, and more waits in the loop than it was allowed to hold without a word. */
 static void judge_held(struct lc_model *model, const struct lc_obs *obs)
 {
-    for (unsigned i = 0; i < model->width; i++) {
-        const struct lc_model_handle *h = &model->handles[LC_KIND_STREAM * model->width + i];
+    const unsigned end = (LC_KIND_STREAM + 1) * model->width;
+    for (unsigned i = LC_KIND_STREAM * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
+        const struct lc_model_handle *h = &model->handles[i];
         const struct lc_model_stream *s = &h->stream;
         struct lc_obs named = *obs;
-        named.handle = (uint16_t)(LC_KIND_STREAM << 12 | i);
+        named.handle = lc_model_wide(model, i);
         if (h->state == LC_ARMED && s->has_limit && s->held > s->limit && !s->is_writing_paused && !s->is_flushing &&
             lc_model_at(model, h->fd)->is_full)
             lc_monitor_report(model, &named, "FLOW-1",

@@ -5,9 +5,10 @@
 
 static void judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
-    for (unsigned i = 0; i < model->width; i++) {
+    const unsigned end = (LC_KIND_TIMER + 1) * model->width;
+    for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         char name[12];
-        uint16_t wide = (uint16_t)(LC_KIND_TIMER << 12 | i);
+        uint16_t wide = lc_model_wide(model, i);
         const struct lc_model_handle *other = lc_model_at(model, wide);
 
         /* One that was armed in this very turn may have come after the due ones were collected. */

@@ -23,7 +23,8 @@ static bool is_promised(struct runner *r)
         return false;
     if (r->late_count > 0 && r->depth == 0) /* not launched yet */
         return true;
-    for (unsigned i = 0; i < 256; i++) {
+    for (size_t used = 0; used < r->used_count; used++) {
+        const unsigned i = r->used[used];
         const struct handle *h = &r->handles[i];
         if (h->state == CLOSING)
             return true;
@@ -96,10 +97,10 @@ static void note_callback(struct runner *r, uint8_t handle, enum lc_event event,
 static void run_attachments(struct runner *r, uint8_t handle, enum lc_event event)
 {
     for (size_t i = 0; i < r->attached; i++) {
-        const struct lc_op *op = &r->attachment[i];
-        if (r->has_fired[i] || op->on != handle || (op->event != LC_EVENT_ANY && op->event != event))
+        const struct lc_op *op = &r->attachments[i].op;
+        if (r->attachments[i].has_fired || op->on != handle || (op->event != LC_EVENT_ANY && op->event != event))
             continue;
-        r->has_fired[i] = true;
+        r->attachments[i].has_fired = true;
         execute_counted(r, op);
     }
 }
@@ -178,12 +179,12 @@ static void run_ops(struct runner *r, const struct lc_program *program)
         else if (op->on == 0)
             execute_counted(r, op);
         else
-            r->attachment[r->attached++] = *op;
+            r->attachments[r->attached++] = (struct attachment){.op = *op};
     }
     for (int i = 0; i < SETTLE_STEPS_MAX; i++)
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
     for (size_t i = 0; i < r->attached; i++)
-        r->stats->unfired += !r->has_fired[i];
+        r->stats->unfired += !r->attachments[i].has_fired;
 }
 
 static bool has_stream(const struct runner *r)
@@ -218,8 +219,8 @@ static void drain(struct runner *r)
 
 static bool has_closing(const struct runner *r)
 {
-    for (unsigned i = 0; i < 256; i++)
-        if (r->handles[i].state == CLOSING)
+    for (size_t i = 0; i < r->used_count; i++)
+        if (r->handles[r->used[i]].state == CLOSING)
             return true;
     return false;
 }
@@ -234,9 +235,9 @@ static void close_all(struct runner *r)
     const struct lc_kernel *k = r->kernel;
 
     r->is_over_budget = true;
-    for (unsigned i = 0; i < 256; i++)
-        if (is_of_the_loop(i))
-            lc_runner_destroy(r, (uint8_t)i);
+    for (size_t i = 0; i < r->used_count; i++)
+        if (is_of_the_loop(r->used[i]))
+            lc_runner_destroy(r, r->used[i]);
     r->steps = 0; /* the closing part has a budget of its own */
     for (int i = 0; has_closing(r) && i <= LC_CLOSE_STEPS_MAX; i++)
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = 0});
@@ -258,8 +259,13 @@ int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t 
            struct lc_stats *stats)
 {
     const struct lc_kernel *kernel = driver->kernel != NULL ? driver->kernel : lc_kernel_posix();
-    struct runner r = {.driver = driver, .kernel = kernel, .trace = trace, .stats = stats};
+    struct runner r;
 
+    memset(&r, 0, offsetof(struct runner, attachments));
+    r.driver = driver;
+    r.kernel = kernel;
+    r.trace = trace;
+    r.stats = stats;
     *stats = (struct lc_stats){.ops = (uint32_t)program->count};
     r.thread = pthread_self();
     driver->sink = (struct lc_sink){.begin = begin, .end = end, .self = &r};

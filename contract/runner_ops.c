@@ -206,7 +206,7 @@ void lc_runner_launch_posts(struct runner *r)
     }
 }
 
-bool lc_runner_execute(struct runner *r, const struct lc_op *op)
+static bool execute(struct runner *r, const struct lc_op *op)
 {
     struct handle *h = &r->handles[op->a];
     switch (op->op) {
@@ -238,4 +238,21 @@ bool lc_runner_execute(struct runner *r, const struct lc_op *op)
     default:
         return lc_runner_execute_fds(r, op);
     }
+}
+
+static void note_used(struct runner *r, uint8_t handle)
+{
+    struct handle *h = &r->handles[handle];
+    if (h->state == FREE || h->is_used)
+        return;
+    h->is_used = true;
+    r->used[r->used_count++] = handle;
+}
+
+bool lc_runner_execute(struct runner *r, const struct lc_op *op)
+{
+    const bool is_executed = execute(r, op);
+    note_used(r, op->a);
+    note_used(r, op->b);
+    return is_executed;
 }

@@ -3,6 +3,7 @@
 #define LC_RUNNER_STATE_H
 
 #include <pthread.h>
+#include <stddef.h>
 
 #include "runner.h"
 
@@ -12,6 +13,7 @@ enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
 
 struct handle {
     enum state state;
+    bool is_used; /* stands in runner.used */
     /* watch, stream */
     uint8_t fd_handle;
     /* watch */
@@ -64,12 +66,17 @@ struct runner {
     bool may_raise;      /* may it? */
     bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
-    size_t attached;     /* ops of `attachment` in use */
-    struct lc_op attachment[LC_PROGRAM_OPS_MAX];
-    bool has_fired[LC_PROGRAM_OPS_MAX];
     size_t late_count;
     struct late_post late[POSTS_LATE_MAX];
+    size_t used_count;
+    uint8_t used[LC_KIND_COUNT << 4]; /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[256];
+    /* Large, and last, since it need not be cleared: below attached everything was set. */
+    size_t attached;
+    struct attachment {
+        struct lc_op op;
+        bool has_fired;
+    } attachments[LC_PROGRAM_OPS_MAX];
 };
 
 /* ---- runner_ops.c ---- */

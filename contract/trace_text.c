@@ -55,7 +55,7 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
             return snprintf(text, size, "  %s.data {%" PRIu64 " bytes%s", handle, obs->arg,
                             obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "");
         if (obs->code == LC_EVENT_LOST)
-            return snprintf(text, size, "  %s.lost {error %d", handle, -obs->result);
+            return snprintf(text, size, "  %s.lost {error %" PRId64, handle, -(int64_t)obs->result);
         return snprintf(text, size, "  %s.%s {", handle, event);
     case LC_WHAT_END:
         return snprintf(text, size, "  } %s%s", handle, obs->result ? " raises" : "");

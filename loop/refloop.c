@@ -5,15 +5,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* How often one turn waits: once, and once more if the backend had to forget its fds. */
 #define RL_WAITS_MAX 2
 
 static rl_loop *loop_new(void)
 {
-    rl_loop *loop = calloc(1, sizeof *loop);
+    rl_loop *loop = malloc(sizeof *loop);
     if (loop == NULL)
         return NULL;
+    memset(loop, 0, offsetof(rl_loop, events));
     rl_turn_init(&loop->turn);
     rl_wake_init(&loop->wake);
     rl_list_init(&loop->handles);

@@ -1,7 +1,10 @@
-"""A mutant counts as killed only when its text stood once and its own rule spoke."""
+"""A mutant counts as killed only when its text stood once and its own rule, or its own target, spoke."""
 
 from __future__ import annotations
 
+import dataclasses
+
+import fuzzing
 import mutants
 import pytest
 from steps import Stop
@@ -15,7 +18,7 @@ def copy(tmp_path, monkeypatch):
     (tmp_path / "core").mkdir()
     (tmp_path / "core" / "a.c").write_text("return a < b;\n")
     monkeypatch.setattr(mutants, "COPY", tmp_path)
-    monkeypatch.setattr(mutants, "compile_copy", lambda: None)
+    monkeypatch.setattr(mutants, "compile_copy", lambda target: None)
     return tmp_path / "core" / "a.c"
 
 
@@ -58,7 +61,22 @@ def test_only_other_rules_spoke(monkeypatch):
         mutants.hunt("TIMER-1")
 
 
+def test_a_target_may_be_the_killer(copy, monkeypatch):
+    said = {"fuzz_timers": "seed 4: CRASH\n"}
+    monkeypatch.setattr(mutants, "run_random", lambda target, *options: said[target])
+    mutant = dataclasses.replace(MUTANT, rule="", killer="fuzz_timers")
+    assert mutants.kill(mutant) == "fuzz_timers at input 4"
+
+
+def test_a_mutant_may_survive_its_target(copy, monkeypatch):
+    monkeypatch.setattr(mutants, "run_random", lambda target, *options: "")
+    with pytest.raises(Stop, match="inputs of fuzz_timers"):
+        mutants.kill(dataclasses.replace(MUTANT, rule="", killer="fuzz_timers"))
+
+
 def test_every_mutant_of_the_tree_is_whole():
     for mutant in mutants.load():
         assert mutant.old != mutant.new
         assert mutant.story
+        assert bool(mutant.rule) == (mutant.killer == mutants.PROGRAM_TARGET)
+        assert mutant.killer in fuzzing.targets()

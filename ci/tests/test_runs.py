@@ -53,7 +53,7 @@ def test_replay_that_fails(program, script, error, word):
 
 def test_fuzz(program):
     program("echo 'stat::number_of_executed_units: 4711'")
-    assert fuzzing.smoke("fuzz_program", 1) == "4711 programs in 1 s, nothing found"
+    assert fuzzing.smoke("fuzz_program", 1) == "4711 inputs in 1 s, nothing found"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "helper.h"
 
 enum { FIRST_NS = 1000000000 }; /* a clock that begins at 0 hides sign errors */
 
@@ -13,7 +14,8 @@ void sim_reset(struct sim *sim)
     void (*on_deadlock)(void *) = sim->on_deadlock;
     void *arg = sim->on_deadlock_arg;
     int backends_open = sim->backends_open;
-    memset(sim, 0, offsetof(struct sim, rings));
+    memset(sim->fds, 0, (size_t)sim->fds_end * sizeof *sim->fds);
+    memset(sim, 0, offsetof(struct sim, posts));
     sim->now_ns = FIRST_NS;
     sim->backends_open = backends_open;
     sim->on_deadlock = on_deadlock;
@@ -56,8 +58,9 @@ static size_t ring_add(struct sim *sim, struct sim_fd *fd, const unsigned char *
 {
     unsigned char *ring = sim->rings[fd - sim->fds];
     size_t added = least(size, SIM_BUFFER_BYTES - fd->unread);
-    for (size_t i = 0; i < added; i++)
-        ring[(fd->first + fd->unread + i) % SIM_BUFFER_BYTES] = bytes[i];
+    size_t at = (fd->first + fd->unread) % SIM_BUFFER_BYTES, to_the_end = least(added, SIM_BUFFER_BYTES - at);
+    memcpy(ring + at, bytes, to_the_end);
+    memcpy(ring, bytes + to_the_end, added - to_the_end);
     fd->unread += added;
     return added;
 }
@@ -66,9 +69,9 @@ static size_t ring_add(struct sim *sim, struct sim_fd *fd, const unsigned char *
 static size_t ring_remove(const struct sim *sim, struct sim_fd *fd, unsigned char *bytes, size_t size)
 {
     const unsigned char *ring = sim->rings[fd - sim->fds];
-    size_t removed = least(size, fd->unread);
-    for (size_t i = 0; i < removed; i++)
-        bytes[i] = ring[(fd->first + i) % SIM_BUFFER_BYTES];
+    size_t removed = least(size, fd->unread), to_the_end = least(removed, SIM_BUFFER_BYTES - fd->first);
+    memcpy(bytes, ring + fd->first, to_the_end);
+    memcpy(bytes + to_the_end, ring, removed - to_the_end);
     fd->first = (fd->first + removed) % SIM_BUFFER_BYTES;
     fd->unread -= removed;
     return removed;
@@ -147,6 +150,7 @@ static int open_one(struct sim *sim)
     for (int fd = SIM_FD_FIRST; fd < SIM_FDS_MAX; fd++)
         if (!sim->fds[fd].is_open) {
             sim->fds[fd] = (struct sim_fd){.is_open = true, .peer = -1};
+            sim->fds_end = fd < sim->fds_end ? sim->fds_end : fd + 1;
             return fd;
         }
     return -EMFILE;
@@ -224,24 +228,9 @@ static int kernel_open_fds(void *self)
 {
     struct sim *sim = self;
     int count = sim->backends_open;
-    for (int i = 0; i < SIM_FDS_MAX; i++)
+    for (int i = 0; i < sim->fds_end; i++)
         count += sim->fds[i].is_open;
     return count;
-}
-
-static void *helper(void *arg)
-{
-    struct sim_post *post = arg;
-    post->work(post->arg);
-    return NULL;
-}
-
-/* Hands the baton to a helper thread and waits until it comes back. */
-static int run_on_helper(struct sim_post *post)
-{
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, helper, post);
-    return error ? -error : -pthread_join(thread, NULL);
 }
 
 static int kernel_post(void *self, uint64_t delay_ns, void (*work)(void *), void *arg)
@@ -249,7 +238,7 @@ static int kernel_post(void *self, uint64_t delay_ns, void (*work)(void *), void
     struct sim *sim = self;
     struct sim_post post = {.due_ns = later(sim, delay_ns), .work = work, .arg = arg};
     if (delay_ns == 0)
-        return run_on_helper(&post);
+        return helper_run(work, arg);
     if (sim->posts_count == SIM_POSTS_MAX)
         return -EAGAIN;
     size_t at = sim->posts_count++;
@@ -265,7 +254,7 @@ static void post_first(struct sim *sim)
     memmove(sim->posts, sim->posts + 1, --sim->posts_count * sizeof post);
     if (post.due_ns > sim->now_ns)
         sim->now_ns = post.due_ns;
-    run_on_helper(&post);
+    helper_run(post.work, post.arg);
 }
 
 static void kernel_join(void *self)
@@ -310,15 +299,17 @@ static int backend_apply(void *self, int number, uint32_t interest)
 
 static int collect(struct sim *sim, struct rl_event *events, int events_max)
 {
+    const int first = (int)(sim->waits++ % ((unsigned)sim->fds_end + 1));
     int count = 0;
-    for (int i = 0; i < SIM_FDS_MAX && count < events_max; i++) {
-        int fd = (sim->first_fd_of_wait + i) % SIM_FDS_MAX;
+    for (int i = 0; i < sim->fds_end && count < events_max; i++) {
+        int fd = first + i < sim->fds_end ? first + i : first + i - sim->fds_end;
         uint32_t watched = sim->fds[fd].watched;
+        if (watched == 0)
+            continue;
         uint32_t bits = readiness(sim, fd) & (watched | RL_HUP | RL_ERR);
-        if (watched != 0 && bits != 0)
+        if (bits != 0)
             events[count++] = (struct rl_event){.fd = fd, .events = bits};
     }
-    sim->first_fd_of_wait = (sim->first_fd_of_wait + 1) % SIM_FDS_MAX;
     return count;
 }
 

@@ -39,18 +39,20 @@ struct sim_post {
 
 struct sim {
     uint64_t now_ns;
-    struct sim_fd fds[SIM_FDS_MAX];
     enum lc_fault fault; /* what the next fault_calls reads or writes of the loop meet */
     unsigned fault_calls;
-    bool is_woken;        /* the loop was woken since its last wait */
-    int backends_open;    /* survives sim_reset, so that a backend left open is seen */
-    int first_fd_of_wait; /* events are given out round-robin from here */
-    unsigned vain_waits;  /* since the runner last looked at the clock */
-    size_t posts_count;
-    struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
-    void (*on_deadlock)(void *arg);       /* the loop sleeps or spins for ever */
+    bool is_woken;                  /* the loop was woken since its last wait */
+    int backends_open;              /* survives sim_reset, so that a backend left open is seen */
+    int fds_end;                    /* no fd of this number or above was ever open */
+    unsigned waits;                 /* events are given out round-robin, each wait beginning with another fd */
+    unsigned vain_waits;            /* since the runner last looked at the clock */
+    void (*on_deadlock)(void *arg); /* the loop sleeps or spins for ever */
     void *on_deadlock_arg;
-    unsigned char rings[SIM_FDS_MAX][SIM_BUFFER_BYTES]; /* last, since sim_reset need not touch it */
+    size_t posts_count;
+    /* Large, and last, since sim_reset need not touch what was not used. */
+    struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
+    struct sim_fd fds[SIM_FDS_MAX];
+    unsigned char rings[SIM_FDS_MAX][SIM_BUFFER_BYTES];
 };
 
 /* Time 0, no fd open, no post pending; the deadlock handler stays. */

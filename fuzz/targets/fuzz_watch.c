@@ -1,0 +1,112 @@
+/* Property: of the events that a wait found, each watcher is told what it asked for and nothing else, in the order in
+ * which the watchers of an fd were added; nothing of an earlier wait, and nothing once it was taken out: as plain
+ * arrays say.
+ *
+ * Targets: rl_watches_add, rl_watches_remove, rl_watches_change, rl_watches_begin_round, rl_watches_dispatch,
+ * rl_watches_take, rl_watches_interest, rl_watches_give_slots, rl_watches_slots_needed, rl_watches_check.
+ */
+#include "core/watch.h"
+#include "input.h"
+
+enum { WATCHERS = 12, FDS = 300, GROWN_MAX = 4, UNASKED = RL_HUP | RL_ERR };
+
+static struct rl_ready ready;
+static struct rl_watches watches;
+static struct rl_ready_entry entries[WATCHERS];
+static struct rl_watcher watchers[WATCHERS];
+static struct rl_watcher *slots[GROWN_MAX][FDS * 2];
+static unsigned grown;
+static struct row added, due; /* the model: in the order of adding, and of finding */
+static struct watch {
+    int fd;
+    unsigned interest, found, round; /* in which it was found */
+} model[WATCHERS];
+static unsigned round_now;
+
+static void add(int i, int fd, unsigned interest)
+{
+    size_t needed = rl_watches_slots_needed(&watches, fd);
+    if (needed > 0)
+        (void)rl_watches_give_slots(&watches, slots[grown++], needed);
+    rl_watches_add(&watches, &watchers[i], fd, interest);
+    row_add(&added, i, 0);
+    model[i] = (struct watch){.fd = fd, .interest = interest};
+}
+
+static void drop(int i)
+{
+    rl_watches_remove(&watches, &watchers[i]);
+    row_remove(&added, i);
+    row_remove(&due, i);
+}
+
+static void change(int i, unsigned interest)
+{
+    rl_watches_change(&watches, &watchers[i], interest);
+    model[i].interest = interest;
+    model[i].found &= interest | UNASKED;
+    if (model[i].found == 0)
+        row_remove(&due, i);
+}
+
+static void dispatch(int fd, unsigned events)
+{
+    unsigned interest = 0;
+    for (size_t at = 0; at < added.count; at++) {
+        int i = added.items[at];
+        unsigned found = events & (model[i].interest | UNASKED);
+        interest |= model[i].fd == fd ? model[i].interest : 0;
+        if (model[i].fd != fd || found == 0)
+            continue;
+        model[i].found = found | (model[i].round == round_now ? model[i].found : 0);
+        model[i].round = round_now;
+        if (!row_has(&due, i))
+            row_add(&due, i, 0);
+    }
+    input_check(rl_watches_interest(&watches, fd) == interest, "a wrong union of interests");
+    rl_watches_dispatch(&watches, (struct rl_event){.fd = fd, .events = events}, &ready);
+}
+
+static void run(void)
+{
+    int i = row_first(&due);
+    rl_ready_begin(&ready);
+    input_check(rl_ready_next(&ready) == (i < 0 ? NULL : &entries[i]), "another watcher is called than is due");
+    rl_ready_end(&ready);
+    if (i < 0)
+        return;
+    input_check(rl_watches_take(&watches, &watchers[i]) == (model[i].round == round_now ? model[i].found : 0),
+                "a watcher is told something else than was found");
+    model[i].found = 0;
+    row_remove(&due, i);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct input input = {.bytes = data, .left = size};
+    added.count = due.count = grown = 0;
+    rl_ready_init(&ready);
+    rl_watches_init(&watches);
+    for (unsigned i = 0; i < WATCHERS; i++) {
+        rl_ready_entry_init(&entries[i]);
+        rl_watcher_init(&watchers[i], &entries[i]);
+    }
+    while (input.left > 0) {
+        unsigned op = input_byte(&input), bits = input_byte(&input);
+        int i = (int)(op / 8 % WATCHERS), fd = (int)(bits & 128 ? input_short(&input) % FDS : bits / 16 % 4);
+        if (op % 8 < 3 && !row_has(&added, i))
+            add(i, fd, 1 + bits % 3);
+        else if (op % 8 < 2)
+            drop(i);
+        else if (op % 8 == 2)
+            change(i, 1 + bits % 3);
+        else if (op % 8 < 5)
+            dispatch(fd, bits % 16);
+        else if (op % 8 < 7)
+            run();
+        else
+            rl_watches_begin_round(&watches), round_now++;
+        input_check(rl_watches_check(&watches) == 0, "an invariant is broken");
+    }
+    return 0;
+}
