@@ -6,17 +6,23 @@ import mutants
 import pytest
 from steps import Stop
 
-MUTANT = mutants.Mutant("eager", "core/a.c", "TIMER-1", "a < b", "a <= b", "story")
+MUTANT = mutants.Mutant("eager", "core/a.c", "a < b", "a <= b", "story", "TIMER-1")
+COPY = mutants.Copy("mutants", ("replay",), ())
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of loop/ with one file, which always compiles."""
-    (tmp_path / "core").mkdir()
-    (tmp_path / "core" / "a.c").write_text("return a < b;\n")
-    monkeypatch.setattr(mutants, "COPY", tmp_path)
-    monkeypatch.setattr(mutants, "compile_copy", lambda: None)
-    return tmp_path / "core" / "a.c"
+    monkeypatch.setattr(mutants, "BUILD", tmp_path)
+    monkeypatch.setattr(mutants.Copy, "compile", lambda self: None)
+    path = COPY.loop / "core" / "a.c"
+    path.parent.mkdir(parents=True)
+    path.write_text("return a < b;\n")
+    return path
+
+
+def by_rule(mutant):
+    return mutants.hunt(mutant.rule)
 
 
 def answers(monkeypatch, *failures):
@@ -28,7 +34,7 @@ def answers(monkeypatch, *failures):
 def test_killed_and_taken_back(copy, monkeypatch):
     seen = []
     monkeypatch.setattr(mutants, "hunt", lambda rule: seen.append(copy.read_text()) or "TIMER-1 at program 7")
-    assert mutants.kill(MUTANT) == "TIMER-1 at program 7"
+    assert mutants.kill(COPY, MUTANT, by_rule) == "TIMER-1 at program 7"
     assert seen == ["return a <= b;\n"]
     assert copy.read_text() == "return a < b;\n"
 
@@ -36,7 +42,7 @@ def test_killed_and_taken_back(copy, monkeypatch):
 def test_survivor(copy, monkeypatch):
     answers(monkeypatch)
     with pytest.raises(Stop, match="survived"):
-        mutants.kill(MUTANT)
+        mutants.kill(COPY, MUTANT, by_rule)
     assert copy.read_text() == "return a < b;\n"
 
 
@@ -44,7 +50,7 @@ def test_survivor(copy, monkeypatch):
 def test_text_that_does_not_stand_once(copy, text):
     copy.write_text(text)
     with pytest.raises(Stop, match="not once"):
-        mutants.kill(MUTANT)
+        mutants.kill(COPY, MUTANT, by_rule)
 
 
 def test_hunt_goes_on_until_the_named_rule_speaks(monkeypatch):
@@ -58,7 +64,14 @@ def test_only_other_rules_spoke(monkeypatch):
         mutants.hunt("TIMER-1")
 
 
-def test_every_mutant_of_the_tree_is_whole():
-    for mutant in mutants.load():
+@pytest.mark.parametrize(("pattern", "sign"), [("fuzz/mutants/*.toml", "rule"), ("sanitizers/races.toml", "shown_as")])
+def test_every_mutant_of_the_tree_is_whole(pattern, sign):
+    for mutant in mutants.load(pattern):
         assert mutant.old != mutant.new
         assert mutant.story
+        assert getattr(mutant, sign)
+
+
+def test_no_mutant():
+    with pytest.raises(Stop, match="holds no mutant"):
+        mutants.load("no/such/*.toml")
