@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from pathlib import Path
 
@@ -35,14 +36,20 @@ PROGRAM = "sanitizers/canary"
 RUN = "import sys, _canary; _canary.run(sys.argv[1])"
 
 
+def set_by_user() -> str:
+    """The variables with which the user may have switched it off, as the end of a sentence."""
+    found = [f"{name}={os.environ[name]}" for name in builds.SANITIZER_ENV if os.environ.get(name)]
+    return f" ({', '.join(found)} is set)" if found else ""
+
+
 def judge(name: str, words: str, status: int, text: str) -> None:
     """Stop unless the output of a canary is the report that it has to cause."""
     if words not in text:
-        raise Stop(f"the canary {name} was not reported: the sanitizer is not on")
+        raise Stop(f"the canary {name} was not reported: the sanitizer is not on{set_by_user()}")
     if f"canary_{name}" not in text:
         raise Stop(f"the report of the canary {name} does not name its function (is llvm-symbolizer there?)")
     if status == 0:
-        raise Stop(f"the canary {name} was reported and still ended with status 0: real reports would go unnoticed")
+        raise Stop(f"the canary {name} was reported, yet ended with status 0: others go unnoticed{set_by_user()}")
 
 
 def judge_quiet(status: int, text: str) -> None:
