@@ -69,9 +69,6 @@ def environment(sanitizer: str, modules: dict[str, Path]) -> dict[str, str]:
     env["PYTHONPATH"] = str(SITE)
     env["LOOPCHECK_EXTENSIONS"] = ":".join(f"{name}={path}" for name, path in modules.items())
     if sanitizer == "asan" and sys.version_info >= IMMORTAL:
-        # CPython keeps no frame pointers: without the slow unwinder its stacks end after two frames, and a suppression
-        # could name no more than the function that makes any string.
-        env["ASAN_OPTIONS"] += ":fast_unwind_on_malloc=0"
         env["LSAN_OPTIONS"] += f":suppressions={SUPPRESSIONS / 'lsan.txt'}"
     return env
 
