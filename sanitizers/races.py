@@ -4,6 +4,7 @@ under ThreadSanitizer: as a data race, or by counting what it leads to (a post o
 from __future__ import annotations
 
 import subprocess
+import time
 
 import builds
 import mutants
@@ -13,6 +14,7 @@ from mutants import Mutant
 from steps import Stop
 
 FOUND_S = 30  # within which a planted race has to be seen
+CLEAN_S = 300  # of one program on the unchanged mailbox: a hang, however busy the machine is
 STALL_S = 3  # without a post, until the stress program calls it lost
 # By shown_as: the words in the output of a stress program that show it.
 SIGNS = {
@@ -61,9 +63,10 @@ def run(argv: list[str], limit_s: float) -> tuple[int | None, str]:
 def hunt(where: mutants.Copy, mutant: Mutant) -> str | None:
     """Runs the programs until one shows the defect; a sentence about it, or None. Stop: it only shows otherwise."""
     others = []
+    end = time.monotonic() + FOUND_S
     for argv in programs(where):
         name = " ".join([argv[0].rpartition("/")[2], *argv[1:3]])
-        status, text = run(argv, FOUND_S)
+        status, text = run(argv, max(0.0, end - time.monotonic()))
         sign = sign_of(text) or ("no report" if status is not None else "no end")
         if status != 0 and sign == mutant.shown_as:
             return f"{sign} in {name}"
@@ -82,7 +85,7 @@ def find_all() -> str:
         where = copy()
         where.make()
         for argv in programs(where):
-            status, text = run(argv, FOUND_S)
+            status, text = run(argv, CLEAN_S)
             if status != 0:
                 print(text)
                 raise Stop(

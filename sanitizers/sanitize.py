@@ -24,9 +24,12 @@ NAMES = ("asan", "ubsan", "tsan", "msan")
 COMMANDS = (*NAMES, "all")
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
+    if len(sys.argv) == 1 or {"-h", "--help"} & set(sys.argv):
         print((__doc__ or "").strip())
-        sys.exit(0 if {"-h", "--help"} & set(sys.argv) else 2)
+        sys.exit(0 if len(sys.argv) > 1 else 2)
+    if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
+        print(f"sanitizers/run: {' '.join(sys.argv[1:])}: not one of {', '.join(COMMANDS)}", file=sys.stderr)
+        sys.exit(2)
     if os.environ.get("LOOPCHECK_SET_UP") != "1":
         os.execv(sys.executable, [sys.executable, str(CI / "setup.py"), "sanitizers", *sys.argv[1:]])
 
