@@ -7,7 +7,7 @@
     ci/check.py tidy        house style, dependencies, rules and their citations, corpus, ruff, mypy, clang-format
     ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names
     ci/check.py corpus      replay of corpora/ on every driver and loop
-    ci/check.py docs        writes docs/rules.md from contract/rules.toml
+    ci/check.py docs        writes docs/rules.md from contract/rules.toml, loop/core/stream.md from loop/core/stream.c
 
 Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped part is a failure;
 --fuzz-seconds N: time of each fuzz target. Exit status 0: all parts passed; 1: one failed or the set-up did.
@@ -26,11 +26,13 @@ if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
     os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("setup.py")), "check", *sys.argv[1:]])
 
 import argparse
+import subprocess
 from collections.abc import Callable
 
 import builds
 import corpus
 import fuzzing
+import machine
 import mutants
 import parts
 import rules_page
@@ -42,6 +44,7 @@ from tidy_base import Tree
 SMOKE_S = 20  # of each fuzz target in `test`
 NIGHTLY_S = 600
 ASYNCIO_ROUNDS = 20
+BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"
 PYTEST_LAST = r"\d+ (passed|failed|error)"
 
 
@@ -51,7 +54,14 @@ def pytest(*arguments: object) -> str:
 
 
 def test_files() -> list[Path]:
-    return steps.files("python/tests/test_*.py", "ci/tests/test_*.py")
+    """All but the one that needs a browser, which is a part of its own."""
+    return [path for path in steps.files("python/tests/test_*.py", "ci/tests/test_*.py") if path != BROWSER_TEST]
+
+
+def report_in_browser() -> str:
+    if not machine.has_browser():
+        raise parts.Skipped("no Chromium with its driver on this machine")
+    return pytest(BROWSER_TEST)
 
 
 def is_fast(path: Path) -> bool:
@@ -71,6 +81,14 @@ def sanitizers() -> str:
     """All of them, with a table of their own."""
     builds.need_clang()
     return parts.runner([PYTHON, ROOT / "sanitizers" / "sanitize.py", "all"], r"^(PASSED|FAILED): ")
+
+
+def write_stream_page() -> str:
+    """The program that writes it is also the C test that compares it (loop.stream_diagram)."""
+    program = builds.program("dev", "loop/tests/rl_stream_diagram")
+    page = ROOT / "loop" / "core" / "stream.md"
+    page.write_bytes(subprocess.run([program], check=True, capture_output=True).stdout)
+    return f"{page.relative_to(ROOT)} written"
 
 
 def asyncio_rounds() -> str:
@@ -102,6 +120,7 @@ def only_tidy(run: parts.Run, _options: argparse.Namespace) -> None:
 
 def only_docs(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("docs", write_docs)
+    run.part("stream diagram", write_stream_page)
 
 
 def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:
@@ -112,6 +131,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("tidy", tidy)
     run.part("C tests", lambda: builds.ctest("dev"))
     run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
+    run.part("report in a browser", report_in_browser)
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
     replay_all(run, options)
     run.part("wheel outside the checkout", wheel.test)

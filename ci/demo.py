@@ -2,7 +2,7 @@
 
     ci/demo     asyncio and uvloop with all rules, then conformance/broken_loops with rule FD-1
 
-Writes out/report/results.json and out/report/summary.md with the verdicts of both commands. Exit
+Writes index.html, results.json and summary.md in out/report with the verdicts of both commands. Exit
 status 0 only when asyncio and uvloop are as expected AND the broken loop was caught.
 """
 
@@ -42,14 +42,26 @@ def read(report: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {"verdicts": [], "notes": []}
 
 
+def write(report: Path, results: dict[str, Any]) -> None:
+    (report / "results.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def make_page(broken: Path) -> bool:
+    """One page about both commands; False when it could not be written."""
+    second = read(broken)
+    write(broken, {**second, "notes": [*second["notes"], POINT]})
+    files = [steps.relative(folder / "results.json") for folder in (REPORT, broken)]
+    argv = [PYTHON.parent / "loopcheck", "page", *files, "-o", steps.relative(REPORT / "index.html")]
+    return subprocess.run(argv, cwd=ROOT).returncode == 0
+
+
 def merge(broken: Path, status: int) -> None:
-    """Puts the second command's verdicts behind the first's, in both files, and removes the second's."""
+    """Puts the second command's verdicts behind the first's, in the other two files, and removes the second's."""
     first, second = read(REPORT), read(broken)
     first["exit_status"] = status
-    first["notes"] = [*first["notes"], *second["notes"], POINT]
-    for key in ("verdicts", "unexpected"):
+    for key in ("loops", "verdicts", "unexpected", "notes"):
         first[key] = [*first.get(key, []), *second.get(key, [])]
-    (REPORT / "results.json").write_text(json.dumps(first, indent=1) + "\n", encoding="utf-8")
+    write(REPORT, first)
     summary = REPORT / "summary.md"
     text = (broken / "summary.md").read_text(encoding="utf-8") if (broken / "summary.md").exists() else ""
     with summary.open("a", encoding="utf-8") as file:
@@ -76,15 +88,16 @@ def main() -> int:
     ]
     as_expected = good == 0 and bool(read(REPORT)["verdicts"])
     is_caught = bad == 1 and bool(caught)
-    status = 0 if as_expected and is_caught else 1
+    has_page = make_page(broken)
+    status = 0 if as_expected and is_caught and has_page else 1
     merge(broken, status)
     print("\nThe demo in short:")
     table(read(REPORT)["verdicts"])
     print(f"  asyncio and uvloop: {'as expected' if as_expected else f'NOT as expected (status {good})'}")
     print(f"  the broken loop: {'caught' if is_caught else f'NOT caught (status {bad})'}")
-    print(
-        f"  reports: {steps.relative(REPORT)}/results.json and summary.md; {time.monotonic() - began:.0f} s", flush=True
-    )
+    seconds = time.monotonic() - began
+    page = "index.html" if has_page else "NO index.html"
+    print(f"  reports: {steps.relative(REPORT)}/{page}, results.json and summary.md; {seconds:.0f} s", flush=True)
     return status
 
 

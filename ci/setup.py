@@ -137,10 +137,11 @@ def main(argv: list[str]) -> int:
     try:
         with steps.locked("setup"):
             everything = goal in ("test", "sanitizers") or rest[:1] in (["test"], ["nightly"])
-            machine.provide(everything=everything, strict=goal == "sanitizers" or "--strict" in rest)
+            is_sanitizers = goal == "sanitizers"
+            machine.provide(everything, strict=is_sanitizers or "--strict" in rest, browser=not is_sanitizers)
             make_venv()
             install_project()
-            if goal != "sanitizers" and (goal != "check" or everything):
+            if not is_sanitizers and (goal != "check" or everything):
                 install_uvloop()
     except Stop as stop:
         say(str(stop))

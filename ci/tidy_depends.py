@@ -41,10 +41,11 @@ NOT_POSIX = re.compile(r"^(?:linux/|sys/(?:epoll|eventfd|timerfd|signalfd|inotif
 
 STDLIB = sys.stdlib_module_names | {"tomllib"}  # which Python 3.10 lacks; tomli stands in for it there
 TEST_TOOLS = ("pytest", "hypothesis")
+PAGE_TOOLS = ("jsonschema", "selenium")
 # Beside the standard library: what the files of a folder may import.
 PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
-    "python/loopcheck/": ("loopcheck", "click", "rich", "psutil", "tomli", "hypothesis"),
-    "python/tests/": ("loopcheck", "click", "rich", "psutil", "tomli", "hostile_loops", *TEST_TOOLS),
+    "python/loopcheck/": ("loopcheck", "click", "rich", "jinja2", "markupsafe", "psutil", "tomli", "hypothesis"),
+    "python/tests/": ("loopcheck", "click", "rich", "psutil", "tomli", "hostile_loops", *PAGE_TOOLS, *TEST_TOOLS),
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),
     "ci/": ("tomli",),

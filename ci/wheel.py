@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 import machine
 import steps
@@ -12,7 +13,11 @@ from steps import BUILD, PYTHON, ROOT, Stop
 
 FOLDER = BUILD / "wheel"
 VENV = FOLDER / "venv"
-COMMANDS = (("rules", "FD-1"), ("check", "asyncio:new_event_loop", "-k", "test_watchers"))
+COMMANDS = (
+    ("rules", "FD-1"),
+    ("check", "asyncio:new_event_loop", "-k", "test_watchers", "--report", "report"),
+    ("page", "report/results.json"),
+)
 
 
 def build() -> str:
@@ -27,7 +32,7 @@ def build() -> str:
 
 
 def test() -> str:
-    """Rules and cases have to be in the wheel; the last line is the last command's own."""
+    """Rules, cases and the page's template are in the wheel; returns the last line that a command printed."""
     wheel = build()
     steps.step("environment for the wheel", "wheel-venv", [machine.base_python(), "-m", "venv", VENV])
     pip = [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", wheel]
@@ -38,7 +43,9 @@ def test() -> str:
             argv = [str(VENV / "bin" / "loopcheck"), *words]
             done = subprocess.run(argv, cwd=elsewhere, capture_output=True, text=True)
             print(done.stdout + done.stderr, flush=True)
-            line = steps.last_line(done.stdout, r"\S") or steps.last_line(done.stderr, r"\S")
+            line = steps.last_line(done.stdout, r"\S") or steps.last_line(done.stderr, r"\S") or line
             if done.returncode != 0:
                 raise Stop(f"loopcheck {' '.join(words)} ended with status {done.returncode}: {line}")
+        if not (Path(elsewhere) / "index.html").exists():
+            raise Stop("loopcheck page wrote no index.html")
     return line

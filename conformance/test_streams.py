@@ -9,22 +9,10 @@ import socket
 from typing import Any
 
 from loopcheck.kit import Kit, case
-from loopcheck.protocols import Log, drain
+from loopcheck.protocols import Log, drain, end
 
 MIB = 1 << 20
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
-
-
-def reset(peer: socket.socket) -> None:
-    """Closes a TCP connection so that the other side sees a reset."""
-    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-    peer.close()
-
-
-def end(kit: Kit, log: Log) -> None:
-    """Waits for connection_lost, and a while for what must not follow."""
-    kit.run(log.until_event("lost"))
-    kit.run_for(0.005)
 
 
 @case("STREAM-1")
@@ -76,50 +64,6 @@ def test_accepted_connections_begin_with_made(kit: Kit) -> None:
 
 
 @case("STREAM-1")
-def test_close_and_abort_in_every_order(kit: Kit) -> None:
-    """close() and abort() may be called again and mixed: connection_lost comes once (uvloop#649)."""
-    for calls in (("close", "close"), ("abort", "abort"), ("close", "abort", "close"), ("abort", "close")):
-        log, _ = kit.connection()
-        for name in calls:
-            getattr(log.transport, name)()
-            kit.check(log.transport.is_closing(), "is_closing() is false")
-        kit.check("lost" not in log.events, "connection_lost was called from within the call")
-        end(kit, log)
-        log.transport.close()
-        log.transport.abort()
-        kit.turns(3)
-        kit.equal(log.events, ["made", "lost"], f"events after {calls}")
-
-
-@case("STREAM-1")
-def test_close_in_own_callback(kit: Kit) -> None:
-    """After close() in data_received no further data, and connection_lost once, though the peer goes on."""
-    for name in ("close", "abort"):
-        peers: list[socket.socket] = []
-
-        def closes(log: Log, data: bytes, name: str = name, peers: list[socket.socket] = peers) -> None:
-            peers[0].send(b"two")
-            getattr(log.transport, name)()
-
-        log, peer = kit.connection(data=closes)
-        peers.append(peer)
-        kit.put(peer, b"one")
-        end(kit, log)
-        kit.equal((log.events, bytes(log.received)), (["made", "data", "lost"], b"one"), "events")
-
-
-@case("STREAM-1")
-def test_close_in_connection_made(kit: Kit) -> None:
-    """A protocol that closes in connection_made sees no data, and connection_lost once."""
-    given, peer = kit.tcp_pair()
-    kit.put(peer, b"unwanted")
-    log = kit.protocol(made=lambda _, transport: transport.close())
-    kit.run(kit.loop.create_connection(lambda: log, sock=given))
-    end(kit, log)
-    kit.equal(log.events, ["made", "lost"], "events")
-
-
-@case("STREAM-1")
 def test_exception_in_data_received(kit: Kit) -> None:
     """An exception in data_received is reported and ends the connection with it, once (zuvloop#23)."""
     error = ZeroDivisionError("planted")
@@ -134,42 +78,6 @@ def test_exception_in_data_received(kit: Kit) -> None:
     kit.equal((log.events, log.chunks), (["made", "data", "lost"], 1), "events")
     kit.check(log.error is error, f"connection_lost got {log.error!r}")
     kit.check(any(context.get("exception") is error for context in kit.errors), "nobody was told")
-
-
-@case("STREAM-1")
-def test_reset_by_the_peer(kit: Kit) -> None:
-    """A reset gives connection_lost once, with the error."""
-    log, peer = kit.connection()
-    kit.turns(3)
-    reset(peer)
-    end(kit, log)
-    kit.equal([e for e in log.events if e != "eof"], ["made", "lost"], "events")
-    kit.check(isinstance(log.error, ConnectionError), f"connection_lost got {log.error!r}")
-
-
-@case("STREAM-1")
-def test_write_after_the_peer_is_gone(kit: Kit) -> None:
-    """Writes to a connection that was reset are dropped without an exception (uvloop#506)."""
-    log, peer = kit.connection()
-    reset(peer)
-    for _ in range(4):
-        log.transport.write(b"x" * 100)
-        kit.turns(2)
-    end(kit, log)
-    log.transport.write(b"after connection_lost")
-    kit.turns(2)
-    kit.equal(log.events[-1], "lost", "last event")
-
-
-@case("STREAM-1")
-def test_writelines_after_connection_lost(kit: Kit) -> None:
-    """writelines() after connection_lost is dropped like write(), without an exception (cpython gh-136234)."""
-    log, peer = kit.connection()
-    reset(peer)
-    end(kit, log)
-    log.transport.writelines([b"x", b"y"])
-    kit.turns(2)
-    kit.equal(log.events[-1], "lost", "last event")
 
 
 @case("STREAM-1")
@@ -362,85 +270,6 @@ def test_buffered_protocol(kit: Kit) -> None:
     peer.close()
     kit.run(lost)
     kit.check(bytes(got) == PATTERN[:1000], f"{len(got)} bytes arrived, or other ones")
-
-
-@case("STREAM-3")
-def test_close_flushes(kit: Kit) -> None:
-    """Everything written before close() arrives, also at a reader that comes late (T13)."""
-    log, peer = kit.connection()
-    got = bytearray()
-    log.transport.write(PATTERN)
-    log.transport.write(b"the end")
-    log.transport.close()
-    kit.run_for(0.01)
-    kit.thread(drain, peer, got)
-    end(kit, log)
-    kit.close_threads()
-    kit.equal((len(got), bytes(got[-7:])), (MIB + 7, b"the end"), "bytes that arrived")
-    kit.check(log.error is None, f"connection_lost got {log.error!r}")
-
-
-@case("STREAM-3")
-def test_write_eof_flushes(kit: Kit) -> None:
-    """write_eof() lets the buffered megabyte go first (zuvloop@c25fd0a)."""
-    log, peer = kit.connection()
-    got = bytearray()
-    kit.check(log.transport.can_write_eof(), "can_write_eof() is false")
-    log.transport.write(PATTERN)
-    log.transport.write_eof()
-    kit.thread(drain, peer, got)
-    kit.run_for(0.01)
-    end(kit, log)
-    kit.close_threads()
-    kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")
-
-
-@case("STREAM-3")
-def test_write_pipe_flushes(kit: Kit) -> None:
-    """Closing the transport of a pipe lets its buffered 300 kB go first (cpython gh-70850)."""
-    read_end, write_end = os.pipe()
-    got = bytearray()
-    log = kit.protocol()
-
-    def take() -> None:
-        with open(read_end, "rb") as pipe:
-            got.extend(pipe.read())
-
-    file = os.fdopen(write_end, "wb", 0)
-    kit.run(kit.loop.connect_write_pipe(lambda: log, file))
-    log.transport.write(PATTERN[:300_000])
-    log.transport.close()
-    kit.run_for(0.005)
-    thread = kit.thread(take)
-    end(kit, log)
-    thread.join()
-    kit.check(bytes(got) == PATTERN[:300_000], f"{len(got)} bytes arrived, or other ones")
-
-
-@case("STREAM-4")
-def test_abort_does_not_flush(kit: Kit) -> None:
-    """abort() drops the buffer: connection_lost(None) comes though the peer reads nothing (zuvloop#16)."""
-    log, peer = kit.connection()
-    log.transport.write(PATTERN * 8)
-    kit.check(log.transport.get_write_buffer_size() > 0, "8 MiB fit into the kernel")
-    log.transport.abort()
-    end(kit, log)
-    kit.check(log.error is None, f"connection_lost got {log.error!r}")
-    got = bytearray()
-    drain(peer, got)
-    kit.check(len(got) < 8 * MIB, "everything was flushed")
-
-
-@case("STREAM-4")
-def test_abort_after_close(kit: Kit) -> None:
-    """abort() ends a close() that waits for a peer that does not read."""
-    log, _ = kit.connection()
-    log.transport.write(PATTERN * 8)
-    log.transport.close()
-    kit.run_for(0.01)
-    kit.check("lost" not in log.events, "connection_lost came before the buffer was flushed", rule="STREAM-3")
-    log.transport.abort()
-    end(kit, log)
 
 
 @case("STREAM-1")

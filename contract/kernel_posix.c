@@ -1,14 +1,16 @@
 /* The real system under a loop: socket pairs, the monotonic clock, POSIX threads. */
 #define _POSIX_C_SOURCE 200809L
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "runner.h"
+#include "kernel.h"
 
 enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024 };
 
@@ -41,54 +43,81 @@ static void advance(void *self, uint64_t duration_ns)
         ;
 }
 
-static int pair(void *self, int fds[2])
+static void make_quiet(int fd)
+{
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* A listener on a free port of the loopback interface; its address comes out. */
+static int listen_anywhere(struct sockaddr_in *address)
+{
+    socklen_t size = sizeof *address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (listener < 0)
+        return -errno;
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    if (bind(listener, (struct sockaddr *)address, sizeof *address) == 0 && listen(listener, 1) == 0 &&
+        getsockname(listener, (struct sockaddr *)address, &size) == 0)
+        return listener;
+    int error = errno;
+    close(listener);
+    return -error;
+}
+
+static int tcp_pair(int fds[2])
+{
+    struct sockaddr_in address;
+    const int one = 1;
+    int listener = listen_anywhere(&address), error = 0;
+    if (listener < 0)
+        return listener;
+    fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+    fds[1] = -1;
+    if (fds[0] < 0 || connect(fds[0], (struct sockaddr *)&address, sizeof address) != 0 ||
+        (fds[1] = accept(listener, NULL, NULL)) < 0)
+        error = errno;
+    close(listener);
+    for (int i = 0; i < 2 && fds[i] >= 0; i++)
+        if (error != 0)
+            close(fds[i]);
+        else /* bytes arrive when they are sent, not when Nagle's algorithm has waited */
+            setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return -error;
+}
+
+static int pair(void *self, int fds[2], bool is_tcp)
 {
     (void)self;
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0)
-        return -errno;
-    for (int i = 0; i < 2; i++) {
-        fcntl(fds[i], F_SETFL, O_NONBLOCK);
-        fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-    }
+    int result = is_tcp ? tcp_pair(fds) : socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? 0 : -errno;
+    if (result < 0)
+        return result;
+    make_quiet(fds[0]);
+    make_quiet(fds[1]);
     return 0;
 }
 
-static int close_fd(void *self, int fd)
+static int close_fd(void *self, int fd, bool is_reset)
 {
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     (void)self;
+    if (is_reset)
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     return close(fd) == 0 ? 0 : -errno;
 }
 
-static int64_t put(void *self, int fd, uint64_t bytes)
+static int64_t write_some(void *self, int fd, const void *bytes, size_t size)
 {
-    static const char zeros[4096];
-    uint64_t done = 0;
     (void)self;
-    while (done < bytes) {
-        size_t chunk = bytes - done < sizeof zeros ? (size_t)(bytes - done) : sizeof zeros;
-        ssize_t wrote = send(fd, zeros, chunk, MSG_NOSIGNAL);
-        if (wrote < 0)
-            return done > 0 || errno == EAGAIN ? (int64_t)done : -errno;
-        done += (uint64_t)wrote;
-    }
-    return (int64_t)done;
+    ssize_t wrote = send(fd, bytes, size, MSG_NOSIGNAL);
+    return wrote >= 0 ? wrote : errno == EAGAIN ? 0 : -errno;
 }
 
-static int64_t take(void *self, int fd, uint64_t bytes)
+static int64_t read_some(void *self, int fd, void *bytes, size_t size)
 {
-    char buffer[4096];
-    uint64_t done = 0;
     (void)self;
-    while (done < bytes) {
-        size_t chunk = bytes - done < sizeof buffer ? (size_t)(bytes - done) : sizeof buffer;
-        ssize_t got = recv(fd, buffer, chunk, 0);
-        if (got < 0)
-            return done > 0 || errno == EAGAIN ? (int64_t)done : -errno;
-        if (got == 0)
-            break;
-        done += (uint64_t)got;
-    }
-    return (int64_t)done;
+    ssize_t got = recv(fd, bytes, size, 0);
+    return got >= 0 ? got : -errno;
 }
 
 static int shut(void *self, int fd)
@@ -165,8 +194,8 @@ const struct lc_kernel *lc_kernel_posix(void)
                                             .advance = advance,
                                             .pair = pair,
                                             .close = close_fd,
-                                            .put = put,
-                                            .take = take,
+                                            .write = write_some,
+                                            .read = read_some,
                                             .shut = shut,
                                             .ready = ready,
                                             .open_fds = open_fds,

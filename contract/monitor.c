@@ -35,6 +35,7 @@ void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judge
         lc_monitor_watch(&model, obs);
         lc_monitor_thread(&model, obs);
         lc_monitor_life(&model, obs);
+        lc_monitor_stream(&model, obs);
         lc_monitor_liveness(&model, obs);
         lc_model_take(&model, obs);
     }

@@ -32,7 +32,7 @@ static void judge_closed(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->result < 0)
         lc_monitor_report(model, obs, "LIFE-3", "could not be closed: error %" PRId64, -(int64_t)obs->result);
-    for (unsigned i = 0; i < LC_KIND_FD * model->width; i++)
+    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++)
         if (model->handles[i].state == LC_CLOSING) {
             struct lc_obs named = *obs;
             named.handle = (uint16_t)(i / model->width << 12 | i % model->width);

@@ -1,10 +1,12 @@
-/* Rules SOON-5, TIMER-5, FD-2, WAKE-1 (and LIFE-9's end): what is due comes, within a few steps. */
+/* Rules SOON-5, TIMER-5, FD-2, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1 and CLOSE-1): what is due
+ * comes, within a few steps. */
 #include <stdio.h>
 #include <string.h>
 
 #include "monitor_model.h"
 
 enum {
+    STEPS_MADE_MAX = 8,           /* steps in which a stream must be made, or closed again before it was */
     STEPS_UNPAID_MAX = 3,         /* steps in which what was due at their start must have come */
     OWED_SOON_NS = 1000 * 1000000 /* a hang: timers due within this time count as what was owed */
 };
@@ -19,17 +21,43 @@ static const struct {
     [LC_KIND_WAKER] = {"WAKE-1", "was posted to and never called: the wake-up was lost"},
 };
 
+/* What the loop owes this handle: the rule, and the sentence. Never NULL. */
+static const char *owed_rule(struct lc_model *model, unsigned i, const char **sentence)
+{
+    const struct lc_model_handle *h = &model->handles[i];
+    const unsigned kind = i / model->width;
+    const char *rule = kind == LC_KIND_STREAM ? lc_model_stream_owed(model, h) : NULL;
+    if (h->state == LC_CLOSING) {
+        *sentence = "was destroyed and not reported closed within 3 steps";
+        return "LIFE-9";
+    }
+    if (rule == NULL) {
+        *sentence = by_kind[kind].sentence != NULL ? by_kind[kind].sentence : "was not called";
+        return by_kind[kind].rule != NULL ? by_kind[kind].rule : "STREAM-8";
+    }
+    *sentence = strcmp(rule, "STREAM-1") == 0  ? "was never told that its connection is made"
+                : strcmp(rule, "CLOSE-1") == 0 ? "was closed and never told that its connection is lost"
+                : strcmp(rule, "FLOW-2") == 0
+                    ? "was told to pause writing and, with nothing left to send, not to resume"
+                    : "was not called though its connection had something to read";
+    return rule;
+}
+
 static uint32_t count_live(const struct lc_model *model)
 {
     uint32_t live = 0;
-    for (unsigned i = 0; i < LC_KIND_FD * model->width; i++)
+    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++)
         live += model->handles[i].state == LC_ARMED;
     return live;
 }
 
 /* With one callback a step, each handle that lived at any time of the wait may have been served before. */
-static uint32_t steps_allowed(const struct lc_model *model, const struct lc_model_handle *h)
+static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const struct lc_model_handle *h)
 {
+    if (kind == LC_KIND_STREAM && !h->stream.is_made && (model->capabilities & LC_CAP_MADE))
+        return STEPS_MADE_MAX;
+    if (kind == LC_KIND_STREAM)
+        return STEPS_UNPAID_MAX + model->faults;
     if (!(model->capabilities & LC_CAP_ONE_PER_STEP))
         return STEPS_UNPAID_MAX;
     return h->live_max + STEPS_UNPAID_MAX + 1;
@@ -38,12 +66,9 @@ static uint32_t steps_allowed(const struct lc_model *model, const struct lc_mode
 static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
 {
     struct lc_obs named = *obs;
-    unsigned kind = i / model->width;
-    named.handle = (uint16_t)(kind << 12 | i % model->width);
-    if (model->handles[i].state == LC_CLOSING)
-        lc_monitor_report(model, &named, "LIFE-9", "was destroyed and not reported closed within 3 steps");
-    else
-        lc_monitor_report(model, &named, by_kind[kind].rule, "%s", by_kind[kind].sentence);
+    const char *sentence, *rule = owed_rule(model, i, &sentence);
+    named.handle = (uint16_t)(i / model->width << 12 | i % model->width);
+    lc_monitor_report(model, &named, rule, "%s", sentence);
 }
 
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
@@ -51,7 +76,7 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
         return;
     const uint32_t live = obs->what == LC_WHAT_STEPPED ? count_live(model) : 0;
-    for (unsigned i = 0; i < LC_KIND_FD * model->width; i++) {
+    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++) {
         struct lc_model_handle *h = &model->handles[i];
         unsigned kind = i / model->width;
         if (h->state == LC_FREE || h->state == LC_CLOSED)
@@ -65,7 +90,7 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
         bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
         h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
         h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
-        if (h->steps_unpaid >= steps_allowed(model, h))
+        if (h->steps_unpaid >= steps_allowed(model, kind, h))
             report(model, obs, i);
     }
 }
@@ -75,17 +100,16 @@ void lc_monitor_owed(struct lc_model *model)
     struct lc_judgement *judgement = model->judgement;
     if (model->phase == LC_AT_REST)
         return;
-    for (unsigned i = 0; i < LC_KIND_FD * model->width; i++) {
+    for (unsigned i = 0; i < LC_KIND_COUNT * model->width; i++) {
         char name[12];
         unsigned kind = i / model->width;
         const struct lc_model_handle *h = &model->handles[i];
-        const bool is_closing = h->state == LC_CLOSING;
-        if (!lc_model_is_due(model, kind, h, model->time_ns + OWED_SOON_NS) || by_kind[kind].rule == NULL)
+        if (!lc_model_is_due(model, kind, h, model->time_ns + OWED_SOON_NS))
             continue;
+        const char *sentence, *rule = owed_rule(model, i, &sentence);
         snprintf(judgement->owed, sizeof judgement->owed, "%s %s",
-                 lc_wide_format((uint16_t)(kind << 12 | i % model->width), name),
-                 is_closing ? "was destroyed and not reported closed" : by_kind[kind].sentence);
-        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", is_closing ? "LIFE-9" : by_kind[kind].rule);
+                 lc_wide_format((uint16_t)(kind << 12 | i % model->width), name), sentence);
+        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", rule);
         return;
     }
 }

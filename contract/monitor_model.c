@@ -65,9 +65,16 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
             demanded &= ~(unsigned)LC_OUT;
         return h->fd != 0 && fd->is_known && (demanded & h->asked) != 0;
     }
+    case LC_KIND_STREAM:
+        return lc_model_stream_owed(model, h) != NULL;
     default:
         return false;
     }
+}
+
+bool lc_model_is_of(const struct lc_obs *obs, unsigned kind)
+{
+    return (obs->what == LC_WHAT_BEGIN || obs->what == LC_WHAT_OP) && LC_WIDE_KIND(obs->handle) == kind;
 }
 
 /* ---- taking a record in -------------------------------------------------------------------- */
@@ -137,6 +144,8 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         h->state = LC_CLOSING;
         h->is_owed = false;
         h->steps_unpaid = 0;
+        if (lc_model_is_of(obs, LC_KIND_STREAM))
+            lc_model_take_stream_op(model, obs);
         break;
     case LC_OP_STOP:
         if (model->stop_seq == 0)
@@ -148,8 +157,12 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_RECYCLE:
         h->is_reused = true;
         h->reused_turn = model->turn;
+        h->sent = h->got = 0;
+        h->may_grow = false;
+        h->is_shut = h->is_closed = h->is_broken = h->is_full = h->has_seen_end = false;
         break;
     default:
+        lc_model_take_stream_op(model, obs);
         break;
     }
 }
@@ -176,7 +189,9 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
         h->state = LC_CLOSED;
         break;
     default:
-        if (h->state == LC_ARMED)
+        if (lc_model_is_of(obs, LC_KIND_STREAM))
+            lc_model_take_stream_event(model, obs);
+        else if (h->state == LC_ARMED)
             h->state = LC_IDLE;
         break;
     }
@@ -196,6 +211,7 @@ static void take_fd(struct lc_model *model, const struct lc_obs *obs)
     struct lc_model_handle *fd = lc_model_at(model, obs->handle);
     fd->is_known = true;
     fd->readiness = obs->bits;
+    fd->is_full &= (obs->bits & LC_OUT) == 0;
     for (unsigned i = 0; i < model->width; i++) {
         struct lc_model_handle *h = &model->handles[LC_KIND_WATCH * model->width + i];
         if (h->fd == obs->handle)

@@ -23,7 +23,7 @@ struct lc_model_handle {
     uint64_t deadline_ns;  /* timer: at the earliest */
     uint64_t latest_ns;    /* timer: the deadline, if the loop read its clock as late as it can have */
     bool was_past;         /* timer: its deadline had passed when it was armed, on a real clock */
-    uint16_t fd;           /* watch: its fd's handle, 0 unknown */
+    uint16_t fd;           /* watch, stream: its fd's handle, 0 unknown */
     uint8_t asked;         /* watch: the bits it was armed for */
     uint8_t ready_since;   /* watch: bits that were ready at any time since its last callback */
     uint32_t posts;        /* waker: posts begun */
@@ -35,6 +35,23 @@ struct lc_model_handle {
     bool is_known;         /* fd: its readiness has been shown */
     bool is_reused;        /* fd: its number was closed and opened again */
     uint32_t reused_turn;  /* fd: turns counted when that happened */
+    uint16_t peer;         /* fd: the other end, 0 unknown */
+    uint16_t owner;        /* fd: the stream that took it over, 0 none */
+    uint64_t sent;         /* fd: bytes that this end was given to send */
+    uint64_t got;          /* fd: bytes that were taken here */
+    bool is_shut;          /* fd: nothing more will be given to send */
+    bool may_grow;         /* fd: a real TCP may find room though nobody read */
+    bool is_full;          /* fd: it takes no more, until the other end has taken some */
+    bool has_seen_end;     /* fd: the runner read the end of file here */
+    bool is_closed;        /* fd: closed by the runner or with its stream */
+    bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
+    struct lc_model_stream {
+        bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, has_failed,
+            is_writing_paused;
+        bool has_limit; /* LIMITS was asked for */
+        uint64_t limit; /* bytes: the high-water mark, if has_limit */
+        uint64_t held;  /* bytes written since the limit was set while its fd took none */
+    } stream;
 };
 
 enum lc_phase { LC_AT_REST, LC_IN_STEP, LC_IN_RUN };
@@ -53,6 +70,7 @@ struct lc_model {
     uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
     uint64_t time_ns;                /* of the last record */
+    uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
     uint32_t width;                  /* indexes a kind */
     struct lc_model_handle *handles; /* [kind][index] */
     struct lc_judgement *judgement;
@@ -61,12 +79,23 @@ struct lc_model {
 /* Takes a record in. Never fails: what is impossible changes nothing. */
 void lc_model_take(struct lc_model *model, const struct lc_obs *obs);
 
+/* The part of lc_model_take that is about streams and the ends of their connections. */
+void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs);
+void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs);
+
 /* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
 struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle);
 
 /* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
  * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */
 bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns);
+
+/* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
+const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
+/* Bytes that the stream was given to send and that were not yet taken at the other end. */
+uint64_t lc_model_outstanding(struct lc_model *model, const struct lc_model_handle *stream);
+/* Does a record of a callback or an op belong to a handle of this kind? */
+bool lc_model_is_of(const struct lc_obs *obs, unsigned kind);
 
 /* Stores a violation; `format` gets the handle's name first ("t2"). Only the first one of a rule in
  * a run is kept. */
@@ -81,6 +110,7 @@ void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_watch(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_stream(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs);
 /* For a trace that ends inside a step or run: what was still owed, into the judgement. */
 void lc_monitor_owed(struct lc_model *model);

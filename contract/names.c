@@ -1,11 +1,27 @@
 #include "names.h"
 
-const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f'};
+const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's'};
 
 const char *const lc_event_names[LC_EVENT_COUNT] = {
-    [LC_EVENT_ANY] = "any",     [LC_EVENT_SOON] = "soon",     [LC_EVENT_TIMER] = "timer",
-    [LC_EVENT_READY] = "ready", [LC_EVENT_POSTED] = "posted", [LC_EVENT_CLOSED] = "closed",
-    [LC_EVENT_ERROR] = "error", [LC_EVENT_RESCUE] = "rescue",
+    [LC_EVENT_ANY] = "any",
+    [LC_EVENT_SOON] = "soon",
+    [LC_EVENT_TIMER] = "timer",
+    [LC_EVENT_READY] = "ready",
+    [LC_EVENT_POSTED] = "posted",
+    [LC_EVENT_CLOSED] = "closed",
+    [LC_EVENT_ERROR] = "error",
+    [LC_EVENT_RESCUE] = "rescue",
+    [LC_EVENT_MADE] = "made",
+    [LC_EVENT_DATA] = "data",
+    [LC_EVENT_EOF] = "eof",
+    [LC_EVENT_LOST] = "lost",
+    [LC_EVENT_PAUSE_WRITING] = "pause_writing",
+    [LC_EVENT_RESUME_WRITING] = "resume_writing",
+};
+
+const char *const lc_fault_names[LC_FAULT_COUNT] = {
+    [LC_FAULT_NONE] = "none",   [LC_FAULT_SHORT_READ] = "short_read", [LC_FAULT_SHORT_WRITE] = "short_write",
+    [LC_FAULT_EINTR] = "eintr", [LC_FAULT_EAGAIN] = "eagain",
 };
 
 #define A LC_FIELD_A
@@ -32,4 +48,16 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_RECYCLE] = {"recycle", A, LC_KIND_FD},
     [LC_OP_ADVANCE] = {"advance", LC_FIELD_DURATION, 0},
     [LC_OP_RAISE] = {"raise", LC_FIELD_COUNT, 0},
+    [LC_OP_STREAM] = {"stream", A | LC_FIELD_B, LC_KIND_STREAM},
+    [LC_OP_WRITE] = {"write", A | LC_FIELD_COUNT, LC_KIND_STREAM},
+    [LC_OP_WRITE_EOF] = {"write_eof", A, LC_KIND_STREAM},
+    [LC_OP_PAUSE] = {"pause", A, LC_KIND_STREAM},
+    [LC_OP_RESUME] = {"resume", A, LC_KIND_STREAM},
+    [LC_OP_LIMITS] = {"limits", A | LC_FIELD_COUNT, LC_KIND_STREAM},
+    [LC_OP_FLUSH] = {"close", A, LC_KIND_STREAM},
+    [LC_OP_ABORT] = {"abort", A, LC_KIND_STREAM},
+    [LC_OP_TCP] = {"tcp", A | LC_FIELD_B, LC_KIND_FD},
+    [LC_OP_HANGUP] = {"hangup", A, LC_KIND_FD},
+    [LC_OP_RST] = {"rst", A, LC_KIND_FD},
+    [LC_OP_FAULT] = {"fault", LC_FIELD_FAULT | LC_FIELD_COUNT, 0},
 };

@@ -12,17 +12,19 @@ enum lc_field {
     LC_FIELD_DURATION = 1 << 3, /* arg: 5ms, 0ns */
     LC_FIELD_COUNT = 1 << 4,    /* n */
     LC_FIELD_DELAY_US = 1 << 5, /* n as a duration, left out when 0 */
-    LC_FIELD_POLL = 1 << 6      /* the word "poll" when LC_WAIT is not set */
+    LC_FIELD_POLL = 1 << 6,     /* the word "poll" when LC_WAIT is not set */
+    LC_FIELD_FAULT = 1 << 7     /* flags as the name of a fault */
 };
 
 struct lc_op_form {
     const char *name; /* NULL: no such op in programs */
     uint8_t fields;   /* enum lc_field */
-    uint8_t kind_a;   /* enum lc_kind of a; LC_KIND_NONE: any */
+    uint8_t kind_a;   /* enum lc_kind of a; LC_KIND_NONE: any but an fd */
 };
 
 extern const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END];
 extern const char *const lc_event_names[LC_EVENT_COUNT];
+extern const char *const lc_fault_names[LC_FAULT_COUNT];
 extern const char lc_kind_letters[LC_KIND_COUNT];
 
 #endif

@@ -48,13 +48,22 @@ static bool names_a_handle(uint8_t handle)
     return kind != LC_KIND_NONE && kind < LC_KIND_COUNT && (handle & 15) != 0;
 }
 
+bool lc_event_is_of(unsigned event, unsigned kind)
+{
+    if (event == LC_EVENT_ANY || event == LC_EVENT_CLOSED)
+        return true;
+    if (event >= LC_EVENT_MADE && event < LC_EVENT_COUNT)
+        return kind == LC_KIND_STREAM;
+    return event <= LC_EVENT_POSTED;
+}
+
 bool lc_op_is_known(const struct lc_op *op)
 {
     if (op->op == LC_OP_NOP || op->op >= LC_OP_PROGRAM_END)
         return false;
     const struct lc_op_form *form = &lc_op_forms[op->op];
 
-    if (op->on != 0 && (!names_a_handle(op->on) || op->event > LC_EVENT_CLOSED))
+    if (op->on != 0 && (!names_a_handle(op->on) || !lc_event_is_of(op->event, op->on >> 4)))
         return false;
     if (form->fields & LC_FIELD_A) {
         if (!names_a_handle(op->a) || (form->kind_a != LC_KIND_NONE && op->a >> 4 != form->kind_a))
@@ -65,6 +74,8 @@ bool lc_op_is_known(const struct lc_op *op)
     if (form->fields & LC_FIELD_B)
         if (!names_a_handle(op->b) || op->b >> 4 != LC_KIND_FD || op->b == op->a)
             return false;
+    if (form->fields & LC_FIELD_FAULT && (op->flags == LC_FAULT_NONE || op->flags >= LC_FAULT_COUNT))
+        return false;
     return !(form->fields & LC_FIELD_BITS) || (op->flags & (LC_IN | LC_OUT)) != 0;
 }
 
@@ -81,6 +92,8 @@ static struct lc_op canonical(const struct lc_op *op)
         plain.b = op->b;
     if (fields & LC_FIELD_BITS)
         plain.flags = op->flags & (LC_IN | LC_OUT);
+    if (fields & LC_FIELD_FAULT)
+        plain.flags = op->flags;
     if (fields & LC_FIELD_POLL)
         plain.flags = op->flags & LC_WAIT;
     if (fields & (LC_FIELD_COUNT | LC_FIELD_DELAY_US))

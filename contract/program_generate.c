@@ -30,10 +30,38 @@ static uint8_t any_handle(uint64_t *seed, unsigned kind)
     return handle(kind, 1 + below(seed, HANDLES_USED));
 }
 
-/* A handle with callbacks. */
-static uint8_t any_source(uint64_t *seed)
+/* What one program is made of. Streams and the rest get programs of their own, mostly: what breaks is what meets. */
+struct recipe {
+    const struct lc_profile *profile;
+    bool has_streams;
+};
+
+static bool has(const struct recipe *recipe, uint32_t capability)
 {
+    return (recipe->profile->capabilities & capability) != 0;
+}
+
+/* A handle with callbacks. */
+static uint8_t any_source(uint64_t *seed, const struct recipe *recipe)
+{
+    if (recipe->has_streams && below(seed, 3) != 0)
+        return any_handle(seed, LC_KIND_STREAM);
     return any_handle(seed, LC_KIND_SOON + below(seed, LC_KIND_WAKER));
+}
+
+static uint8_t any_event(uint64_t *seed, uint8_t source)
+{
+    if (below(seed, 2))
+        return LC_EVENT_ANY;
+    return (uint8_t)(source >> 4 == LC_KIND_STREAM ? LC_EVENT_MADE + below(seed, LC_EVENT_COUNT - LC_EVENT_MADE)
+                                                   : source >> 4);
+}
+
+/* Bytes: few, as many as a small buffer holds, as many as fit. */
+static uint16_t any_size(uint64_t *seed)
+{
+    static const uint16_t sizes[] = {1, 2, 5, 100, 1000, 4096, 5000, UINT16_MAX};
+    return sizes[below(seed, sizeof sizes / sizeof *sizes)];
 }
 
 static uint64_t any_delay_ns(uint64_t *seed, const struct lc_profile *profile)
@@ -64,31 +92,68 @@ static const uint8_t weights[LC_OP_PROGRAM_END] = {
     [LC_OP_POST] = 10, [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7,   [LC_OP_DESTROY] = 5, [LC_OP_STOP] = 3,
     [LC_OP_RUN] = 3,   [LC_OP_STEP] = 12,  [LC_OP_PAIR] = 3,    [LC_OP_PUT] = 7,     [LC_OP_TAKE] = 5,
     [LC_OP_FILL] = 1,  [LC_OP_SHUT] = 2,   [LC_OP_RECYCLE] = 3, [LC_OP_ADVANCE] = 4, [LC_OP_RAISE] = 3,
+    [LC_OP_TCP] = 1,   [LC_OP_HANGUP] = 1, [LC_OP_RST] = 1,
 };
 
-static uint8_t any_code(uint64_t *seed, const struct lc_profile *profile)
+/* The same in a program of streams. */
+static const uint8_t stream_weights[LC_OP_PROGRAM_END] = {
+    [LC_OP_SOON] = 2,      [LC_OP_TIMER] = 2,  [LC_OP_CANCEL] = 1, [LC_OP_DESTROY] = 3, [LC_OP_RUN] = 1,
+    [LC_OP_STOP] = 1,      [LC_OP_STEP] = 18,  [LC_OP_PAIR] = 2,   [LC_OP_TCP] = 2,     [LC_OP_PUT] = 10,
+    [LC_OP_TAKE] = 8,      [LC_OP_FILL] = 1,   [LC_OP_SHUT] = 3,   [LC_OP_HANGUP] = 2,  [LC_OP_RST] = 2,
+    [LC_OP_STREAM] = 4,    [LC_OP_WRITE] = 14, [LC_OP_PAUSE] = 5,  [LC_OP_RESUME] = 5,  [LC_OP_LIMITS] = 4,
+    [LC_OP_WRITE_EOF] = 4, [LC_OP_FLUSH] = 6,  [LC_OP_ABORT] = 4,  [LC_OP_FAULT] = 4,   [LC_OP_ADVANCE] = 1,
+};
+
+static uint8_t any_code(uint64_t *seed, const struct recipe *recipe)
 {
+    const uint8_t *table = recipe->has_streams ? stream_weights : weights;
     unsigned total = 0, drawn;
     uint8_t code = 0;
     for (unsigned i = 0; i < LC_OP_PROGRAM_END; i++)
-        total += weights[i];
+        total += table[i];
     drawn = below(seed, total);
-    while (drawn >= weights[code])
-        drawn -= weights[code++];
-    if (code == LC_OP_RAISE && !(profile->capabilities & LC_CAP_RAISE))
+    while (drawn >= table[code])
+        drawn -= table[code++];
+    if (code == LC_OP_RAISE && !has(recipe, LC_CAP_RAISE))
         return LC_OP_CANCEL;
-    if ((code == LC_OP_RUN || code == LC_OP_STOP) && !(profile->capabilities & LC_CAP_STOP))
+    if ((code == LC_OP_RUN || code == LC_OP_STOP) && !has(recipe, LC_CAP_STOP))
         return LC_OP_STEP;
+    if ((code == LC_OP_FLUSH || code == LC_OP_ABORT) && !has(recipe, LC_CAP_FLUSH))
+        return LC_OP_DESTROY;
+    if ((code == LC_OP_LIMITS && !has(recipe, LC_CAP_FLOW)) ||
+        (code == LC_OP_WRITE_EOF && !has(recipe, LC_CAP_WRITE_EOF)))
+        return LC_OP_WRITE;
     return code;
 }
 
-static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct lc_profile *profile)
+static void any_attachment(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
+{
+    bool is_for_callbacks = op->op == LC_OP_RAISE || op->op == LC_OP_STOP;
+    bool is_ending = op->op == LC_OP_CANCEL || op->op == LC_OP_DESTROY || op->op == LC_OP_FLUSH ||
+                     op->op == LC_OP_ABORT; /* telling when another handle is due already */
+    if (op->op == LC_OP_STEP || op->op == LC_OP_RUN || (!is_for_callbacks && below(seed, is_ending ? 2 : 3) != 0))
+        return;
+    op->on = any_source(seed, recipe);
+    if (op->a != 0 && op->a >> 4 != LC_KIND_FD && below(seed, 2)) /* handles of one kind are due in one batch */
+        op->on = any_handle(seed, op->a >> 4);
+    op->event = any_event(seed, op->on);
+}
+
+static uint16_t any_count(uint8_t code, uint64_t *seed, const struct recipe *recipe)
+{
+    bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_PUT || code == LC_OP_TAKE || code == LC_OP_LIMITS;
+    if (is_of_bytes && recipe->has_streams)
+        return any_size(seed);
+    return (uint16_t)below(seed, 5);
+}
+
+static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe *recipe)
 {
     struct lc_op op = {.op = code};
     const struct lc_op_form *form = &lc_op_forms[op.op];
 
     if (form->fields & LC_FIELD_A)
-        op.a = form->kind_a ? any_handle(seed, form->kind_a) : any_source(seed);
+        op.a = form->kind_a ? any_handle(seed, form->kind_a) : any_source(seed, recipe);
     if (form->fields & LC_FIELD_B)
         do
             op.b = any_handle(seed, LC_KIND_FD);
@@ -98,26 +163,56 @@ static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct lc_prof
     if (form->fields & LC_FIELD_POLL)
         op.flags = below(seed, 3) ? LC_WAIT : 0;
     if (form->fields & LC_FIELD_DURATION)
-        op.arg = any_delay_ns(seed, profile);
+        op.arg = any_delay_ns(seed, recipe->profile);
+    if (form->fields & LC_FIELD_FAULT)
+        op.flags = (uint8_t)(1 + below(seed, LC_FAULT_COUNT - 1));
     if (form->fields & LC_FIELD_COUNT)
-        op.n = (uint16_t)below(seed, 5);
+        op.n = any_count(code, seed, recipe);
     if (form->fields & LC_FIELD_DELAY_US)
         op.n = (uint16_t)(below(seed, 2) ? 0 : 200 + 100 * below(seed, 8));
-    bool is_top_level = op.op == LC_OP_STEP || op.op == LC_OP_RUN;
-    bool is_for_callbacks = op.op == LC_OP_RAISE || op.op == LC_OP_STOP;
-    bool is_ending = op.op == LC_OP_CANCEL || op.op == LC_OP_DESTROY; /* telling when another handle is due already */
-    if (!is_top_level && (is_for_callbacks || below(seed, is_ending ? 2 : 3) == 0)) {
-        op.on = any_source(seed);
-        if (op.a != 0 && op.a >> 4 != LC_KIND_FD && below(seed, 2)) /* handles of one kind are due in one batch */
-            op.on = any_handle(seed, op.a >> 4);
-        op.event = (uint8_t)(below(seed, 2) ? LC_EVENT_ANY : op.on >> 4);
-    }
+    any_attachment(&op, seed, recipe);
     return op;
 }
 
-static struct lc_op any_op(uint64_t *seed, const struct lc_profile *profile)
+static struct lc_op any_op(uint64_t *seed, const struct recipe *recipe)
 {
-    return any_op_of(any_code(seed, profile), seed, profile);
+    return any_op_of(any_code(seed, recipe), seed, recipe);
+}
+
+static size_t append(struct lc_program *program, size_t count, struct lc_op op)
+{
+    program->ops[count] = op;
+    return count + 1;
+}
+
+/* Pairs with a stream on one end or on both, and the steps in which they come to life. */
+static size_t generate_streams(struct lc_program *program, uint64_t *seed)
+{
+    size_t count = 0;
+    for (unsigned i = 1; i <= HANDLES_USED; i += 2) {
+        uint8_t code = below(seed, 3) ? LC_OP_PAIR : LC_OP_TCP, first = handle(LC_KIND_FD, i);
+        if (i > 1 && below(seed, 2))
+            break;
+        count = append(program, count, (struct lc_op){.op = code, .a = first, .b = (uint8_t)(first + 1)});
+        if (below(seed, 6) == 0) /* what is written will have to wait */
+            count = append(program, count, (struct lc_op){.op = LC_OP_FILL, .a = first});
+        for (unsigned end = i, last = i + below(seed, 2); end <= last; end++)
+            count = append(
+                program, count,
+                (struct lc_op){.op = LC_OP_STREAM, .a = handle(LC_KIND_STREAM, end), .b = handle(LC_KIND_FD, end)});
+    }
+    for (unsigned steps = below(seed, 4) ? 2 : 0; steps > 0; steps--)
+        count = append(program, count, (struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+    return count;
+}
+
+/* A program that has streams already is mutated as one. */
+static struct recipe recipe_of(const struct lc_program *program, const struct lc_profile *profile)
+{
+    struct recipe recipe = {.profile = profile};
+    for (size_t i = 0; i < program->count; i++)
+        recipe.has_streams |= program->ops[i].op == LC_OP_STREAM;
+    return recipe;
 }
 
 /* The handles that the rest of the program uses; without them most ops would find nothing. Several soons and timers
@@ -151,10 +246,12 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed, cons
 void lc_program_generate(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
 {
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
+    struct recipe recipe = {.profile = profile};
+    recipe.has_streams = has(&recipe, LC_CAP_STREAM) && below(&seed, 2);
     memset(program, 0, sizeof *program);
-    program->count = generate_preamble(program, &seed, profile);
+    program->count = recipe.has_streams ? generate_streams(program, &seed) : generate_preamble(program, &seed, profile);
     for (size_t i = 0; i < ops; i++)
-        program->ops[program->count++] = any_op(&seed, profile);
+        program->ops[program->count++] = any_op(&seed, &recipe);
     lc_program_canonical(program);
 }
 
@@ -168,10 +265,10 @@ static void insert(struct lc_program *program, size_t at, struct lc_op op)
 }
 
 /* Gives one field of the op the value that a fresh op of its sort has. */
-static void alter(struct lc_op *op, uint64_t *seed, const struct lc_profile *profile)
+static void alter(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
 {
-    const uint8_t code = lc_op_is_known(op) ? op->op : any_code(seed, profile);
-    const struct lc_op fresh = any_op_of(code, seed, profile);
+    const uint8_t code = lc_op_is_known(op) ? op->op : any_code(seed, recipe);
+    const struct lc_op fresh = any_op_of(code, seed, recipe);
 
     switch (below(seed, 5)) {
     case 0:
@@ -188,7 +285,7 @@ static void alter(struct lc_op *op, uint64_t *seed, const struct lc_profile *pro
         op->arg = fresh.arg;
         break;
     default:
-        op->on = op->on ? 0 : any_source(seed);
+        op->on = op->on ? 0 : any_source(seed, recipe);
         op->event = 0;
     }
     if (!lc_op_is_known(op)) /* it was unknown, or both its fds are the same one now */
@@ -199,6 +296,7 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
 {
     size_t count = program->count;
     size_t at = count ? lc_random(seed) % count : 0, other = count ? lc_random(seed) % count : 0;
+    const struct recipe recipe = recipe_of(program, profile);
     struct lc_op op;
 
     if (count == 0) {
@@ -207,7 +305,7 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
     }
     switch (below(seed, 6)) {
     case 0:
-        insert(program, at, any_op(seed, profile));
+        insert(program, at, any_op(seed, &recipe));
         break;
     case 1:
         memmove(&program->ops[at], &program->ops[at + 1], (count - at - 1) * sizeof op);
@@ -222,10 +320,10 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
         program->ops[other] = op;
         break;
     case 4:
-        insert(program, count, any_op(seed, profile));
+        insert(program, count, any_op(seed, &recipe));
         break;
     default:
-        alter(&program->ops[at], seed, profile);
+        alter(&program->ops[at], seed, &recipe);
     }
 }
 

@@ -35,7 +35,7 @@ int lc_op_format(const struct lc_op *op, char *text, size_t size)
         return snprintf(text, size, "nop");
 
     const struct lc_op_form *form = &lc_op_forms[op->op];
-    char on[32] = "", a[9] = "", b[9] = "", number[32] = "";
+    char on[32] = "", a[9] = "", b[9] = "", number[32] = "", fault[16] = "";
     const char *bits = "";
 
     if (op->on != 0) {
@@ -52,13 +52,15 @@ int lc_op_format(const struct lc_op *op, char *text, size_t size)
         bits = (op->flags & LC_IN) && (op->flags & LC_OUT) ? " in+out" : op->flags & LC_IN ? " in" : " out";
     if (form->fields & LC_FIELD_POLL)
         bits = op->flags & LC_WAIT ? "" : " poll";
+    if (form->fields & LC_FIELD_FAULT)
+        snprintf(fault, sizeof fault, " %s", lc_fault_names[op->flags]);
     if (form->fields & LC_FIELD_DURATION)
         duration_format(op->arg, number, sizeof number);
     if (form->fields & LC_FIELD_DELAY_US && op->n != 0)
         duration_format(op->n * UINT64_C(1000), number, sizeof number);
     if (form->fields & LC_FIELD_COUNT && op->n != 0)
         snprintf(number, sizeof number, " %u", op->n);
-    return snprintf(text, size, "%s%s%s%s%s%s", on, form->name, a, b, bits, number);
+    return snprintf(text, size, "%s%s%s%s%s%s%s", on, form->name, a, b, bits, fault, number);
 }
 
 size_t lc_program_format(const struct lc_program *program, char *text, size_t size)
@@ -130,6 +132,23 @@ static bool read_bits(const char *word, uint8_t *bits)
     return *bits != (LC_IN | LC_OUT) || strcmp(word, "in+out") == 0;
 }
 
+static bool read_fault(const char *word, uint8_t *fault)
+{
+    for (*fault = LC_FAULT_NONE + 1; word != NULL && *fault < LC_FAULT_COUNT; ++*fault)
+        if (strcmp(word, lc_fault_names[*fault]) == 0)
+            return true;
+    return false;
+}
+
+/* The event of this name, or LC_EVENT_ANY. */
+static uint8_t find_event(const char *name)
+{
+    for (uint8_t event = LC_EVENT_ANY + 1; event < LC_EVENT_COUNT; event++)
+        if (event != LC_EVENT_ERROR && event != LC_EVENT_RESCUE && strcmp(name, lc_event_names[event]) == 0)
+            return event;
+    return LC_EVENT_ANY;
+}
+
 /* Reads "on h.event:" when the line begins with it. Returns a sentence on failure. */
 static const char *read_attachment(char **rest, struct lc_op *op)
 {
@@ -141,14 +160,15 @@ static const char *read_attachment(char **rest, struct lc_op *op)
     *colon = '\0';
     if ((dot = strchr(*rest, '.')) != NULL) {
         *dot = '\0';
-        for (op->event = LC_EVENT_CLOSED; op->event > 0; op->event--)
-            if (strcmp(dot + 1, lc_event_names[op->event]) == 0)
-                break;
-        if (op->event == 0)
-            return "unknown event: soon, timer, ready, posted or closed";
+        op->event = find_event(dot + 1);
+        if (op->event == LC_EVENT_ANY)
+            return "unknown event: soon, timer, ready, posted, closed; made, data, eof, lost, pause_writing, "
+                   "resume_writing";
     }
     if (!read_handle(*rest + 3, &op->on))
         return "\"on\" names no handle";
+    if (!lc_event_is_of(op->event, op->on >> 4))
+        return "this handle has no such event";
     *rest = colon + 1;
     return NULL;
 }
@@ -161,7 +181,7 @@ static const char *read_fields(struct lc_op *op, const struct lc_op_form *form, 
 
     if (form->fields & LC_FIELD_A) {
         if (!read_handle(word, &op->a))
-            return "a handle is missing, like c1, t1, w1, p1 or f1 (1 to 15)";
+            return "a handle is missing, like c1, t1, w1, p1, f1 or s1 (1 to 15)";
         word = strtok_r(NULL, " \t", words);
     }
     if (form->fields & LC_FIELD_B) {
@@ -179,6 +199,11 @@ static const char *read_fields(struct lc_op *op, const struct lc_op_form *form, 
         if (word != NULL && strcmp(word, "poll") != 0)
             return "a step is written \"step\" or \"step poll\"";
         word = word == NULL ? NULL : strtok_r(NULL, " \t", words);
+    }
+    if (form->fields & LC_FIELD_FAULT) {
+        if (!read_fault(word, &op->flags))
+            return "the fault is missing: short_read, short_write, eintr or eagain";
+        word = strtok_r(NULL, " \t", words);
     }
     if (form->fields & LC_FIELD_DURATION) {
         if (!read_duration(word, &op->arg))

@@ -6,7 +6,9 @@
 
 enum {
     SLEEP_NS_MAX = 50 * 1000 * 1000, /* on a real clock: what the runner lets a step sleep for */
-    SETTLE_STEPS_MAX = 4             /* steps after the program, so that what is owed can be paid */
+    SETTLE_STEPS_MAX = 4,            /* steps after the program, so that what is owed can be paid */
+    DRAIN_ROUNDS_MAX = 64,           /* steps in which streams can send what they still hold */
+    DRAIN_PAUSE_NS = 200 * 1000
 };
 
 /* ---- steps and runs ------------------------------------------------------------------------ */
@@ -17,6 +19,8 @@ static bool is_promised(struct runner *r)
     uint64_t now = lc_runner_now_ns(r);
     uint64_t latest = r->driver->is_exact ? LC_TIME_NS_MAX : lc_runner_add_saturating(now, SLEEP_NS_MAX);
 
+    if (r->was_rescued) /* the loop has slept through a promise before: once is enough to tell */
+        return false;
     if (r->late_count > 0 && r->depth == 0) /* not launched yet */
         return true;
     for (unsigned i = 0; i < 256; i++) {
@@ -28,6 +32,8 @@ static bool is_promised(struct runner *r)
         if (i >> 4 == LC_KIND_SOON || h->posts_pending > 0)
             return true;
         if (i >> 4 == LC_KIND_TIMER && h->deadline_ns <= latest)
+            return true;
+        if (i >> 4 == LC_KIND_STREAM && lc_runner_is_stream_promised(r, h))
             return true;
         if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
             return true;
@@ -44,6 +50,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
     if (r->depth > 0 || r->steps >= LC_STEPS_MAX || (is_run && (!is_wait || !lc_runner_has(r, LC_CAP_STOP))))
         return false;
     r->steps++;
+    lc_runner_record_streams(r);
     lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RUN : LC_WHAT_STEP, .bits = is_wait ? LC_WAIT : 0});
     if (is_wait)
         lc_runner_launch_posts(r);
@@ -78,6 +85,8 @@ static void note_callback(struct runner *r, uint8_t handle, enum lc_event event,
     struct handle *h = &r->handles[handle];
     if (event == LC_EVENT_CLOSED)
         h->state = CLOSED;
+    else if (handle >> 4 == LC_KIND_STREAM)
+        return; /* lc_runner_note_stream has seen it */
     else if (event == LC_EVENT_POSTED && h->posts_pending > 0)
         h->posts_pending = lc_runner_has(r, LC_CAP_COALESCE) ? 0 : h->posts_pending - 1;
     else if (h->state == ARMED && (event != LC_EVENT_READY || error < 0))
@@ -104,34 +113,44 @@ static void stop_when_done(struct runner *r)
         lc_runner_stop(r);
 }
 
-static int begin(void *self, uint8_t handle, enum lc_event event, unsigned bits, int error)
+/* What stands in the trace of a callback, or of what is none. */
+static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool is_here)
+{
+    struct lc_obs obs = {.what = LC_WHAT_BEGIN,
+                         .code = (uint8_t)seen->event,
+                         .handle = LC_HANDLE_WIDE(seen->handle),
+                         .bits = (uint8_t)seen->bits,
+                         .result = seen->error};
+    if (seen->event == LC_EVENT_ERROR || seen->event == LC_EVENT_RESCUE)
+        obs.what = seen->event == LC_EVENT_ERROR ? LC_WHAT_ERROR : LC_WHAT_RESCUE;
+    else if (seen->event == LC_EVENT_READY)
+        obs.arg = r->kernel->ready(r->kernel->self, r->handles[r->handles[seen->handle].fd_handle].fd);
+    else if (seen->handle >> 4 == LC_KIND_STREAM && is_here)
+        lc_runner_note_stream(r, seen, &obs);
+    return obs;
+}
+
+static int begin(void *self, const struct lc_seen *seen)
 {
     struct runner *r = self;
-    uint64_t actual = 0;
+    /* A callback on a foreign thread must not touch the runner: the trace has it. */
+    const bool is_here = pthread_equal(pthread_self(), r->thread);
+    const struct lc_obs obs = observed(r, seen, is_here);
 
-    if (event == LC_EVENT_READY)
-        actual = r->kernel->ready(r->kernel->self, r->handles[r->handles[handle].fd_handle].fd);
-    lc_runner_record(r, (struct lc_obs){.what = event == LC_EVENT_ERROR    ? LC_WHAT_ERROR
-                                                : event == LC_EVENT_RESCUE ? LC_WHAT_RESCUE
-                                                                           : LC_WHAT_BEGIN,
-                                        .code = (uint8_t)event,
-                                        .handle = LC_HANDLE_WIDE(handle),
-                                        .bits = (uint8_t)bits,
-                                        .arg = actual,
-                                        .result = error});
-    if (event >= LC_EVENT_ERROR || !pthread_equal(pthread_self(), r->thread))
-        return 0; /* a callback on a foreign thread must not touch the runner: the trace has it */
-
+    lc_runner_record(r, obs);
+    r->was_rescued |= obs.what == LC_WHAT_RESCUE;
+    if (obs.what != LC_WHAT_BEGIN || !is_here)
+        return 0;
     const int outer_raise = r->raise; /* CLOSED may come inside another callback's destroy */
     const bool outer_may_raise = r->may_raise;
     r->depth++;
     r->raise = 0;
-    r->may_raise = lc_runner_has(r, LC_CAP_RAISE) && event != LC_EVENT_CLOSED;
-    note_callback(r, handle, event, error);
+    r->may_raise = lc_runner_has(r, LC_CAP_RAISE) && seen->event < LC_EVENT_CLOSED;
+    note_callback(r, seen->handle, seen->event, seen->error);
     if (++r->stats->callbacks >= LC_CALLBACKS_MAX)
         r->is_over_budget = true;
     if (!r->is_over_budget && r->depth <= LC_DEPTH_MAX)
-        run_attachments(r, handle, event);
+        run_attachments(r, seen->handle, seen->event);
     if (r->run_left > 0)
         stop_when_done(r);
     int raise = r->raise;
@@ -167,6 +186,36 @@ static void run_ops(struct runner *r, const struct lc_program *program)
         r->stats->unfired += !r->has_fired[i];
 }
 
+static bool has_stream(const struct runner *r)
+{
+    for (unsigned i = LC_KIND_STREAM << 4; i < (LC_KIND_STREAM + 1) << 4; i++)
+        if (r->handles[i].state == ARMED || r->handles[i].state == IDLE)
+            return true;
+    return false;
+}
+
+/* Takes what the streams send, until no more comes: what has not arrived by then never will. */
+static void drain(struct runner *r)
+{
+    if (!has_stream(r))
+        return;
+    r->is_over_budget = true; /* attachments do not run any more: a program must not keep the loop open for ever */
+    if (r->kernel->fault != NULL)
+        r->kernel->fault(r->kernel->self, LC_FAULT_NONE, 0);
+    int quiet = 0;
+    for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet <= SETTLE_STEPS_MAX; rounds++) {
+        uint32_t callbacks = r->stats->callbacks;
+        r->steps = 0; /* a budget of its own */
+        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+        bool is_quiet = lc_runner_take_all(r) == 0 && r->stats->callbacks == callbacks;
+        quiet = is_quiet ? quiet + 1 : 0;
+        if (is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r))
+            r->kernel->advance(r->kernel->self, DRAIN_PAUSE_NS); /* it may be on its way through the network */
+    }
+    if (quiet > SETTLE_STEPS_MAX)
+        lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_DRAINED});
+}
+
 static bool has_closing(const struct runner *r)
 {
     for (unsigned i = 0; i < 256; i++)
@@ -175,21 +224,26 @@ static bool has_closing(const struct runner *r)
     return false;
 }
 
-/* Attachments do not run any more: a program must not keep the loop open for ever. */
+static bool is_of_the_loop(unsigned handle)
+{
+    return handle >> 4 != LC_KIND_FD;
+}
+
 static void close_all(struct runner *r)
 {
     const struct lc_kernel *k = r->kernel;
 
     r->is_over_budget = true;
-    for (unsigned i = 0; i < LC_KIND_FD << 4; i++)
-        lc_runner_destroy(r, (uint8_t)i);
+    for (unsigned i = 0; i < 256; i++)
+        if (is_of_the_loop(i))
+            lc_runner_destroy(r, (uint8_t)i);
     r->steps = 0; /* the closing part has a budget of its own */
     for (int i = 0; has_closing(r) && i <= LC_CLOSE_STEPS_MAX; i++)
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = 0});
     int64_t result = lc_runner_apply(r, (struct lc_op){.op = LC_OP_CLOSE});
     for (unsigned i = LC_KIND_FD << 4; i < (LC_KIND_FD + 1) << 4; i++)
-        if (r->handles[i].state == ARMED)
-            k->close(k->self, r->handles[i].fd);
+        if (lc_runner_holds(r, (uint8_t)i))
+            k->close(k->self, r->handles[i].fd, false);
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_CLOSED, .result = (int32_t)(result < 0 ? result : 0)});
 }
 
@@ -203,7 +257,8 @@ static void record_open_fds(struct runner *r)
 int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number, struct lc_trace *trace,
            struct lc_stats *stats)
 {
-    struct runner r = {.driver = driver, .kernel = driver->kernel, .trace = trace, .stats = stats};
+    const struct lc_kernel *kernel = driver->kernel != NULL ? driver->kernel : lc_kernel_posix();
+    struct runner r = {.driver = driver, .kernel = kernel, .trace = trace, .stats = stats};
 
     *stats = (struct lc_stats){.ops = (uint32_t)program->count};
     r.thread = pthread_self();
@@ -218,6 +273,7 @@ int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t 
         return (int)opened;
     r.opened_ns = lc_runner_now_ns(&r);
     run_ops(&r, program);
+    drain(&r);
     close_all(&r);
     record_open_fds(&r);
     return 0;

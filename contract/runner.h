@@ -4,6 +4,7 @@
 #ifndef LC_RUNNER_H
 #define LC_RUNNER_H
 
+#include "kernel.h"
 #include "program.h"
 #include "trace.h"
 
@@ -26,8 +27,5 @@ struct lc_stats {
  * the driver cannot open a loop. Never fails otherwise: what the loop does wrong is in the trace. */
 int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number, struct lc_trace *trace,
            struct lc_stats *stats);
-
-/* The real system, POSIX only. One per process. */
-const struct lc_kernel *lc_kernel_posix(void);
 
 #endif

@@ -12,8 +12,9 @@ enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
 
 struct handle {
     enum state state;
-    /* watch */
+    /* watch, stream */
     uint8_t fd_handle;
+    /* watch */
     uint8_t bits;
     bool is_stale; /* its fd was recycled: it may only be destroyed */
     /* timer */
@@ -23,9 +24,21 @@ struct handle {
     /* waker */
     uint32_t posts_pending; /* posted, no callback begun since */
     uint32_t posts_late;    /* given to a helper or waiting for one */
-    /* fd */
+    /* fd: one end of a pair */
     int fd;
     uint8_t peer;
+    uint8_t stream; /* the stream that owns it; 0: the runner */
+    bool is_shut;   /* it sends no more */
+    uint64_t sent;  /* bytes that this end was given to send, by the runner or its stream */
+    uint64_t got;   /* bytes that arrived here and were taken, by the runner or its stream */
+    /* stream: ARMED until LOST or destroy */
+    bool is_made;           /* ops may come; always without LC_CAP_MADE */
+    bool is_paused;         /* reading */
+    bool is_ended;          /* write_eof, flush or abort was asked for */
+    bool is_flushing;       /* flush or abort was asked for */
+    bool is_aborted;        /* abort was asked for */
+    bool has_seen_eof;      /* EOF came */
+    bool is_writing_paused; /* between PAUSE_WRITING and RESUME_WRITING */
 };
 
 struct runner;
@@ -49,6 +62,7 @@ struct runner {
     bool is_stopping;    /* the present run was stopped; a second stop is a case's business */
     int raise;           /* exception by which the present callback has to end */
     bool may_raise;      /* may it? */
+    bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
     size_t attached;     /* ops of `attachment` in use */
     struct lc_op attachment[LC_PROGRAM_OPS_MAX];
@@ -65,11 +79,31 @@ int64_t lc_runner_apply(struct runner *r, struct lc_op op);
 uint64_t lc_runner_now_ns(struct runner *r); /* the loop's own time */
 uint64_t lc_runner_add_saturating(uint64_t a, uint64_t b);
 bool lc_runner_has(const struct runner *r, uint32_t capability);
+/* Carries an op to the loop and records it with the value that the monitor judges by. */
+int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t value, unsigned bits);
+bool lc_runner_cancel(struct runner *r, uint8_t handle);
 /* Executes any op but a step or a run. True when it reached the loop or the kernel and was accepted. */
 bool lc_runner_execute(struct runner *r, const struct lc_op *op);
 bool lc_runner_stop(struct runner *r);
 bool lc_runner_destroy(struct runner *r, uint8_t handle);
 /* Hands the posts that were asked for "later" to helpers; they post while the loop sleeps. */
 void lc_runner_launch_posts(struct runner *r);
+
+/* ---- runner_fds.c ---- */
+
+/* Is this an open fd that no stream has taken over? */
+bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);
+/* Executes an op on an fd, on a stream or on the kernel; any other does nothing. */
+bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op);
+/* Records how ready the fds of all streams are. */
+void lc_runner_record_streams(struct runner *r);
+/* What a callback of a stream saw, for the record: into arg, bits and result. */
+void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
+/* Has the loop to call this stream back soon? */
+bool lc_runner_is_stream_promised(struct runner *r, const struct handle *stream);
+/* Takes everything that has arrived at the runner's own ends of streams. Returns the bytes. */
+uint64_t lc_runner_take_all(struct runner *r);
+/* Is something that a stream was given to send not yet where it should arrive? */
+bool lc_runner_is_outstanding(const struct runner *r);
 
 #endif

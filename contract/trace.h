@@ -16,24 +16,32 @@
 /* What a record tells. Numbers are append-only: they are stored. */
 enum lc_what {
     LC_WHAT_NONE = 0,
-    LC_WHAT_OPEN = 1,    /* a run begins: arg = capabilities | promises << 32, handle = program number */
-    LC_WHAT_TERMS = 2,   /* arg = tick_ns, bits = 1 if exact */
-    LC_WHAT_OP = 3,      /* code = op, handle = a, arg, result = 0 or -errno; written after apply. Of a timer: arg =
-                          * its deadline, result = how many ns later the loop may have read its clock */
-    LC_WHAT_POST = 4,    /* code = LC_OP_POST, handle: written before the post is made */
-    LC_WHAT_BEGIN = 5,   /* code = event, handle, bits = reported, arg = readiness as the kernel shows it */
-    LC_WHAT_END = 6,     /* the callback returned (result = exception number it ended by) */
-    LC_WHAT_STEP = 7,    /* a step begins: bits = flags */
-    LC_WHAT_STEPPED = 8, /* it ended: result */
-    LC_WHAT_RUN = 9,     /* run begins */
-    LC_WHAT_RAN = 10,    /* run returned: result */
-    LC_WHAT_FD = 11,     /* handle = fd, arg = its number, bits = its readiness now (bits 0: closed) */
-    LC_WHAT_FDS = 12,    /* arg = open fds of the process */
-    LC_WHAT_CLOSED = 13, /* the loop was closed: result */
-    LC_WHAT_ERROR = 14,  /* the loop's exception handler was called */
-    LC_WHAT_RESCUE = 15, /* the loop slept through something that was due */
-    LC_WHAT_NOTE = 16,   /* a case's own observation */
+    LC_WHAT_OPEN = 1,     /* a run begins: arg = capabilities | promises << 32, handle = program number */
+    LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = 1 if exact */
+    LC_WHAT_OP = 3,       /* code = op, handle = a, arg, result = 0 or -errno; written after apply. Of a timer: arg =
+                           * its deadline, result = how many ns later the loop may have read its clock */
+    LC_WHAT_POST = 4,     /* code = LC_OP_POST, handle: written before the post is made */
+    LC_WHAT_BEGIN = 5,    /* code = event, handle; READY: bits = reported, arg = readiness as the kernel shows it;
+                           * DATA: arg = bytes; LOST: result = error */
+    LC_WHAT_END = 6,      /* the callback returned (result = exception number it ended by) */
+    LC_WHAT_STEP = 7,     /* a step begins: bits = flags */
+    LC_WHAT_STEPPED = 8,  /* it ended: result */
+    LC_WHAT_RUN = 9,      /* run begins */
+    LC_WHAT_RAN = 10,     /* run returned: result */
+    LC_WHAT_FD = 11,      /* handle = fd, arg = its number, bits = its readiness now (bits 0: closed) */
+    LC_WHAT_FDS = 12,     /* arg = open fds of the process */
+    LC_WHAT_CLOSED = 13,  /* the loop was closed: result */
+    LC_WHAT_ERROR = 14,   /* the loop's exception handler was called */
+    LC_WHAT_RESCUE = 15,  /* the loop slept through something that was due */
+    LC_WHAT_NOTE = 16,    /* a case's own observation */
+    LC_WHAT_DRAINED = 17, /* the runner took all that its streams sent: what has not arrived now never will */
     LC_WHAT_COUNT
+};
+
+/* Bits of a DATA callback and of LC_OP_TAKE; arg is the number of bytes. */
+enum {
+    LC_BYTES_WRONG = 1, /* they are not what stands there in what the other end sent; of DATA, result = first wrong */
+    LC_BYTES_END = 2    /* the end of file was seen behind them */
 };
 
 /* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */

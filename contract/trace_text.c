@@ -41,12 +41,21 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
     case LC_WHAT_TERMS:
         return snprintf(text, size, "tick %" PRIu64 " ns%s", obs->arg, obs->bits ? ", exact" : "");
     case LC_WHAT_OP:
+        if (obs->code == LC_OP_TAKE)
+            return snprintf(text, size, "take %s: %" PRIu64 " bytes%s%s -> %d", handle, obs->arg,
+                            obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "",
+                            obs->bits & LC_BYTES_END ? ", then the end of file" : "", obs->result);
         return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
     case LC_WHAT_POST:
         return snprintf(text, size, "post %s begins", handle);
     case LC_WHAT_BEGIN:
         if (obs->code == LC_EVENT_READY)
             return snprintf(text, size, "  %s.%s {reported %sfd is %s", handle, event, reported, actual);
+        if (obs->code == LC_EVENT_DATA)
+            return snprintf(text, size, "  %s.data {%" PRIu64 " bytes%s", handle, obs->arg,
+                            obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "");
+        if (obs->code == LC_EVENT_LOST)
+            return snprintf(text, size, "  %s.lost {error %d", handle, -obs->result);
         return snprintf(text, size, "  %s.%s {", handle, event);
     case LC_WHAT_END:
         return snprintf(text, size, "  } %s%s", handle, obs->result ? " raises" : "");
@@ -68,6 +77,8 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
         return snprintf(text, size, "exception handler called");
     case LC_WHAT_RESCUE:
         return snprintf(text, size, "RESCUE: the loop slept through what was due");
+    case LC_WHAT_DRAINED:
+        return snprintf(text, size, "all that was sent has arrived, or never will");
     case LC_WHAT_NOTE:
         return snprintf(text, size, "note %u", (unsigned)obs->code);
     default:

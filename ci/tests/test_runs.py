@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import builds
+import check
 import corpus
 import demo
 import fuzzing
+import machine
 import parts
 import pytest
 import steps
@@ -73,16 +75,25 @@ def verdict(loop: str, name: str, rule: str) -> dict[str, str]:
     return {"loop": loop, "case": "c", "rule": rule, "verdict": name}
 
 
+def test_report_without_a_browser_is_skipped(monkeypatch):
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
+    assert check.BROWSER_TEST.exists()
+    assert check.BROWSER_TEST not in check.test_files()
+    with pytest.raises(parts.Skipped, match="no Chromium"):
+        check.report_in_browser()
+
+
 @pytest.mark.parametrize(
-    ("good", "bad", "found", "status"),
+    ("good", "bad", "found", "has_page", "status"),
     [
-        (0, 1, ("HANG", "FD-1"), 0),
-        (1, 1, ("FAIL", "FD-1"), 1),
-        (0, 0, ("PASS", "FD-1"), 1),
-        (0, 1, ("FAIL", "FD-2"), 1),
+        (0, 1, ("HANG", "FD-1"), True, 0),
+        (1, 1, ("FAIL", "FD-1"), True, 1),
+        (0, 0, ("PASS", "FD-1"), True, 1),
+        (0, 1, ("FAIL", "FD-2"), True, 1),
+        (0, 1, ("FAIL", "FD-1"), False, 1),
     ],
 )
-def test_demo(tmp_path, monkeypatch, good, bad, found, status):
+def test_demo(tmp_path, monkeypatch, good, bad, found, has_page, status):
     def check(report, *arguments):
         report.mkdir(parents=True, exist_ok=True)
         is_broken = arguments[0] == demo.BROKEN
@@ -93,6 +104,7 @@ def test_demo(tmp_path, monkeypatch, good, bad, found, status):
 
     monkeypatch.setattr(demo, "REPORT", tmp_path / "report")
     monkeypatch.setattr(demo, "check", check)
+    monkeypatch.setattr(demo, "make_page", lambda broken: has_page)
     assert demo.main() == status
     merged = json.loads((tmp_path / "report" / "results.json").read_text())
     assert [row["loop"] for row in merged["verdicts"]] == ["asyncio", demo.BROKEN]

@@ -56,7 +56,9 @@ static int by_key(const void *left, const void *right)
 size_t fake_loop_collect(struct fake_loop *l, struct fake_item batch[FAKE_HANDLES], unsigned kinds)
 {
     size_t count = 0;
-    for (unsigned i = LC_KIND_SOON << 4; i < LC_KIND_FD << 4; i++) {
+    for (unsigned i = LC_KIND_SOON << 4; i < FAKE_HANDLES; i++) {
+        if (i >> 4 == LC_KIND_FD)
+            continue;
         struct fake_item item = {.handle = (uint8_t)i};
         if (i >> 4 <= kinds && is_due(l, &item))
             batch[count++] = item;

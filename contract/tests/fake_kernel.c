@@ -22,25 +22,28 @@ int fake_kernel_open(struct fake_kernel *k)
     return -EMFILE;
 }
 
-static int close_fd(void *self, int number)
+static int close_fd(void *self, int number, bool is_reset)
 {
     struct fake_kernel *k = self;
     struct fake_fd *fd = fd_at(k, number);
     if (fd == NULL)
         return -EBADF;
     fd->is_open = false;
-    if (fd_at(k, fd->peer) != NULL)
+    if (fd_at(k, fd->peer) != NULL) {
         k->fds[fd->peer].peer = -1;
+        k->fds[fd->peer].is_reset = is_reset;
+    }
     return 0;
 }
 
-static int make_pair(void *self, int fds[2])
+static int make_pair(void *self, int fds[2], bool is_tcp)
 {
+    (void)is_tcp;
     struct fake_kernel *k = self;
     fds[0] = fake_kernel_open(k);
     fds[1] = fake_kernel_open(k);
     if (fds[1] < 0) {
-        close_fd(k, fds[0]);
+        close_fd(k, fds[0], false);
         return -EMFILE;
     }
     k->fds[fds[0]].peer = fds[1];
@@ -48,24 +51,31 @@ static int make_pair(void *self, int fds[2])
     return 0;
 }
 
-static int64_t put(void *self, int number, uint64_t bytes)
+static int64_t write_some(void *self, int number, const void *bytes, size_t size)
 {
     struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
     if (peer == NULL || fd->is_shut)
         return -EPIPE;
-    uint64_t room = FAKE_BUFFER_BYTES - peer->unread, sent = bytes < room ? bytes : room;
+    size_t room = FAKE_BUFFER_BYTES - peer->unread, sent = size < room ? size : room;
+    memcpy(peer->buffer + peer->unread, bytes, sent);
     peer->unread += sent;
     return (int64_t)sent;
 }
 
-static int64_t take(void *self, int number, uint64_t bytes)
+static int64_t read_some(void *self, int number, void *bytes, size_t size)
 {
-    struct fake_fd *fd = fd_at(self, number);
+    struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
     if (fd == NULL)
         return -EBADF;
-    uint64_t taken = bytes < fd->unread ? bytes : fd->unread;
-    fd->unread -= taken;
-    return (int64_t)taken;
+    if (fd->is_reset)
+        return -ECONNRESET;
+    if (fd->unread == 0)
+        return peer == NULL || peer->is_shut ? 0 : -EAGAIN;
+    size_t got = size < fd->unread ? size : fd->unread;
+    memcpy(bytes, fd->buffer, got);
+    memmove(fd->buffer, fd->buffer + got, fd->unread - got);
+    fd->unread -= got;
+    return (int64_t)got;
 }
 
 static int shut(void *self, int number)
@@ -170,8 +180,8 @@ void fake_kernel_init(struct fake_kernel *k)
                                  .advance = advance,
                                  .pair = make_pair,
                                  .close = close_fd,
-                                 .put = put,
-                                 .take = take,
+                                 .write = write_some,
+                                 .read = read_some,
                                  .shut = shut,
                                  .ready = ready,
                                  .open_fds = open_fds,

@@ -2,15 +2,17 @@
 #ifndef FAKE_KERNEL_H
 #define FAKE_KERNEL_H
 
-#include "driver.h"
+#include "kernel.h"
 
 enum { FAKE_FDS_MAX = 64, FAKE_LATE_MAX = 16, FAKE_BUFFER_BYTES = 1024 };
 
 struct fake_fd {
     bool is_open;
-    bool is_shut;    /* sends no more */
-    int peer;        /* -1: closed */
-    uint64_t unread; /* bytes */
+    bool is_shut;  /* sends no more */
+    bool is_reset; /* the peer was closed by a reset */
+    int peer;      /* -1: closed */
+    size_t unread; /* bytes of `buffer` */
+    uint8_t buffer[FAKE_BUFFER_BYTES];
     unsigned opened; /* how often this number was given out */
 };
 

@@ -7,15 +7,15 @@ static void call(struct fake_loop *l, uint8_t handle, enum lc_event event, unsig
 {
     const struct lc_sink *sink = &l->base.sink;
     l->slots[handle].called_seq = ++l->seq;
-    int raised = sink->begin(sink->self, handle, event, bits, 0);
+    int raised = sink->begin(sink->self, &(struct lc_seen){.handle = handle, .event = event, .bits = bits});
     sink->end(sink->self, handle, event);
     if (raised == 0)
         return;
     l->is_batch_dropped = l->defect == FAKE_BATCH_DROPPED;
     if (l->defect != FAKE_HANDLER_NOT_CALLED)
-        sink->begin(sink->self, 0, LC_EVENT_ERROR, 0, 0);
+        sink->begin(sink->self, &(struct lc_seen){.event = LC_EVENT_ERROR});
     if (l->defect == FAKE_HANDLER_TWICE)
-        sink->begin(sink->self, 0, LC_EVENT_ERROR, 0, 0);
+        sink->begin(sink->self, &(struct lc_seen){.event = LC_EVENT_ERROR});
 }
 
 static void call_closed(struct fake_loop *l, uint8_t handle)
@@ -41,6 +41,13 @@ static bool is_called_though_stale(const struct fake_loop *l, const struct fake_
            (kind == LC_KIND_WATCH && l->defect == FAKE_WATCH_AFTER_CANCEL);
 }
 
+static void drain(struct fake_loop *l, int fd)
+{
+    uint8_t buffer[FAKE_BUFFER_BYTES];
+    while (l->kernel.base.read(&l->kernel, fd, buffer, sizeof buffer) > 0)
+        ;
+}
+
 static void run_item(struct fake_loop *l, const struct fake_item *item, size_t position)
 {
     struct fake_slot *slot = &l->slots[item->handle];
@@ -59,7 +66,7 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
     if (kind == LC_KIND_WAKER)
         slot->posts = l->base.capabilities & LC_CAP_COALESCE || slot->posts == 0 ? 0 : slot->posts - 1;
     if (kind == LC_KIND_WATCH && l->defect == FAKE_WATCH_DRAINS)
-        l->kernel.base.take(&l->kernel, slot->fd, UINT64_MAX);
+        drain(l, slot->fd);
     if (kind == LC_KIND_SOON && l->defect == FAKE_SOON_LOST && position % 2 == 1)
         return;
     call(l, item->handle, (enum lc_event)kind, item->bits);
@@ -95,7 +102,7 @@ static bool turn(struct fake_loop *l, bool may_sleep)
     l->sleeps += may_sleep;
     if (!is_due_ever) {
         l->rescues++;
-        l->base.sink.begin(l->base.sink.self, 0, LC_EVENT_RESCUE, 0, 0);
+        l->base.sink.begin(l->base.sink.self, &(struct lc_seen){.event = LC_EVENT_RESCUE});
     }
     if (l->base.capabilities & LC_CAP_ONE_PER_STEP)
         count = fake_loop_choose_one(l, batch, count);
@@ -181,7 +188,7 @@ static int64_t destroy(struct fake_loop *l, uint8_t handle)
 static int64_t close_loop(struct fake_loop *l)
 {
     if (l->defect != FAKE_FD_LEAKED)
-        l->kernel.base.close(&l->kernel, l->fd);
+        l->kernel.base.close(&l->kernel, l->fd, false);
     for (unsigned i = 0; i < FAKE_HANDLES; i++)
         if (l->slots[i].state != FAKE_FREE && l->slots[i].state != FAKE_CLOSED)
             return -EBUSY;
@@ -239,7 +246,8 @@ void fake_loop_init(struct fake_loop *l, enum fake_defect defect, uint32_t capab
     memset(l, 0, sizeof *l);
     fake_kernel_init(&l->kernel);
     l->defect = defect;
-    l->base = (struct lc_driver){.name = "fake",
+    l->base = (struct lc_driver){.abi = LC_DRIVER_ABI,
+                                 .name = "fake",
                                  .capabilities = capabilities,
                                  .promises = capabilities & LC_CAP_TURNS ? promises : 0,
                                  .tick_ns = 1,

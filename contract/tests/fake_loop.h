@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "driver.h"
 #include "fake_kernel.h"
 
 /* What the loop does wrong. */

@@ -5,7 +5,7 @@
 #include "rig.h"
 #include "testing/test.h"
 
-enum { OPS_MAX = 6, TRIES_MAX = 5000 };
+enum { OPS_MAX = 6, TRIES_MAX = 5000, FIND_PROGRAMS_MAX = 10000 };
 
 static const struct {
     const char *name;
@@ -57,7 +57,7 @@ static bool still_breaks(void *rule, const struct lc_program *candidate)
 /* Leaves the next generated program that breaks the rule in `program`; *seed is the next to be tried. */
 static bool find(const char *rule, uint64_t *seed)
 {
-    while (*seed < RIG_PROGRAMS) {
+    while (*seed < FIND_PROGRAMS_MAX) {
         rig_generate(&program, (*seed)++);
         rig_run(&program);
         if (rig_is_broken(rule))

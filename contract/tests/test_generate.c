@@ -1,4 +1,5 @@
 /* Generated, mutated and crossed programs are programs of their profile, and the same seed makes the same one. */
+#include <stdio.h>
 #include <string.h>
 
 #include "names.h"
@@ -8,7 +9,7 @@
 enum { SEEDS = 5000, NS_A_MS = 1000000 };
 
 static const struct lc_profile everything = {
-    .capabilities = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_RAISE, .delay_ns_max = UINT64_C(1) << 40, .tick_ns = 1};
+    .capabilities = UINT32_MAX, .delay_ns_max = UINT64_C(1) << 40, .tick_ns = 1};
 static const struct lc_profile real_clock = {
     .capabilities = LC_CAP_STOP | LC_CAP_RAISE, .delay_ns_max = 4 * NS_A_MS, .tick_ns = NS_A_MS};
 
@@ -74,6 +75,9 @@ static void every_op_is_drawn(void)
     for (unsigned code = LC_OP_NOP + 1; code < LC_OP_PROGRAM_END; code++) {
         bool is_turn = code == LC_OP_STEP || code == LC_OP_RUN;
         bool is_for_callbacks = code == LC_OP_RAISE || code == LC_OP_STOP;
+        if ((drawn[code][0] >= 50) == is_for_callbacks || (drawn[code][1] >= 50) == is_turn)
+            printf("%s: drawn %zu times at top level, %zu times attached\n", lc_op_forms[code].name, drawn[code][0],
+                   drawn[code][1]);
         CHECK((drawn[code][0] >= 50) == !is_for_callbacks);
         CHECK((drawn[code][1] >= 50) == !is_turn);
     }

@@ -1,4 +1,5 @@
 /* TIMER-1 to TIMER-6 are reported for the smallest trace that breaks them, not for the nearest that does not. */
+#include "kernel.h"
 #include "story.h"
 #include "testing/test.h"
 

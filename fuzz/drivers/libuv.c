@@ -1,14 +1,16 @@
 /* The driver libuv: the shortest complete example of a driver for somebody else's loop.
  *
  * A soon is a timer of 0: idle, prepare and check handles run in reverse order, and an async cannot
- * be cancelled. Time counts from uv_now(), which libuv caches; it keeps whole milliseconds.
+ * be cancelled. Time counts from uv_now(), which libuv caches; it keeps whole milliseconds. A stream ends by
+ * destroy alone: uv_close() drops what was not sent.
  */
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #include "drivers.h"
-#include "runner.h"
 
 enum { NS_A_MS = 1000000 };
 
@@ -16,6 +18,13 @@ struct slot {
     union uv_any_handle uv;
     uint8_t handle;
     uint8_t bits; /* of a watcher */
+    bool is_over; /* of a stream: it has seen its end or an error */
+};
+
+/* One write under way, with its copy of the bytes. */
+struct pending {
+    uv_write_t write;
+    char bytes[];
 };
 
 static struct {
@@ -25,13 +34,18 @@ static struct {
     struct slot slots[256]; /* a slot is free for good once CLOSED was reported: handles are not reused */
 } driver;
 
-static void report(const struct slot *slot, enum lc_event event, unsigned bits, int error)
+static void report_seen(struct lc_seen seen)
 {
     struct lc_sink *sink = &driver.base.sink;
     if (driver.is_once) /* libuv <= 1.44 runs due timers first and would then sleep for something else */
         uv_stop(&driver.loop);
-    sink->begin(sink->self, slot->handle, event, bits, error);
-    sink->end(sink->self, slot->handle, event);
+    sink->begin(sink->self, &seen);
+    sink->end(sink->self, seen.handle, seen.event);
+}
+
+static void report(const struct slot *slot, enum lc_event event, unsigned bits, int error)
+{
+    report_seen((struct lc_seen){.handle = slot->handle, .event = event, .bits = bits, .error = error});
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -54,6 +68,89 @@ static void on_async(uv_async_t *async)
 static void on_close(uv_handle_t *handle)
 {
     report((struct slot *)handle, LC_EVENT_CLOSED, 0, 0);
+}
+
+/* ---- streams: a pipe for an AF_UNIX socket, else TCP ------------------------------------------- */
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    static char bytes[1 << 16]; /* libuv reads one stream after the other */
+    (void)handle, (void)suggested;
+    *buffer = uv_buf_init(bytes, sizeof bytes);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
+{
+    struct slot *slot = (struct slot *)stream;
+    if (size == 0) /* nothing there after all */
+        return;
+    slot->is_over |= size < 0;
+    if (size > 0)
+        report_seen((struct lc_seen){
+            .handle = slot->handle, .event = LC_EVENT_DATA, .data = buffer->base, .size = (size_t)size});
+    else
+        report(slot, size == UV_EOF ? LC_EVENT_EOF : LC_EVENT_LOST, 0, size == UV_EOF ? 0 : (int)size);
+}
+
+/* A failed write is not the end of a libuv stream: reading will tell. */
+static void on_written(uv_write_t *write, int status)
+{
+    (void)status;
+    free((struct pending *)write);
+}
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    (void)status;
+    free(request);
+}
+
+static int open_stream(struct slot *slot, int fd)
+{
+    bool is_pipe = uv_guess_handle(fd) == UV_NAMED_PIPE;
+    int error = is_pipe ? uv_pipe_init(&driver.loop, &slot->uv.pipe, 0) : uv_tcp_init(&driver.loop, &slot->uv.tcp);
+    if (error == 0)
+        error = is_pipe ? uv_pipe_open(&slot->uv.pipe, fd) : uv_tcp_open(&slot->uv.tcp, fd);
+    return error < 0 ? error : uv_read_start(&slot->uv.stream, on_alloc, on_read);
+}
+
+static int write_bytes(struct slot *slot, const struct lc_op *op)
+{
+    struct pending *pending = malloc(sizeof *pending + op->n);
+    if (pending == NULL)
+        return UV_ENOMEM;
+    memcpy(pending->bytes, (const void *)(uintptr_t)op->arg, op->n);
+    const uv_buf_t buffer = uv_buf_init(pending->bytes, op->n);
+    int error = uv_write(&pending->write, &slot->uv.stream, &buffer, 1, on_written);
+    if (error < 0)
+        free(pending);
+    return error;
+}
+
+static int write_eof(struct slot *slot)
+{
+    uv_shutdown_t *request = malloc(sizeof *request);
+    int error = request == NULL ? UV_ENOMEM : uv_shutdown(request, &slot->uv.stream, on_shutdown);
+    if (error < 0)
+        free(request);
+    return error;
+}
+
+static int use_stream(struct slot *slot, const struct lc_op *op)
+{
+    switch (op->op) {
+    case LC_OP_STREAM:
+        slot->handle = op->a;
+        return open_stream(slot, (int)op->arg);
+    case LC_OP_WRITE:
+        return write_bytes(slot, op);
+    case LC_OP_WRITE_EOF:
+        return write_eof(slot);
+    case LC_OP_PAUSE:
+        return uv_read_stop(&slot->uv.stream);
+    default: /* LC_OP_RESUME */
+        return slot->is_over ? 0 : uv_read_start(&slot->uv.stream, on_alloc, on_read);
+    }
 }
 
 static int start(struct slot *slot, const struct lc_op *op)
@@ -106,6 +203,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     switch (op->op) {
     case LC_OP_OPEN:
         memset(driver.slots, 0, sizeof driver.slots);
+        signal(SIGPIPE, SIG_IGN); /* libuv leaves that to its user */
         return uv_loop_init(&driver.loop);
     case LC_OP_CLOSE:
         return uv_loop_close(&driver.loop);
@@ -137,6 +235,12 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
         uv_run(&driver.loop, driver.is_once ? UV_RUN_ONCE : UV_RUN_NOWAIT);
         driver.is_once = false;
         return 0;
+    case LC_OP_STREAM:
+    case LC_OP_WRITE:
+    case LC_OP_WRITE_EOF:
+    case LC_OP_PAUSE:
+    case LC_OP_RESUME:
+        return use_stream(slot, op);
     default:
         return -ENOSYS;
     }
@@ -144,11 +248,11 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 struct lc_driver *driver_libuv(void)
 {
-    driver.base = (struct lc_driver){.name = "libuv",
-                                     .capabilities = LC_CAP_STOP | LC_CAP_COALESCE,
+    driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
+                                     .name = "libuv",
+                                     .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF,
                                      .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
                                      .tick_ns = NS_A_MS,
-                                     .apply = apply,
-                                     .kernel = lc_kernel_posix()};
+                                     .apply = apply};
     return &driver.base;
 }

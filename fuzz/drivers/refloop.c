@@ -5,18 +5,19 @@
 
 #include "drivers.h"
 #include "kernels/sim.h"
-#include "runner.h"
 
 struct refloop_driver;
 
 struct slot {
     struct refloop_driver *driver;
     uint8_t handle;
+    bool is_destroyed; /* a stream: what is to come of it is CLOSED */
     union {
         rl_soon *soon;
         rl_timer *timer;
         rl_watch *watch;
         rl_waker *waker;
+        rl_stream *stream; /* NULL once it was lost */
     };
 };
 
@@ -30,13 +31,17 @@ struct refloop_driver {
 
 /* ---- callbacks ----------------------------------------------------------------------------- */
 
+static void report_seen(const struct slot *slot, struct lc_seen seen)
+{
+    struct lc_sink *sink = &slot->driver->base.sink;
+    seen.handle = slot->handle;
+    sink->begin(sink->self, &seen);
+    sink->end(sink->self, seen.handle, seen.event);
+}
+
 static void report(const struct slot *slot, enum lc_event event, unsigned bits)
 {
-    /* The slot may be reused from inside begin: nothing of it is read after. */
-    struct lc_sink *sink = &slot->driver->base.sink;
-    uint8_t handle = slot->handle;
-    sink->begin(sink->self, handle, event, bits, 0);
-    sink->end(sink->self, handle, event);
+    report_seen(slot, (struct lc_seen){.event = event, .bits = bits});
 }
 
 static void on_soon(rl_soon *soon, void *arg)
@@ -63,11 +68,43 @@ static void on_waker(rl_waker *waker, void *arg)
     report(arg, LC_EVENT_POSTED, 0);
 }
 
+static void on_data(rl_stream *stream, void *arg, const void *bytes, size_t size)
+{
+    (void)stream;
+    report_seen(arg, (struct lc_seen){.event = LC_EVENT_DATA, .data = bytes, .size = size});
+}
+
+static void on_eof(rl_stream *stream, void *arg)
+{
+    (void)stream;
+    report(arg, LC_EVENT_EOF, 0);
+}
+
+static void on_pause_writing(rl_stream *stream, void *arg)
+{
+    (void)stream;
+    report(arg, LC_EVENT_PAUSE_WRITING, 0);
+}
+
+static void on_resume_writing(rl_stream *stream, void *arg)
+{
+    (void)stream;
+    report(arg, LC_EVENT_RESUME_WRITING, 0);
+}
+
+static void on_lost(rl_stream *stream, void *arg, int error)
+{
+    struct slot *slot = arg;
+    (void)stream;
+    slot->stream = NULL;
+    report_seen(slot, (struct lc_seen){.event = slot->is_destroyed ? LC_EVENT_CLOSED : LC_EVENT_LOST, .error = error});
+}
+
 static void on_deadlock(void *arg)
 {
     struct refloop_driver *d = arg;
     d->was_rescued = true;
-    d->base.sink.begin(d->base.sink.self, 0, LC_EVENT_RESCUE, 0, 0);
+    d->base.sink.begin(d->base.sink.self, &(struct lc_seen){.event = LC_EVENT_RESCUE});
 }
 
 /* ---- verbs --------------------------------------------------------------------------------- */
@@ -111,6 +148,53 @@ static int create(struct refloop_driver *d, const struct lc_op *op)
     return error < 0 ? error : start(slot, op);
 }
 
+static int open_stream(struct refloop_driver *d, const struct lc_op *op)
+{
+    static const struct rl_stream_callbacks callbacks = {.data = on_data,
+                                                         .eof = on_eof,
+                                                         .pause_writing = on_pause_writing,
+                                                         .resume_writing = on_resume_writing,
+                                                         .lost = on_lost};
+    struct slot *slot = &d->slots[op->a];
+    *slot = (struct slot){.driver = d, .handle = op->a};
+    return rl_stream_open(d->loop, (int)op->arg, &callbacks, slot, &slot->stream);
+}
+
+static int use_stream(rl_stream *stream, const struct lc_op *op)
+{
+    switch (op->op) {
+    case LC_OP_WRITE:
+        return rl_stream_write(stream, (const void *)(uintptr_t)op->arg, op->n);
+    case LC_OP_WRITE_EOF:
+        return rl_stream_write_eof(stream);
+    case LC_OP_LIMITS:
+        return rl_stream_set_limits(stream, op->n, op->n / 4);
+    case LC_OP_PAUSE:
+        rl_stream_pause(stream);
+        return 0;
+    case LC_OP_RESUME:
+        rl_stream_resume(stream);
+        return 0;
+    case LC_OP_FLUSH:
+        rl_stream_close(stream);
+        return 0;
+    default: /* LC_OP_ABORT */
+        rl_stream_abort(stream);
+        return 0;
+    }
+}
+
+/* A stream is closed when its lost has come. */
+static int destroy_stream(struct slot *slot)
+{
+    slot->is_destroyed = true;
+    if (slot->stream == NULL)
+        report(slot, LC_EVENT_CLOSED, 0);
+    else
+        rl_stream_abort(slot->stream);
+    return 0;
+}
+
 static int cancel(const struct slot *slot)
 {
     switch (slot->handle >> 4) {
@@ -128,9 +212,11 @@ static int cancel(const struct slot *slot)
     }
 }
 
-static int destroy(const struct slot *slot)
+static int destroy(struct slot *slot)
 {
     switch (slot->handle >> 4) {
+    case LC_KIND_STREAM:
+        return destroy_stream(slot);
     case LC_KIND_SOON:
         rl_soon_close(slot->soon);
         break;
@@ -195,13 +281,24 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_RUN:
     case LC_OP_STEP:
         return turn(d, op);
+    case LC_OP_STREAM:
+        return open_stream(d, op);
+    case LC_OP_WRITE:
+    case LC_OP_WRITE_EOF:
+    case LC_OP_LIMITS:
+    case LC_OP_PAUSE:
+    case LC_OP_RESUME:
+    case LC_OP_FLUSH:
+    case LC_OP_ABORT:
+        return use_stream(d->slots[op->a].stream, op);
     default:
         return -ENOSYS;
     }
 }
 
 enum {
-    CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE,
+    CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_FLUSH |
+                   LC_CAP_WRITE_EOF | LC_CAP_FLOW,
     PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
 };
 
@@ -209,7 +306,8 @@ struct lc_driver *driver_refloop_sim(void)
 {
     static struct sim sim;
     static struct lc_kernel kernel;
-    static struct refloop_driver driver = {.base = {.name = "refloop_sim",
+    static struct refloop_driver driver = {.base = {.abi = LC_DRIVER_ABI,
+                                                    .name = "refloop_sim",
                                                     .capabilities = CAPABILITIES,
                                                     .promises = PROMISES,
                                                     .tick_ns = 1,
@@ -225,9 +323,11 @@ struct lc_driver *driver_refloop_sim(void)
 
 struct lc_driver *driver_refloop_epoll(void)
 {
-    static struct refloop_driver driver = {
-        .base = {
-            .name = "refloop_epoll", .capabilities = CAPABILITIES, .promises = PROMISES, .tick_ns = 1, .apply = apply}};
-    driver.base.kernel = lc_kernel_posix();
+    static struct refloop_driver driver = {.base = {.abi = LC_DRIVER_ABI,
+                                                    .name = "refloop_epoll",
+                                                    .capabilities = CAPABILITIES,
+                                                    .promises = PROMISES,
+                                                    .tick_ns = 1,
+                                                    .apply = apply}};
     return &driver.base;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 
 enum { FIRST_NS = 1000000000 }; /* a clock that begins at 0 hides sign errors */
@@ -12,7 +13,7 @@ void sim_reset(struct sim *sim)
     void (*on_deadlock)(void *) = sim->on_deadlock;
     void *arg = sim->on_deadlock_arg;
     int backends_open = sim->backends_open;
-    memset(sim, 0, sizeof *sim);
+    memset(sim, 0, offsetof(struct sim, rings));
     sim->now_ns = FIRST_NS;
     sim->backends_open = backends_open;
     sim->on_deadlock = on_deadlock;
@@ -24,21 +25,100 @@ static struct sim_fd *fd_at(struct sim *sim, int fd)
     return fd >= 0 && fd < SIM_FDS_MAX && sim->fds[fd].is_open ? &sim->fds[fd] : NULL;
 }
 
-/* As poll(2) shows one end of an AF_UNIX stream pair on Linux. */
+/* As poll(2) shows one end on Linux: of an AF_UNIX stream pair, or of a TCP connection. */
 static unsigned readiness(struct sim *sim, int number)
 {
     const struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
         return 0;
     peer = fd_at(sim, fd->peer);
+    unsigned bits = fd->error != 0 ? LC_ERR : 0;
     if (peer == NULL)
-        return LC_IN | LC_OUT | LC_HUP;
-    unsigned bits = 0;
+        return bits | LC_IN | LC_OUT | (fd->is_tcp && !fd->is_broken && !fd->is_shut ? 0u : LC_HUP);
     if (fd->unread > 0 || peer->is_shut)
         bits |= LC_IN;
     if (peer->unread < SIM_BUFFER_BYTES)
         bits |= LC_OUT;
+    if (fd->is_shut && peer->is_shut)
+        bits |= LC_HUP;
     return bits;
+}
+
+/* ---- bytes --------------------------------------------------------------------------------- */
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Adds as many of the bytes as there is room for; returns their number. */
+static size_t ring_add(struct sim *sim, struct sim_fd *fd, const unsigned char *bytes, size_t size)
+{
+    unsigned char *ring = sim->rings[fd - sim->fds];
+    size_t added = least(size, SIM_BUFFER_BYTES - fd->unread);
+    for (size_t i = 0; i < added; i++)
+        ring[(fd->first + fd->unread + i) % SIM_BUFFER_BYTES] = bytes[i];
+    fd->unread += added;
+    return added;
+}
+
+/* Takes out at most size bytes; returns their number. */
+static size_t ring_remove(const struct sim *sim, struct sim_fd *fd, unsigned char *bytes, size_t size)
+{
+    const unsigned char *ring = sim->rings[fd - sim->fds];
+    size_t removed = least(size, fd->unread);
+    for (size_t i = 0; i < removed; i++)
+        bytes[i] = ring[(fd->first + i) % SIM_BUFFER_BYTES];
+    fd->first = (fd->first + removed) % SIM_BUFFER_BYTES;
+    fd->unread -= removed;
+    return removed;
+}
+
+/* The next read that finds no bytes, or the next write, is told so. */
+static void break_connection(struct sim_fd *fd)
+{
+    fd->is_broken = true;
+    fd->error = ECONNRESET;
+}
+
+static int take_error(struct sim_fd *fd)
+{
+    int error = fd->error;
+    fd->error = 0;
+    return -error;
+}
+
+/* As recv(2): 0 is end of file. */
+static int64_t read_bytes(struct sim *sim, int number, void *bytes, size_t size)
+{
+    struct sim_fd *fd = fd_at(sim, number), *peer;
+    if (fd == NULL)
+        return -EBADF;
+    if (fd->unread > 0)
+        return (int64_t)ring_remove(sim, fd, bytes, size);
+    if (fd->error != 0)
+        return take_error(fd);
+    peer = fd_at(sim, fd->peer);
+    return peer == NULL || peer->is_shut ? 0 : -EAGAIN;
+}
+
+/* As send(2) with MSG_NOSIGNAL. */
+static int64_t write_bytes(struct sim *sim, int number, const void *bytes, size_t size)
+{
+    struct sim_fd *fd = fd_at(sim, number), *peer;
+    if (fd == NULL)
+        return -EBADF;
+    if (fd->is_tcp && fd->error != 0)
+        return take_error(fd);
+    peer = fd_at(sim, fd->peer);
+    if (peer == NULL && fd->is_tcp && !fd->is_broken && !fd->is_shut) {
+        break_connection(fd); /* the bytes are on their way when the answer comes that nobody wants them */
+        return (int64_t)size;
+    }
+    if (fd->is_shut || peer == NULL)
+        return -EPIPE;
+    size_t added = ring_add(sim, peer, bytes, size);
+    return added > 0 ? (int64_t)added : -EAGAIN;
 }
 
 /* ---- the runner's side --------------------------------------------------------------------- */
@@ -72,53 +152,58 @@ static int open_one(struct sim *sim)
     return -EMFILE;
 }
 
-static int kernel_close(void *self, int number)
+static int close_end(struct sim *sim, int number, bool is_reset)
 {
-    struct sim *sim = self;
     struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
-    if ((peer = fd_at(sim, fd->peer)) != NULL)
+    if ((peer = fd_at(sim, fd->peer)) != NULL) {
         peer->peer = -1;
+        if (fd->unread > 0 || (is_reset && fd->is_tcp)) /* what it sent will never be read; or that was asked for */
+            break_connection(peer);
+    }
     memset(fd, 0, sizeof *fd);
     return 0;
 }
 
-static int kernel_pair(void *self, int fds[2])
+static int kernel_close(void *self, int number, bool is_reset)
+{
+    return close_end(self, number, is_reset);
+}
+
+static int kernel_pair(void *self, int fds[2], bool is_tcp)
 {
     struct sim *sim = self;
     fds[0] = open_one(sim);
     fds[1] = open_one(sim);
     if (fds[1] < 0) {
-        kernel_close(sim, fds[0]);
+        close_end(sim, fds[0], false);
         return -EMFILE;
     }
-    sim->fds[fds[0]].peer = fds[1];
-    sim->fds[fds[1]].peer = fds[0];
+    for (int i = 0; i < 2; i++) {
+        sim->fds[fds[i]].peer = fds[1 - i];
+        sim->fds[fds[i]].is_tcp = is_tcp;
+    }
     return 0;
 }
 
-static int64_t kernel_put(void *self, int number, uint64_t bytes)
+static int64_t kernel_write(void *self, int number, const void *bytes, size_t size)
 {
-    struct sim *sim = self;
-    struct sim_fd *fd = fd_at(sim, number), *peer;
-    if (fd == NULL)
-        return -EBADF;
-    if (fd->is_shut || (peer = fd_at(sim, fd->peer)) == NULL)
-        return -EPIPE;
-    uint64_t room = SIM_BUFFER_BYTES - peer->unread;
-    peer->unread += bytes < room ? bytes : room;
-    return (int64_t)(bytes < room ? bytes : room);
+    int64_t wrote = write_bytes(self, number, bytes, size);
+    return wrote == -EAGAIN ? 0 : wrote;
 }
 
-static int64_t kernel_take(void *self, int number, uint64_t bytes)
+static int64_t kernel_read(void *self, int number, void *bytes, size_t size)
 {
-    struct sim_fd *fd = fd_at(self, number);
-    if (fd == NULL)
-        return -EBADF;
-    uint64_t taken = bytes < fd->unread ? bytes : fd->unread;
-    fd->unread -= taken;
-    return (int64_t)taken;
+    return read_bytes(self, number, bytes, size);
+}
+
+static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
+{
+    struct sim *sim = self;
+    sim->fault = fault;
+    sim->fault_calls = calls;
+    return 0;
 }
 
 static int kernel_shut(void *self, int number)
@@ -196,11 +281,12 @@ struct lc_kernel sim_kernel(struct sim *sim)
                               .advance = kernel_advance,
                               .pair = kernel_pair,
                               .close = kernel_close,
-                              .put = kernel_put,
-                              .take = kernel_take,
+                              .write = kernel_write,
+                              .read = kernel_read,
                               .shut = kernel_shut,
                               .ready = kernel_ready,
                               .open_fds = kernel_open_fds,
+                              .fault = kernel_fault,
                               .post = kernel_post,
                               .join = kernel_join,
                               .self = sim};
@@ -268,6 +354,40 @@ static int backend_wake(void *self)
     return 0;
 }
 
+/* Does the next read or write meet this fault? */
+static bool meets(struct sim *sim, enum lc_fault fault)
+{
+    if (sim->fault_calls == 0 || sim->fault != fault)
+        return false;
+    sim->fault_calls--;
+    return true;
+}
+
+static int64_t backend_read(void *self, int number, void *bytes, size_t size)
+{
+    if (meets(self, LC_FAULT_EINTR))
+        return -EINTR;
+    if (meets(self, LC_FAULT_EAGAIN))
+        return -EAGAIN;
+    return read_bytes(self, number, bytes, meets(self, LC_FAULT_SHORT_READ) ? least(size, 1) : size);
+}
+
+static int64_t backend_write(void *self, int number, const void *bytes, size_t size)
+{
+    if (meets(self, LC_FAULT_EINTR))
+        return -EINTR;
+    if (meets(self, LC_FAULT_EAGAIN))
+        return -EAGAIN;
+    return write_bytes(self, number, bytes, meets(self, LC_FAULT_SHORT_WRITE) ? least(size, 1) : size);
+}
+
+static void backend_close_fd(void *self, int number)
+{
+    int error = close_end(self, number, false);
+    assert(error == 0);
+    (void)error;
+}
+
 static void backend_close(void *self)
 {
     struct sim *sim = self;
@@ -282,6 +402,10 @@ struct rl_backend sim_backend(struct sim *sim)
                                .apply = backend_apply,
                                .wait = backend_wait,
                                .wake = backend_wake,
+                               .read = backend_read,
+                               .write = backend_write,
+                               .shut = kernel_shut,
+                               .close_fd = backend_close_fd,
                                .close = backend_close,
                                .self = sim};
 }

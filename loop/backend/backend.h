@@ -1,11 +1,12 @@
 /* The seam between the loop and a kernel, real or simulated: a clock, a set of watched fds, a sleep, and a way to end
- * the sleep from another thread. All functions but wake are called on the loop's thread, none from within another of
- * them. */
+ * the sleep from another thread; for streams also the calls that move bytes. All functions but wake are called on the
+ * loop's thread, none from within another of them. */
 #ifndef RL_BACKEND_H
 #define RL_BACKEND_H
 
 #include "core/watch.h" /* struct rl_event, RL_IN ... RL_ERR */
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The loop asks for at most so many events a turn. What does not fit must come in a later wait, and not always the same
@@ -31,6 +32,20 @@ struct rl_backend {
     int (*wait)(void *self, int64_t timeout_ns, struct rl_event *events, int events_max);
     /* Any thread, and signal handlers: ends the wait that runs, or else the next one. Returns 0 or -errno. */
     int (*wake)(void *self);
+    /* The next four serve streams. All of them are NULL in a backend without streams. No fd is remembered from call to
+     * call: the next fd of that number may be of another kind. None of them blocks, and none raises a signal.
+     *
+     * Moves at most size bytes, more than 0, into bytes. Returns their number; 0 = end of file: the peer sends no more;
+     * or -errno: -EAGAIN nothing there now, -EINTR a signal came first; both say nothing about the stream. */
+    int64_t (*read)(void *self, int fd, void *bytes, size_t size);
+    /* Moves at most size bytes, more than 0, out of bytes. Returns their number, more than 0, or -errno: -EAGAIN and
+     * -EINTR as above; -EPIPE the peer will read no more. */
+    int64_t (*write)(void *self, int fd, const void *bytes, size_t size);
+    /* Sends no more through fd: the peer reads end of file after what was written. Reading goes on. Returns 0 or
+     * -errno: -ENOTSOCK for an fd that has no such half, the error of the connection if it broke. */
+    int (*shut)(void *self, int fd);
+    /* Closes fd, which is watched no more. */
+    void (*close_fd)(void *self, int fd);
     /* Gives everything back. No function is called after it. */
     void (*close)(void *self);
 };

@@ -5,8 +5,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -152,6 +154,64 @@ static int epoll_wake(void *self)
     return error;
 }
 
+static int64_t epoll_read(void *self, int fd, void *bytes, size_t size)
+{
+    (void)self;
+    ssize_t got = recv(fd, bytes, size, 0);
+    if (got < 0 && errno == ENOTSOCK)
+        got = read(fd, bytes, size);
+    return got < 0 ? -errno : (int64_t)got;
+}
+
+/* A pipe has no MSG_NOSIGNAL. SIGPIPE comes to the thread that writes, so it can be held back and taken away there,
+ * unless the program waits for one of its own already. */
+static ssize_t write_without_signal(int fd, const void *bytes, size_t size)
+{
+    const struct timespec at_once = {0};
+    sigset_t sigpipe, before, pending;
+    (void)sigemptyset(&sigpipe);
+    (void)sigaddset(&sigpipe, SIGPIPE);
+    (void)sigemptyset(&pending);
+    (void)sigpending(&pending);
+    (void)pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+    ssize_t sent = write(fd, bytes, size);
+    int saved_errno = errno;
+    if (sent < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE))
+        (void)sigtimedwait(&sigpipe, NULL, &at_once);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved_errno;
+    return sent;
+}
+
+static int64_t epoll_write(void *self, int fd, const void *bytes, size_t size)
+{
+    (void)self;
+    ssize_t sent = send(fd, bytes, size, MSG_NOSIGNAL);
+    if (sent < 0 && errno == ENOTSOCK)
+        sent = write_without_signal(fd, bytes, size);
+    return sent < 0 ? -errno : (int64_t)sent;
+}
+
+static int epoll_shut(void *self, int fd)
+{
+    (void)self;
+    if (shutdown(fd, SHUT_WR) == 0)
+        return 0;
+    if (errno != ENOTCONN)
+        return -errno;
+    /* The connection broke before; what broke it was not told yet, or it was and ENOTCONN has to do. */
+    int error = 0;
+    socklen_t size = sizeof error;
+    (void)getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    return error != 0 ? -error : -ENOTCONN;
+}
+
+static void epoll_close_fd(void *self, int fd)
+{
+    (void)self;
+    (void)close(fd); /* EINTR too leaves it closed on Linux */
+}
+
 static void epoll_close(void *self)
 {
     struct rl_epoll *epoll = self;
@@ -178,6 +238,10 @@ int rl_epoll_open(struct rl_epoll *epoll, struct rl_backend *backend)
                                    .apply = epoll_apply,
                                    .wait = epoll_wait_events,
                                    .wake = epoll_wake,
+                                   .read = epoll_read,
+                                   .write = epoll_write,
+                                   .shut = epoll_shut,
+                                   .close_fd = epoll_close_fd,
                                    .close = epoll_close};
     return 0;
 }

@@ -65,6 +65,11 @@ void rl_turn_break(struct rl_turn *turn)
     turn->is_broken_off = true;
 }
 
+bool rl_turn_is_broken_off(const struct rl_turn *turn)
+{
+    return turn->is_broken_off;
+}
+
 void rl_turn_end(struct rl_turn *turn)
 {
     assert(turn->phase != RL_TURN_RESTING);

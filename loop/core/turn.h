@@ -48,6 +48,8 @@ void rl_turn_expire(struct rl_turn *turn);
 struct rl_ready_entry *rl_turn_next(struct rl_turn *turn);
 /* Ends the batch with the entry that runs now. Only in phase 5. */
 void rl_turn_break(struct rl_turn *turn);
+/* Must nothing more run in this turn? */
+bool rl_turn_is_broken_off(const struct rl_turn *turn);
 /* Ends the turn, in whichever phase it is. What did not run stays queued, in order. */
 void rl_turn_end(struct rl_turn *turn);
 

@@ -84,6 +84,17 @@ void rl_watches_remove(struct rl_watches *watches, struct rl_watcher *watcher)
     rl_watcher_init(watcher, watcher->ready);
 }
 
+void rl_watches_change(struct rl_watches *watches, struct rl_watcher *watcher, uint32_t interest)
+{
+    (void)watches;
+    assert(rl_watches_is_added(watcher));
+    assert(interest != 0 && (interest & ~(uint32_t)ASKABLE) == 0);
+    watcher->interest = interest;
+    watcher->found &= interest | UNASKED;
+    if (watcher->found == 0)
+        rl_ready_remove(watcher->ready);
+}
+
 void rl_watches_begin_round(struct rl_watches *watches)
 {
     watches->round++;

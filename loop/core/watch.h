@@ -45,6 +45,10 @@ void rl_watches_add(struct rl_watches *watches, struct rl_watcher *watcher, int 
 /* [FD-3] [FD-4] Forgets also what was found ready and did not yet run. The watcher is in the table. */
 void rl_watches_remove(struct rl_watches *watches, struct rl_watcher *watcher);
 
+/* The watcher is in the table; interest is RL_IN, RL_OUT or both. It keeps its place among the watchers of its fd; of
+ * what was found ready it keeps what it still wants, and its place in the queue with that. */
+void rl_watches_change(struct rl_watches *watches, struct rl_watcher *watcher, uint32_t interest);
+
 /* [FD-1] Begins a collection: what was found earlier and did not run counts only if it is found again, since a callback
  * may have used it up meanwhile. Its place in the queue is kept. */
 void rl_watches_begin_round(struct rl_watches *watches);

@@ -137,21 +137,32 @@ static PyObject *judge(PyObject *module, PyObject *args)
                          judgement.owed_rule);
 }
 
+static int append_record(PyObject *lines, const struct lc_obs *record, uint64_t start_ns)
+{
+    char text[200];
+    struct lc_obs obs = *record;
+    obs.time_ns -= start_ns;
+    lc_trace_format(&obs, text, sizeof text);
+    PyObject *line = PyUnicode_FromFormat("%s\n", text);
+    int status = line == NULL ? -1 : PyList_Append(lines, line);
+    Py_XDECREF(line);
+    return status;
+}
+
 static PyObject *format_trace(PyObject *module, PyObject *args)
 {
     struct lc_obs *merged;
     (void)module;
     size_t count = merge_buffer(args, "y*:format_trace", &merged);
-    PyObject *text = PyErr_Occurred() ? NULL : PyUnicode_FromString("");
-    uint64_t start_ns = count ? merged[0].time_ns : 0;
-    for (size_t i = 0; text != NULL && i < count; i++) {
-        char line[200];
-        merged[i].time_ns -= start_ns;
-        lc_trace_format(&merged[i], line, sizeof line);
-        PyObject *longer = PyUnicode_FromFormat("%U%s\n", text, line);
-        Py_SETREF(text, longer);
-    }
+    PyObject *lines = PyErr_Occurred() ? NULL : PyList_New(0);
+    int status = lines == NULL ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < count; i++)
+        status = append_record(lines, &merged[i], merged[0].time_ns);
     free(merged);
+    PyObject *nothing = status == 0 ? PyUnicode_FromString("") : NULL;
+    PyObject *text = nothing == NULL ? NULL : PyUnicode_Join(nothing, lines);
+    Py_XDECREF(nothing);
+    Py_XDECREF(lines);
     return text;
 }
 
@@ -258,7 +269,8 @@ static PyMethodDef methods[] = {
     {"run", lc_py_run, METH_VARARGS,
      "run(program, driver, trace, number=0) -> dict\n\nRuns the program on the driver's loop into `trace` and returns "
      "ops, executed, ignored, unfired and callbacks.\nThe driver has capabilities, promises, tick_ns and "
-     "apply(code, handle, arg, flags, n) -> int, as contract/driver.h\nsays; it is given `sink`. Raises what apply "
+     "apply(code, handle, arg, flags, n) -> int, as contract/driver.h\nsays (the arg of a write is its bytes); it is "
+     "given `sink`. Raises what apply "
      "let out."},
     {"parse", parse, METH_O, "parse(text) -> bytes\n\nRaises ValueError naming the line that cannot be read."},
     {"format", format, METH_O, "format(program) -> str\n\nAny bytes are a program."},
@@ -280,6 +292,7 @@ static const struct {
     C(KIND_WATCH),
     C(KIND_WAKER),
     C(KIND_FD),
+    C(KIND_STREAM),
     C(OP_NOP),
     C(OP_SOON),
     C(OP_TIMER),
@@ -301,6 +314,18 @@ static const struct {
     C(OP_RECYCLE),
     C(OP_ADVANCE),
     C(OP_RAISE),
+    C(OP_STREAM),
+    C(OP_WRITE),
+    C(OP_WRITE_EOF),
+    C(OP_PAUSE),
+    C(OP_RESUME),
+    C(OP_LIMITS),
+    C(OP_FLUSH),
+    C(OP_ABORT),
+    C(OP_TCP),
+    C(OP_HANGUP),
+    C(OP_RST),
+    C(OP_FAULT),
     C(OP_PROGRAM_END),
     C(OP_OPEN),
     C(OP_CLOSE),
@@ -312,6 +337,12 @@ static const struct {
     C(EVENT_CLOSED),
     C(EVENT_ERROR),
     C(EVENT_RESCUE),
+    C(EVENT_MADE),
+    C(EVENT_DATA),
+    C(EVENT_EOF),
+    C(EVENT_LOST),
+    C(EVENT_PAUSE_WRITING),
+    C(EVENT_RESUME_WRITING),
     C(IN),
     C(OUT),
     C(HUP),
@@ -323,6 +354,11 @@ static const struct {
     C(CAP_TURNS),
     C(CAP_COALESCE),
     C(CAP_ONE_PER_STEP),
+    C(CAP_STREAM),
+    C(CAP_MADE),
+    C(CAP_FLUSH),
+    C(CAP_WRITE_EOF),
+    C(CAP_FLOW),
     C(PROMISE_FIFO),
     C(PROMISE_TURN),
     C(PROMISE_ORDER),
@@ -343,6 +379,7 @@ static const struct {
     C(WHAT_ERROR),
     C(WHAT_RESCUE),
     C(WHAT_NOTE),
+    C(WHAT_DRAINED),
     C(OP_BYTES),
     C(PROGRAM_OPS_MAX),
 #undef C

@@ -14,7 +14,7 @@ class Stats(TypedDict):
 
 @final
 class Sink:
-    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, /) -> int: ...
+    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, data: Buffer = b"", /) -> int: ...
     def end(self, handle: int, event: int, /) -> None: ...
 
 class Trace:
@@ -33,52 +33,76 @@ def generate(seed: int, capabilities: int, delay_ns_max: int, tick_ns: int, /) -
 def shrink(program: bytes, fails: Callable[[bytes], bool], tries_max: int = 200, /) -> bytes: ...
 
 CAP_COALESCE: int
+CAP_FLOW: int
+CAP_FLUSH: int
+CAP_MADE: int
 CAP_MULTI: int
 CAP_ONE_PER_STEP: int
 CAP_RAISE: int
 CAP_STOP: int
+CAP_STREAM: int
 CAP_TURNS: int
+CAP_WRITE_EOF: int
 ERR: int
 EVENT_CLOSED: int
+EVENT_DATA: int
+EVENT_EOF: int
 EVENT_ERROR: int
+EVENT_LOST: int
+EVENT_MADE: int
+EVENT_PAUSE_WRITING: int
 EVENT_POSTED: int
 EVENT_READY: int
 EVENT_RESCUE: int
+EVENT_RESUME_WRITING: int
 EVENT_SOON: int
 EVENT_TIMER: int
 HUP: int
 IN: int
 KIND_FD: int
 KIND_SOON: int
+KIND_STREAM: int
 KIND_TIMER: int
 KIND_WAKER: int
 KIND_WATCH: int
+OP_ABORT: int
 OP_ADVANCE: int
 OP_AT: int
 OP_BYTES: int
 OP_CANCEL: int
 OP_CLOSE: int
 OP_DESTROY: int
+OP_FAULT: int
 OP_FILL: int
+OP_FLUSH: int
+OP_HANGUP: int
+OP_LIMITS: int
 OP_NOP: int
 OP_NOW: int
 OP_OPEN: int
 OP_PAIR: int
+OP_PAUSE: int
 OP_POST: int
 OP_PROGRAM_END: int
 OP_PUT: int
 OP_RAISE: int
 OP_REARM: int
 OP_RECYCLE: int
+OP_RESUME: int
+OP_RST: int
 OP_RUN: int
 OP_SHUT: int
 OP_SOON: int
 OP_STEP: int
 OP_STOP: int
+OP_STREAM: int
 OP_TAKE: int
+OP_TCP: int
 OP_TIMER: int
 OP_WAKER: int
 OP_WATCH: int
+OP_WRITE: int
+OP_WRITE_EOF: int
 OUT: int
 PROGRAM_OPS_MAX: int
 PROMISE_FIFO: int
@@ -88,6 +112,7 @@ PROMISE_TURN: int
 WAIT: int
 WHAT_BEGIN: int
 WHAT_CLOSED: int
+WHAT_DRAINED: int
 WHAT_END: int
 WHAT_ERROR: int
 WHAT_FD: int

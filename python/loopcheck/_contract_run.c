@@ -11,7 +11,7 @@
 
 struct py_driver {
     struct lc_driver base;
-    PyObject *apply;      /* bound method apply(code, handle, arg, flags, n) -> int */
+    PyObject *apply; /* bound method apply(code, handle, arg, flags, n) -> int; arg: an int, of a write the bytes */
     PyObject *error_type; /* the first exception that apply let out: raised by run() at the end */
     PyObject *error_value;
     PyObject *error_traceback;
@@ -35,8 +35,11 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     struct py_driver *driver = (struct py_driver *)base;
     PyGILState_STATE gil = PyGILState_Ensure();
     int64_t result = -EPROTO;
-    PyObject *value = PyObject_CallFunction(driver->apply, "iiKii", (int)op->op, (int)op->a,
-                                            (unsigned long long)op->arg, (int)op->flags, (int)op->n);
+    PyObject *arg = op->op == LC_OP_WRITE ? PyBytes_FromStringAndSize((const char *)(uintptr_t)op->arg, op->n)
+                                          : PyLong_FromUnsignedLongLong(op->arg);
+    PyObject *value = arg == NULL ? NULL
+                                  : PyObject_CallFunction(driver->apply, "iiNii", (int)op->op, (int)op->a, arg,
+                                                          (int)op->flags, (int)op->n);
     if (value != NULL)
         result = PyLong_AsLongLong(value);
     if (PyErr_Occurred()) {
@@ -52,13 +55,21 @@ static PyObject *sink_begin(PyObject *self, PyObject *args)
 {
     struct lc_sink *sink = ((struct py_sink *)self)->sink;
     int handle, event, bits = 0, error = 0, raise = 0;
-    if (!PyArg_ParseTuple(args, "ii|ii:begin", &handle, &event, &bits, &error))
+    Py_buffer data = {0};
+    if (!PyArg_ParseTuple(args, "ii|iiy*:begin", &handle, &event, &bits, &error, &data))
         return NULL;
+    const struct lc_seen seen = {.handle = (uint8_t)handle,
+                                 .event = (enum lc_event)event,
+                                 .bits = (unsigned)bits,
+                                 .error = error,
+                                 .data = data.buf,
+                                 .size = (size_t)data.len};
     if (sink != NULL) {
-        Py_BEGIN_ALLOW_THREADS raise =
-            sink->begin(sink->self, (uint8_t)handle, (enum lc_event)event, (unsigned)bits, error);
+        Py_BEGIN_ALLOW_THREADS raise = sink->begin(sink->self, &seen);
         Py_END_ALLOW_THREADS
     }
+    if (data.obj != NULL)
+        PyBuffer_Release(&data);
     return PyLong_FromLong(raise);
 }
 
@@ -84,7 +95,7 @@ static void sink_dealloc(PyObject *self)
 
 static PyMethodDef sink_methods[] = {
     {"begin", sink_begin, METH_VARARGS,
-     "begin(handle, event, bits=0, error=0) -> int\n\nTo be called at the start of every callback, on its "
+     "begin(handle, event, bits=0, error=0, data=b\"\") -> int\n\nTo be called at the start of every callback, on its "
      "thread. Returns 0, or the number of the\nexception that the callback must raise after `end`."},
     {"end", sink_end, METH_VARARGS, "end(handle, event) -> None\n\nTo be called at the end of every callback."},
     {NULL, NULL, 0, NULL},
@@ -123,7 +134,7 @@ static int driver_init(struct py_driver *driver, PyObject *object)
                                           .promises = (uint32_t)promises,
                                           .tick_ns = tick_ns ? tick_ns : 1,
                                           .apply = apply,
-                                          .kernel = lc_kernel_posix()}};
+                                          .abi = LC_DRIVER_ABI}};
     driver->apply = PyObject_GetAttrString(object, "apply");
     return driver->apply == NULL ? -1 : 0;
 }

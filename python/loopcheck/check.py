@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from loopcheck import paths
+from loopcheck import paths, trace
 from loopcheck.expect import Deviation, Expectations, ExpectError, Judged
 from loopcheck.load import CONTROL, PROGRAM_CASE, Case, KitFault, Spec, Unusable
 from loopcheck.pool import Done, Pool, Task
-from loopcheck.rules import Rules
+from loopcheck.rules import Rule, Rules
 from loopcheck.supervisor import Options, Server
 from loopcheck.verdict import VERDICTS, Facts, Ruling, decide
 from loopcheck.watch import Ending
@@ -46,8 +47,26 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Loop:
+    """A loop that was checked."""
+
+    name: str
+    version: str  # of its distribution, "" when unknown
+    is_control: bool
+    expectation: str  # which expect file applies
+
+
+@dataclass(frozen=True)
+class ControlRun:
+    """What the control did in the same case."""
+
+    verdict: str
+    trace: str
+
+
+@dataclass(frozen=True)
 class Row:
-    """One verdict on one case of one loop."""
+    """One verdict on one case of one loop. A case that passed keeps no trace."""
 
     loop: str
     case: str
@@ -61,11 +80,10 @@ class Row:
     deviation: Deviation | None = None
     rule_sentence: str = ""
     again: str = ""  # the one command that repeats it
-
-    def to_json(self) -> dict[str, object]:
-        """The eight keys that a verdict has in results.json."""
-        names = ("loop", "case", "rule", "area", "level", "verdict", "detail", "seconds")
-        return {name: getattr(self, name) for name in names}
+    cites: str = ""  # the rule that the case is about; the verdict may be about another
+    trace: str = ""  # an excerpt
+    program: str = ""  # a small program that breaks the rule
+    control: ControlRun | None = None  # None: the control did not run the case
 
 
 @dataclass
@@ -77,7 +95,14 @@ class Results:
     unusable: list[str] = field(default_factory=list)  # sentences: a loop that could not be used
     faults: list[str] = field(default_factory=list)  # sentences: the kit itself failed
     is_interrupted: bool = False
-    areas: list[str] = field(default_factory=list)  # in the order of rules.toml
+    loops: list[Loop] = field(default_factory=list)
+    rules: tuple[Rule, ...] = ()  # all of them, in the order of rules.toml
+    cases: dict[str, int] = field(default_factory=dict)  # rule -> cases that cite it, selected or not
+
+    @property
+    def areas(self) -> list[str]:
+        """In the order of rules.toml."""
+        return list(dict.fromkeys(rule.area for rule in self.rules))
 
     @property
     def unexpected(self) -> list[Row]:
@@ -100,7 +125,8 @@ class Results:
         self.unusable += other.unusable
         self.faults += other.faults
         self.is_interrupted |= other.is_interrupted
-        self.areas = other.areas
+        self.loops += other.loops
+        self.rules, self.cases = other.rules, other.cases
 
     def counts(self, rows: Sequence[Row] | None = None) -> dict[str, int]:
         """How many verdicts there are of each kind that occurs, in the usual order."""
@@ -135,11 +161,13 @@ class Check:
         self.plan = plan
         self.rules = rules
         self.watcher = watcher
-        self.results = Results(areas=rules.areas())
+        self.results = Results(rules=tuple(rules.by_id.values()))
         self.pool = Pool(plan.worker_count, plan.options)
         self._expectations: dict[str, Expectations] = {}
         self._order: dict[tuple[str, str], int] = {}
         self._traces: dict[str, str] = {}
+        self._control_runs: dict[str, ControlRun] = {}  # by case, with whole traces
+        self._places: dict[tuple[str, str], trace.Place] = {}  # by loop and case: where the trace is worth a look
 
     def run(self) -> Results:
         """Raises KitFault, ExpectError or NothingSelected; a loop that cannot be used is a result."""
@@ -155,11 +183,12 @@ class Check:
             self.results.notes.append(f"interrupted: {left} of {len(self._order)} cases were not run to the end")
         finally:
             self.pool.close()
+            self.results.rows = [self._beside_control(row) for row in self.results.rows]
             self.results.rows.sort(key=lambda row: self._order[row.loop, row.case])
         return self.results
 
     def trace_text(self, loop: str) -> str:
-        """The trace of the only case of a check of one program, "" when it did not run."""
+        """The whole trace of the only case of a check of one program, "" when it did not run."""
         return self._traces.get(loop, "")
 
     # Before the cases.
@@ -177,6 +206,7 @@ class Check:
         cases = self._selected(server)
         for case in cases:
             self._order[spec.text, case.id] = len(self._order)
+        self.results.cases = dict(Counter(case.rule for case in server.cases.values()))
         self._note(spec, server, expectations)
         self.watcher.opened(spec, len(cases), _which(expectations))
         if server.plain:
@@ -205,6 +235,7 @@ class Check:
         return cases
 
     def _note(self, spec: Spec, server: Server, expectations: Expectations) -> None:
+        self.results.loops.append(Loop(spec.text, server.version, spec.is_control, _which(expectations)))
         version = f" {server.version}" if server.version else ""
         mode = "; it starts threads when imported, so each case gets a fresh interpreter" if server.is_exec else ""
         self.results.notes.append(f"{spec.text}{version}: {_which(expectations)}{mode}")
@@ -219,7 +250,7 @@ class Check:
             raise KitFault(f"{done.task.case_id} could not be run: {done.error!r}") from done.error
         else:
             if self.plan.program is not None:
-                self._traces[done.task.spec.text] = self.pool.server_of(done.task.spec.text).trace_text()
+                self._traces[done.task.spec.text] = done.facts.trace
             self._rule(done.task.spec, done.facts, done.seconds)
 
     def _lose(self, task: Task, sentence: str) -> None:
@@ -230,15 +261,21 @@ class Check:
 
     def _rule(self, spec: Spec, facts: Facts, seconds: float) -> None:
         judged = self._expectations[spec.text].judge(facts.case.id, decide(facts, self.rules.level_of))
-        row = self._row(spec.text, facts.case.id, judged, seconds)
+        row = self._row(spec.text, facts, judged, seconds)
         self.results.rows.append(row)
+        if spec.is_control:
+            self._control_runs[row.case] = ControlRun(row.verdict, facts.trace)
         self.watcher.done(row)
 
-    def _row(self, loop: str, case_id: str, judged: Judged, seconds: float) -> Row:
+    def _row(self, loop: str, facts: Facts, judged: Judged, seconds: float) -> Row:
         ruling = judged.ruling
+        text, program = "", ""
+        if ruling.verdict != "PASS":
+            text, self._places[loop, facts.case.id] = trace.excerpt(facts.trace, facts.judgement)
+            program = trace.shrunk_program(facts.outcome)
         return Row(
             loop=loop,
-            case=case_id,
+            case=facts.case.id,
             rule=ruling.rule,
             area=self.rules.area_of(ruling.rule),
             level=self.rules.level_of(ruling.rule),
@@ -248,7 +285,10 @@ class Check:
             is_unexpected=judged.is_unexpected,
             deviation=judged.deviation,
             rule_sentence=self.rules.sentence_of(ruling.rule),
-            again=self._again(loop, case_id),
+            again=self._again(loop, facts.case.id),
+            cites=facts.case.rule,
+            trace=text,
+            program=program,
         )
 
     def _again(self, loop: str, case_id: str) -> str:
@@ -284,8 +324,9 @@ class Check:
             if done.facts is None:
                 raise KitFault(f"the control could not run {done.task.case_id}: {done.error!r}")
             judged = shipped.judge(done.task.case_id, decide(done.facts, self.rules.level_of))
+            self._control_runs[done.task.case_id] = ControlRun(judged.ruling.verdict, done.facts.trace)
             if judged.is_unexpected and judged.ruling.verdict != "STALE":
-                failed[done.task.case_id] = self._row(CONTROL, done.task.case_id, judged, done.seconds)
+                failed[done.task.case_id] = self._row(CONTROL, done.facts, judged, done.seconds)
 
         try:
             self.pool.ensure(control)
@@ -293,6 +334,16 @@ class Check:
             raise KitFault(f"the control cannot be used: {error}") from error
         self.pool.run([Task(control, case_id, self.plan.program or b"") for case_id in case_ids], judge)
         return failed
+
+    def _beside_control(self, row: Row) -> Row:
+        """The row with what the control did, where that is worth a look."""
+        if row.verdict == "PASS" or row.loop == CONTROL:
+            return row
+        control = self._control_runs.get(row.case)
+        if control is None:
+            return row
+        text = trace.excerpt_at(control.trace, self._places[row.loop, row.case])
+        return replace(row, control=replace(control, trace=text))
 
     def _is_plain(self, row: Row) -> bool:
         return bool(self.pool.server_of(row.loop).plain)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from loopcheck import probe
 from loopcheck.load import PROGRAM_CASE, Spec, Unusable, describe
 from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared
+from loopcheck.verdict import cut
 from loopcheck.watch import DUMP_SIGNAL
 
 PROBE = "probe"  # the id under which the loop is looked at before any case runs
@@ -70,7 +71,7 @@ def tell_on_second_process(shared: Shared) -> None:
 
 
 def case_work(shared: Shared, function: Function, get_factory: Callable[[], Factory]) -> dict[str, Any]:
-    """Runs one case of the kit; {"kind", "rule", "detail", "observations", "leaks"}."""
+    """Runs one case of the kit; {"kind", "rule", "detail", "observations", "program", "leaks"}."""
     from loopcheck import _contract
     from loopcheck.kit import run_case
 
@@ -82,8 +83,9 @@ def case_work(shared: Shared, function: Function, get_factory: Callable[[], Fact
     return {
         "kind": outcome.kind,
         "rule": outcome.rule,
-        "detail": outcome.detail[:DETAIL_CHARS_MAX],
+        "detail": cut(outcome.detail, DETAIL_CHARS_MAX),
         "observations": outcome.observations,
+        "program": outcome.program,
         "leaks": [*map(list, outcome.leaks), *_mask_left(blocked, outcome.leaks)],
     }
 

@@ -1,4 +1,4 @@
-"""The command line: check, replay, rules.
+"""The command line: check, page, replay, rules.
 
 Exit status: 0 every verdict as expected; 1 something unexpected; 2 the arguments or a loop cannot be
 used (one sentence on standard error); 3 the kit itself failed; 130 interrupted (what there is is
@@ -7,6 +7,7 @@ written all the same).
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 import loopcheck
+from loopcheck import page as html
 from loopcheck import paths, report, table
 from loopcheck.check import EXIT_INTERRUPTED, EXIT_KIT, EXIT_UNUSABLE, Check, NothingSelected, Plan, Results, Watcher
 from loopcheck.expect import ExpectError
@@ -30,7 +32,7 @@ LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS do
 STDOUT = "-"
 FAULTS_SHOWN = 3
 
-USABLE_ERRORS = (Unusable, ExpectError, NothingSelected, UnknownRule, report.Unwritable)
+USABLE_ERRORS = (Unusable, ExpectError, NothingSelected, UnknownRule, report.Unwritable, html.Unreadable)
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -102,7 +104,9 @@ _timeout = click.option(
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
-@click.option("--report", "directory", default="", metavar="DIR", help="Write results.json and summary.md there.")
+@click.option(
+    "--report", "directory", default="", metavar="DIR", help="Write index.html, results.json and summary.md there."
+)
 def check(
     loops: tuple[Spec, ...],
     pattern: str,
@@ -139,12 +143,15 @@ def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render
     files: list[tuple[str, Render]] = []
     if json_file:
         files.append((json_file, report.to_json))
+    folder = Path(directory)
     if junit:
-        files.append((junit, report.to_junit))
+        page_name = report.seen_from(Path(junit), folder / report.PAGE_NAME) if directory else ""
+        files.append((junit, functools.partial(report.to_junit, page=page_name)))
     if directory:
-        report.make_directory(Path(directory))
-        files.append((str(Path(directory) / "results.json"), report.to_json))
-        files.append((str(Path(directory) / "summary.md"), report.to_markdown))
+        report.make_directory(folder)
+        files.append((str(folder / report.JSON_NAME), report.to_json))
+        files.append((str(folder / report.SUMMARY_NAME), report.to_markdown))
+        files.append((str(folder / report.PAGE_NAME), html.from_results))
     for name, _ in files:
         if name != STDOUT:
             report.check_writable(Path(name))
@@ -187,6 +194,15 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
     if failed:
         _give_up(failed, EXIT_UNUSABLE)
     sys.exit(results.exit_status)
+
+
+@commands.command()
+@click.argument("files", nargs=-1, required=True, metavar="RESULTS.json...")
+@click.option("-o", "--output", default=report.PAGE_NAME, show_default=True, metavar="FILE", help="The page to write.")
+def page(files: tuple[str, ...], output: str) -> None:
+    """Writes one page (HTML) about the results of several checks, side by side."""
+    documents = [html.load(Path(file)) for file in files]
+    report.write(Path(output), html.render(documents))
 
 
 @commands.command()

@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
 from loopcheck.kit import Kit, case
@@ -37,9 +38,66 @@ class ProgramError(Exception):
 class Sink(Protocol):
     """Where callbacks report; loopcheck._contract.Sink."""
 
-    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, /) -> int: ...
+    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"", /) -> int: ...
 
     def end(self, handle: int, event: int, /) -> None: ...
+
+
+class StreamProtocol(asyncio.Protocol):
+    """One stream of a program: hands everything that the loop says of it to the driver.
+
+    The end of file keeps the transport open, since only the program closes it. A stream that was
+    destroyed is aborted, and its connection_lost is reported as CLOSED.
+    """
+
+    def __init__(self, driver: AsyncioDriver, handle: int) -> None:
+        self.sock: socket.socket | None = None
+        self.transport: asyncio.Transport | None = None
+        self.connecting: asyncio.Task[Any] | None = None
+        self._driver = driver
+        self._handle = handle
+        self._is_destroyed = self._is_lost = False
+
+    def destroy(self) -> None:
+        """CLOSED at once if the connection is lost already, else once it is."""
+        self._is_destroyed = True
+        if self._is_lost:
+            self._driver.called(self._handle, c.EVENT_CLOSED)
+        elif self.transport is not None:
+            self.transport.abort()
+
+    def give_up_fd(self) -> None:
+        """Keeps a socket object that the loop forgot from closing an fd that has its number by then."""
+        if self.sock is not None and self.sock.fileno() >= 0:
+            self._driver.failures.append(f"fd {self.sock.detach()} was closed, but not its socket object")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # some loops' transports do not inherit
+        if self._is_destroyed:
+            self.transport.abort()
+        else:
+            self._driver.called(self._handle, c.EVENT_MADE)
+
+    def data_received(self, data: bytes) -> None:
+        self._driver.called(self._handle, c.EVENT_DATA, 0, 0, bytes(data))
+
+    def eof_received(self) -> bool:
+        self._driver.called(self._handle, c.EVENT_EOF)
+        return True
+
+    def pause_writing(self) -> None:
+        self._driver.called(self._handle, c.EVENT_PAUSE_WRITING)
+
+    def resume_writing(self) -> None:
+        self._driver.called(self._handle, c.EVENT_RESUME_WRITING)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        code = 0 if exc is None else -(getattr(exc, "errno", None) or errno.EIO)
+        is_first, self._is_lost = not self._is_lost, True
+        if self._is_destroyed and is_first:
+            self._driver.called(self._handle, c.EVENT_CLOSED)
+        else:
+            self._driver.called(self._handle, c.EVENT_LOST, 0, code)
 
 
 class AsyncioDriver:
@@ -49,7 +107,9 @@ class AsyncioDriver:
     errno, or -ENOSYS for NotImplementedError; its text is kept in `failures`.
     """
 
-    capabilities: int = c.CAP_STOP | c.CAP_RAISE
+    capabilities: int = (
+        c.CAP_STOP | c.CAP_RAISE | c.CAP_STREAM | c.CAP_MADE | c.CAP_FLUSH | c.CAP_WRITE_EOF | c.CAP_FLOW
+    )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     tick_ns: int = TICK_NS
     sink: Sink
@@ -64,6 +124,7 @@ class AsyncioDriver:
         self._started_ns = 0
         self._handles: dict[int, list[asyncio.Handle]] = {}
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
+        self._streams: dict[int, StreamProtocol] = {}
         self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
             c.OP_OPEN: self._open,
             c.OP_CLOSE: self._close,
@@ -80,6 +141,13 @@ class AsyncioDriver:
             c.OP_STOP: lambda handle, arg, flags: self.loop.stop(),
             c.OP_RUN: self._run,
             c.OP_STEP: self._step,
+            c.OP_STREAM: self._stream,
+            c.OP_LIMITS: self._limits,
+            c.OP_PAUSE: lambda handle, arg, flags: self._transport(handle).pause_reading(),
+            c.OP_RESUME: lambda handle, arg, flags: self._transport(handle).resume_reading(),
+            c.OP_WRITE_EOF: lambda handle, arg, flags: self._transport(handle).write_eof(),
+            c.OP_FLUSH: lambda handle, arg, flags: self._transport(handle).close(),
+            c.OP_ABORT: lambda handle, arg, flags: self._transport(handle).abort(),
         }
 
     @property
@@ -87,9 +155,13 @@ class AsyncioDriver:
         assert self._loop is not None, "OP_OPEN comes first"
         return self._loop
 
-    def apply(self, code: int, handle: int, arg: int, flags: int, n: int) -> int:
+    def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int) -> int:
+        """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE is bytes."""
         try:
-            return self._verbs[code](handle, arg, flags) or 0
+            if isinstance(arg, bytes):
+                self._transport(handle).write(arg)
+                return 0
+            return self._verbs[code](handle, n if code == c.OP_LIMITS else arg, flags) or 0
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -100,9 +172,10 @@ class AsyncioDriver:
 
     # Callbacks.
 
-    def _called(self, handle: int, event: int, bits: int = 0) -> None:
+    def called(self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"") -> None:
+        """What every callback does: reports, ends a step that was to end with it, raises if the program says so."""
         self.callbacks += self._is_running
-        raises = self.sink.begin(handle, event, bits)
+        raises = self.sink.begin(handle, event, bits, error, data)
         if self._ends_with_first:
             self._ends_with_first = False  # one stop is enough; what a second one does is a case's business
             self.loop.stop()
@@ -125,33 +198,36 @@ class AsyncioDriver:
     def _open(self, handle: int, arg: int, flags: int) -> None:
         self._handles.clear()
         self._watches.clear()
+        self._streams.clear()
         self._loop = self.factory()
         self._loop.set_exception_handler(self._on_error)
 
     def _close(self, handle: int, arg: int, flags: int) -> None:
         self.loop.close()
         self._loop = None
+        for protocol in self._streams.values():
+            protocol.give_up_fd()
 
     def _soon(self, handle: int, arg: int, flags: int) -> None:
-        self._handles[handle] = [self.loop.call_soon(self._called, handle, c.EVENT_SOON)]
+        self._handles[handle] = [self.loop.call_soon(self.called, handle, c.EVENT_SOON)]
 
     def _timer(self, handle: int, arg: int, flags: int) -> None:
-        self._handles[handle] = [self.loop.call_later(arg / 1e9, self._called, handle, c.EVENT_TIMER)]
+        self._handles[handle] = [self.loop.call_later(arg / 1e9, self.called, handle, c.EVENT_TIMER)]
 
     def _at(self, handle: int, arg: int, flags: int) -> None:
         ticks = -((time.monotonic_ns() - arg) // TICK_NS)  # whole ones, rounded up; may be negative
         when = self.loop.time() + ticks * (TICK_NS / 1e9)
-        self._handles[handle] = [self.loop.call_at(when, self._called, handle, c.EVENT_TIMER)]
+        self._handles[handle] = [self.loop.call_at(when, self.called, handle, c.EVENT_TIMER)]
 
     def _watch(self, handle: int, arg: int, flags: int) -> None:
         self._watches[handle] = (arg, flags)
         if flags & c.IN:
-            self.loop.add_reader(arg, self._called, handle, c.EVENT_READY, c.IN)
+            self.loop.add_reader(arg, self.called, handle, c.EVENT_READY, c.IN)
         if flags & c.OUT:
-            self.loop.add_writer(arg, self._called, handle, c.EVENT_READY, c.OUT)
+            self.loop.add_writer(arg, self.called, handle, c.EVENT_READY, c.OUT)
 
     def _post(self, handle: int, arg: int, flags: int) -> None:
-        posted = self.loop.call_soon_threadsafe(self._called, handle, c.EVENT_POSTED)
+        posted = self.loop.call_soon_threadsafe(self.called, handle, c.EVENT_POSTED)
         self._handles.setdefault(handle, []).append(posted)
 
     def _cancel(self, handle: int, arg: int, flags: int) -> None:
@@ -172,7 +248,32 @@ class AsyncioDriver:
         else:
             (self._at if flags else self._timer)(handle, arg, flags)
 
+    # Streams: an op comes only after MADE, so that there is a transport.
+
+    def _stream(self, handle: int, arg: int, flags: int) -> None:
+        protocol = self._streams[handle] = StreamProtocol(self, handle)
+        sock = protocol.sock = socket.socket(fileno=arg)
+        sock.setblocking(False)
+        connect = self.loop.create_connection if sock.family == socket.AF_INET else self.loop.create_unix_connection
+        protocol.connecting = self.loop.create_task(connect(lambda: protocol, sock=sock))
+        protocol.connecting.add_done_callback(self._connected)
+
+    def _connected(self, connecting: asyncio.Task[Any]) -> None:
+        if not connecting.cancelled() and connecting.exception() is not None:
+            self.failures.append(f"connecting a stream failed: {connecting.exception()!r}")
+
+    def _transport(self, handle: int) -> asyncio.Transport:
+        transport = self._streams[handle].transport
+        assert transport is not None, "the runner waits for MADE"
+        return transport
+
+    def _limits(self, handle: int, arg: int, flags: int) -> None:
+        self._transport(handle).set_write_buffer_limits(high=arg, low=arg // 4)
+
     def _destroy(self, handle: int, arg: int, flags: int) -> None:
+        if handle in self._streams:
+            self._streams[handle].destroy()
+            return
         with contextlib.suppress(ValueError):  # the fd of a watcher may be gone by now
             self._cancel(handle, arg, flags)
         self.sink.begin(handle, c.EVENT_CLOSED)
@@ -245,19 +346,24 @@ def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
     """
     driver = AsyncioDriver(kit.factory)
     began = time.monotonic()
-    runs = []
+    runs: list[c.Stats] = []
+    ends_s = [began]
     for number, program in enumerate(programs):
-        if time.monotonic() - began > PROGRAMS_S:
+        if ends_s[-1] - began > PROGRAMS_S:
             break
         runs.append(c.run(program, driver, kit.trace, number))
+        ends_s.append(time.monotonic())
     kit.program_callbacks += driver.callbacks
     executed, ops = sum(run["executed"] for run in runs), sum(run["ops"] for run in runs)
     kit.remark = (
         f"{len(runs)} of {len(programs)} programs, {executed} of {ops} ops executed, {driver.callbacks} callbacks"
     )
     for rule, sentence, _, run in c.judge(kit.trace)["violations"]:
-        small = c.format(_shrunk(kit.factory, programs[run - 1], rule))
-        lines = "; ".join(small.splitlines())
+        small = programs[run - 1]
+        if ends_s[run] - ends_s[run - 1] < SHRINK_S / 2:  # a slow one would be run many times
+            small = _shrunk(kit.factory, small, rule)
+        kit.program_shrunk = c.format(small)
+        lines = "; ".join(kit.program_shrunk.splitlines())
         kit.fail(f"{sentence}, in the program: {lines}", rule=rule)
 
 

@@ -79,6 +79,7 @@ class Outcome:
     detail: str = ""
     observations: int = 0
     leaks: list[tuple[str, str]] = field(default_factory=list)  # (rule, sentence)
+    program: str = ""  # a small one that breaks the rule, as text
 
 
 class Kit:
@@ -91,6 +92,7 @@ class Kit:
         self.program = program
         self.broken: Broken | None = None  # the first one raised, also where a loop swallowed it
         self.remark = ""  # what the case wants to say though it passes
+        self.program_shrunk = ""  # the text of a small program that breaks the rule
         self.program_callbacks = 0  # callbacks that programs got inside run_forever of the factory's loops
         self.are_errors_expected = False
         self._is_stopping = False
@@ -439,6 +441,7 @@ def _attempt(function: Case, factory: Factory, trace: Any, program: bytes, bare:
     before = Resources.now()
     kit = Kit(factory, info.rule, trace, program)
     outcome = _judge(function, kit)
+    outcome.program = kit.program_shrunk
     outcome.observations = kit.program_callbacks
     if kit._recorder is not None:
         outcome.observations += kit._recorder.observations

@@ -110,6 +110,18 @@ class Log(asyncio.Protocol):
             self.kit.blame(sentence, rule=rule)
 
 
+def reset(peer: socket.socket) -> None:
+    """Closes a TCP connection so that the other side sees a reset."""
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    peer.close()
+
+
+def end(kit: Kit, log: Log) -> None:
+    """Waits for connection_lost, and a while for what must not follow."""
+    kit.run(log.until_event("lost"))
+    kit.run_for(0.005)
+
+
 def drain(peer: socket.socket, into: bytearray) -> None:
     """Reads to the end of the connection and closes it; for a thread."""
     peer.setblocking(True)

@@ -1,15 +1,23 @@
-"""Results as files: results.json, summary.md, JUnit XML."""
+"""Results as files: results.json, summary.md, JUnit XML; page.py makes index.html."""
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import loopcheck
 from loopcheck.check import Results, Row
+from loopcheck.rules import Rule
 from loopcheck.verdict import FAILURES
+
+JSON_NAME, SUMMARY_NAME, PAGE_NAME = "results.json", "summary.md", "index.html"  # of the files of --report
+SCHEMA = 1  # the version of results.json: higher when a reader of an older one would misread it
 
 
 class Unwritable(Exception):
@@ -17,17 +25,56 @@ class Unwritable(Exception):
 
 
 def to_json(results: Results) -> str:
-    """The whole check as JSON; a verdict has the keys loop, case, rule, area, level, verdict, detail
-    and seconds (wall clock)."""
-    document = {
+    """The whole check as JSON, as results.schema.json describes it."""
+    return json.dumps(to_document(results), indent=1) + "\n"
+
+
+def to_document(results: Results) -> dict[str, Any]:
+    """What `to_json` writes."""
+    return {
+        "schema": SCHEMA,
         "loopcheck": loopcheck.__version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "exit_status": results.exit_status,
         "notes": [*results.notes, *results.unusable, *results.faults],
         "unexpected": [f"{row.loop} {row.case}: {row.verdict} of {row.rule}" for row in results.unexpected],
-        "verdicts": [row.to_json() for row in results.rows],
+        "loops": [asdict(loop) for loop in results.loops],
+        "rules": [_rule(rule, results.cases.get(rule.id, 0)) for rule in results.rules],
+        "verdicts": [_verdict(row) for row in results.rows],
     }
-    return json.dumps(document, indent=1) + "\n"
+
+
+def _rule(rule: Rule, cases: int) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "area": rule.area,
+        "level": rule.level,
+        "sentence": rule.sentence,
+        "is_proven": rule.is_proven,
+        "is_monitored": rule.is_monitored,
+        "cases": cases,
+    }
+
+
+def _verdict(row: Row) -> dict[str, Any]:
+    """Eight keys, three more that every verdict has, and what there is of the optional ones."""
+    names = ("loop", "case", "rule", "area", "level", "verdict", "detail", "seconds", "cites", "again")
+    verdict = {name: getattr(row, name) for name in names}
+    verdict["standing"] = standing(row)
+    if row.deviation is not None:
+        verdict["expectation"] = {"reason": row.deviation.reason, "link": row.deviation.link}
+    if row.program:
+        verdict["program"] = row.program
+    if row.trace:
+        verdict["trace"] = row.trace
+    if row.control is not None:
+        verdict["control"] = asdict(row.control)
+    return verdict
+
+
+def fragment(*parts: str) -> str:
+    """The anchor of loop/case, or of a rule, on the page: only what a URL holds as it is."""
+    return "/".join(re.sub(r"[^A-Za-z0-9_.:/~-]+", "-", part) or "-" for part in parts)
 
 
 def standing(row: Row) -> str:
@@ -80,6 +127,7 @@ def to_markdown(results: Results) -> str:
         lines += [f"- seen: {_one_line(row.detail)}"] if row.detail else []
         lines += [f"- known: {_one_line(reason(row))}"] if row.deviation else []
         lines += [f"- replay: `{row.again}`"]
+        lines += [f"- trace: [{PAGE_NAME}]({PAGE_NAME}#{fragment(row.loop, row.case)})"]
     return "\n".join(lines) + "\n"
 
 
@@ -104,8 +152,11 @@ def _one_line(text: str) -> str:
     return " ".join(text.split()).replace("`", "'").replace("|", "\\|")
 
 
-def to_junit(results: Results) -> str:
-    """JUnit XML: one suite a loop, one test a case; an expected failure is a skip with its reason."""
+def to_junit(results: Results, page: str = "") -> str:
+    """JUnit XML: one suite a loop, one test a case; an expected failure is a skip with its reason.
+
+    `page` is where the page is, seen from the file: what did not pass says where its trace is.
+    """
     root = ET.Element("testsuites", name="loopcheck")
     for loop in dict.fromkeys(row.loop for row in results.rows):
         rows = [row for row in results.rows if row.loop == loop]
@@ -121,7 +172,7 @@ def to_junit(results: Results) -> str:
             time=f"{sum(row.seconds for row in rows):.3f}",
         )
         for row in rows:
-            _junit_case(suite, row)
+            _junit_case(suite, row, page)
     for sentence in (*results.unusable, *results.faults):
         suite = ET.SubElement(root, "testsuite", name="loopcheck", tests="1", failures="0", errors="1", skipped="0")
         case = ET.SubElement(suite, "testcase", classname="loopcheck", name="the check itself")
@@ -134,23 +185,31 @@ def _is_skip(row: Row) -> bool:
     return row.verdict in ("SKIP", "MISSING") or row.deviation is not None
 
 
-def _junit_case(suite: ET.Element, row: Row) -> None:
+def _junit_case(suite: ET.Element, row: Row, page: str) -> None:
     case = ET.SubElement(
         suite, "testcase", classname=_xml_text(f"{row.loop}.{row.area}"), name=row.case, time=f"{row.seconds:.3f}"
     )
     message = _xml_text(f"{row.verdict} {row.rule}: {row.detail}")
+    lines = [f"rule: {row.rule_sentence}", f"seen: {row.detail}", f"again: {row.again}"]
+    lines += [f"trace: {page}#{fragment(row.loop, row.case)}"] if page else []
+    text = _xml_text("\n".join(lines))
     if row.is_unexpected:
-        failure = ET.SubElement(case, "failure", type=row.verdict, message=message)
-        failure.text = _xml_text(f"{row.rule_sentence}\n{row.detail}\n{row.again}")
-    elif _is_skip(row):
+        ET.SubElement(case, "failure", type=row.verdict, message=message).text = text
+        return
+    if _is_skip(row):
         ET.SubElement(case, "skipped", message=message + _xml_text(f" ({reason(row)})" if row.deviation else ""))
-    elif row.verdict != "PASS":
-        ET.SubElement(case, "system-out").text = message
+    if row.verdict != "PASS":
+        ET.SubElement(case, "system-out").text = text
 
 
 def _xml_text(text: str) -> str:
     """The text without the characters that XML cannot hold."""
     return "".join(c if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" else "?" for c in text)
+
+
+def seen_from(file: Path, page: Path) -> str:
+    """The page's path, relative to the folder of another file."""
+    return os.path.relpath(page, file.parent)
 
 
 def check_writable(path: Path) -> None:
@@ -173,6 +232,6 @@ def make_directory(path: Path) -> None:
 def write(path: Path, text: str) -> None:
     """Writes one file. Raises Unwritable."""
     try:
-        path.write_text(text, "utf-8")
+        path.write_text(text, "utf-8", errors="replace")
     except OSError as error:
         raise Unwritable(f"{path} cannot be written: {error.strerror}") from error

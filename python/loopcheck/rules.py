@@ -40,6 +40,11 @@ class Rule:
         """Was it ever seen to fail? An unproven rule does not count."""
         return bool(self.seen_failing)
 
+    @property
+    def is_monitored(self) -> bool:
+        """Does the monitor judge it in every case and program?"""
+        return any(judge.startswith("monitor:") for judge in self.judged_by)
+
 
 class Rules:
     """All rules by id, in the order of the file."""

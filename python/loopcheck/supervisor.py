@@ -154,6 +154,7 @@ class Server:
             has_second_process=bool(shared.flags() & FLAG_SECOND_PROCESS),
             judgement={} if case_id == child.PROBE else {**_contract.judge(shared.trace)},
             output=process.tail.decode(errors="replace"),
+            trace=_contract.format_trace(shared.trace),
         )
         if self._is_killed:
             raise Interrupted
@@ -162,10 +163,6 @@ class Server:
     def case_of(self, case_id: str) -> Case:
         """The case of this id; also of load.PROGRAM_CASE, which is in no file."""
         return self.cases.get(case_id) or Case(case_id, PROGRAM_RULE, False, None)
-
-    def trace_text(self) -> str:
-        """The trace of the last case, one observation a line."""
-        return _contract.format_trace(self._shared.trace) if self._shared is not None else ""
 
     # The process.
 

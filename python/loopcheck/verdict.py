@@ -17,6 +17,7 @@ VERDICT_OF_LEVEL = {"MUST": "FAIL", "SHOULD": "WARN", "INFO": "DIFF"}
 SEVERITY = {"FAIL": 3, "LEAK": 3, "WARN": 2, "DIFF": 1}
 SPIN_CPU_SHARE = 0.8  # cpu time over effective time from which a case that did not end was spinning
 DETAIL_CHARS_MAX = 2000
+CUT_CHARS_MAX = 60  # of what says that something was left out
 PROCESS_RULE = "LIFE-12"
 TRACE_RULE = "KIT-1"
 
@@ -37,6 +38,7 @@ class Facts:
     has_second_process: bool = False  # a forked process came back from the case
     judgement: dict[str, Any] = field(default_factory=dict)  # the monitor's, see _contract.judge
     output: str = ""  # the end of what it printed
+    trace: str = ""  # the whole of it, one record a line
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,15 @@ def decide(facts: Facts, level_of: Callable[[str], str]) -> Ruling:
 
 def _clean(detail: str) -> str:
     """The text without control characters, which a loop may have printed, and not too long."""
-    return "".join(c if c.isprintable() or c == "\n" else "?" for c in detail[:DETAIL_CHARS_MAX])
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in cut(detail, DETAIL_CHARS_MAX))
+
+
+def cut(text: str, chars_max: int) -> str:
+    """The text, or its begin and its end (where a traceback says what it is) and how much is left out."""
+    if len(text) <= chars_max:
+        return text
+    kept = (chars_max - CUT_CHARS_MAX) // 2
+    return f"{text[:kept]} [{len(text) - 2 * kept} characters left out] {text[-kept:]}"
 
 
 def _violent(facts: Facts) -> tuple[str, str] | None:

@@ -10,9 +10,13 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
+import jsonschema
+import loopcheck as loopcheck_package
 import pytest
 from two_cases import hostile_spec, make_root
 
+SCHEMA = Path(loopcheck_package.__file__).parent / "results.schema.json"
+TOP = ["loopcheck", "python", "exit_status", "notes", "unexpected", "verdicts"]
 KEYS = ["loop", "case", "rule", "area", "level", "verdict", "detail", "seconds"]
 ASYNCIO = "asyncio:new_event_loop"
 BROKEN = """
@@ -23,6 +27,15 @@ class twice(asyncio.SelectorEventLoop):
         return super().call_soon(*args, **options)
 """
 EXPECT = '[[deviation]]\ncase = "*::test_{}"\nverdict = "FAIL"\nrule = "SOON-3"\nreason = "it calls twice"\n'
+PROGRAM = """
+from loopcheck import _contract
+from loopcheck.driver import run_programs
+from loopcheck.kit import case
+
+@case("SOON-5")
+def test_program(kit):
+    run_programs(kit, [_contract.parse("timer t1 0ns\\nsoon c1\\nstep\\n")])
+"""
 WRONG = """
 @case("SOON-6")
 def test_wrong(kit):
@@ -64,10 +77,13 @@ def test_all_as_expected() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-def test_json_has_eight_keys_a_verdict() -> None:
+def test_json_has_eight_keys_a_verdict_and_more() -> None:
     found = results(ASYNCIO, hostile_spec("exit_zero"))
-    assert list(found) == ["loopcheck", "python", "exit_status", "notes", "unexpected", "verdicts"]
-    assert [list(verdict) for verdict in found["verdicts"]] == [KEYS] * 4
+    assert [key for key in found if key in TOP] == TOP
+    assert [list(verdict)[:8] for verdict in found["verdicts"]] == [KEYS] * 4
+    assert ["trace" in verdict for verdict in found["verdicts"]] == [False, False, True, False]
+    assert found["verdicts"][2]["control"]["verdict"] == "PASS"
+    jsonschema.validate(found, json.loads(SCHEMA.read_text()))
     assert [verdict["verdict"] for verdict in found["verdicts"]] == ["PASS", "PASS", "CRASH", "PASS"]
     assert found["exit_status"] == 1
     assert len(found["unexpected"]) == 1
@@ -182,6 +198,31 @@ def test_files(root: Path) -> None:
     assert "### CRASH SOON-5: `test_two.py::test_wild`" in summary
     assert "replay: `loopcheck check " in summary
     assert json.loads(Path("out/report/results.json").read_text())["exit_status"] == 1
+    trace = f"out/report/index.html#{hostile_spec('segfault')}/test_two.py::test_wild"
+    assert trace in (suite.findtext("testcase/failure") or "")
+    assert f'id="{trace.partition("#")[2]}"' in Path("out/report/index.html").read_text()
+
+
+def test_page_of_several_checks() -> None:
+    loopcheck("check", ASYNCIO, "--json", "one.json")
+    loopcheck("check", hostile_spec("segfault"), "--json", "two.json")
+    done = loopcheck("page", "one.json", "two.json", "-o", "both.html")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "4 verdicts on 2 loops: 1 unexpected" in Path("both.html").read_text()
+    wrong = loopcheck("page", "one.json", "broken.py")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "broken.py is not JSON" in wrong.stderr
+    assert loopcheck("page", "one.json", "-o", "no/such/page.html").returncode == 2
+
+
+def test_program_that_breaks_a_rule_is_kept(root: Path) -> None:
+    (root / "conformance" / "test_programs.py").write_text(PROGRAM)
+    found = results("broken.py:twice", "-k", "test_program", "--expect", "none")["verdicts"][0]
+    assert found["program"].splitlines()[0] == "soon c1"
+    assert "is broken" in found["trace"]
+    assert found["rule"] == "SOON-3"
+    assert found["cites"] == "SOON-5"
+    assert "open program 0" in found["control"]["trace"]
 
 
 def test_interrupt_keeps_what_there_is(root: Path) -> None:

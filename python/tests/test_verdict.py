@@ -112,4 +112,12 @@ def test_decide(name: str) -> None:
 
 def test_detail_has_a_bound() -> None:
     ruling = decide(replace(GOOD, **outcome(kind="skip", detail="x" * 100_000)), level_of)
-    assert len(ruling.detail) == DETAIL_CHARS_MAX
+    assert len(ruling.detail) <= DETAIL_CHARS_MAX
+    assert ruling.detail.count("x") + int(ruling.detail.split("[")[1].split()[0]) == 100_000
+
+
+def test_long_sentence_crowds_no_other_rule_out() -> None:
+    long = outcome(kind="error", detail="x" * 9_000 + "ValueError")
+    ruling = decide(replace(GOOD, **long, **violations("FD-3")), level_of)
+    assert "characters left out" in ruling.detail
+    assert ruling.detail.endswith("ValueError; also FD-3: saw FD-3")

@@ -1,0 +1,207 @@
+/* What the monitor knows of streams and of the connections under them. */
+#include "monitor_model.h"
+
+static struct lc_model_handle *end_of(struct lc_model *model, const struct lc_model_handle *stream)
+{
+    return lc_model_at(model, stream->fd);
+}
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+uint64_t lc_model_outstanding(struct lc_model *model, const struct lc_model_handle *stream)
+{
+    const struct lc_model_handle *end = end_of(model, stream), *peer = lc_model_at(model, end->peer);
+    return end->sent > peer->got ? end->sent - peer->got : 0;
+}
+
+const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream)
+{
+    const struct lc_model_stream *s = &stream->stream;
+    const struct lc_model_handle *end = end_of(model, stream);
+    bool has_arrived = lc_model_outstanding(model, stream) == 0;
+
+    if (!s->is_made && (model->capabilities & LC_CAP_MADE))
+        return "STREAM-1";
+    if (s->is_aborted || (s->is_flushing && has_arrived))
+        return "CLOSE-1";
+    if (s->is_flushing)
+        return NULL;
+    if (s->is_writing_paused && has_arrived)
+        return "FLOW-2";
+    if (!s->is_paused && !s->has_seen_eof && end->is_known && (end->readiness & LC_IN) != 0)
+        return "STREAM-8";
+    return NULL;
+}
+
+/* ---- taking a record in -------------------------------------------------------------------- */
+
+static void take_pair(struct lc_model *model, const struct lc_obs *obs)
+{
+    uint16_t other = LC_HANDLE_WIDE(obs->arg & 255);
+    lc_model_at(model, obs->handle)->peer = other;
+    lc_model_at(model, other)->peer = obs->handle;
+    lc_model_at(model, obs->handle)->may_grow = lc_model_at(model, other)->may_grow = obs->code == LC_OP_TCP;
+}
+
+/* Bytes left the kernel here, so that the other end has room again. */
+static void take_bytes(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    end->got += obs->arg;
+    if (obs->arg > 0)
+        lc_model_at(model, end->peer)->is_full = false;
+}
+
+/* An end that is closed with bytes unread resets the connection, on most kernels. */
+static void take_hangup(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    struct lc_model_handle *peer = lc_model_at(model, end->peer);
+    end->is_shut = end->is_closed = true;
+    if (obs->code == LC_OP_RST || peer->sent > end->got)
+        end->is_broken = peer->is_broken = true;
+}
+
+static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    if (obs->result < 0)
+        return;
+    h->state = LC_ARMED;
+    h->armed_seq = obs->seq;
+    h->fd = LC_HANDLE_WIDE(obs->arg & 255);
+    h->stream = (struct lc_model_stream){.is_made = h->stream.is_made || h->began_early};
+    h->stream.has_ended = end_of(model, h)->is_shut;
+    end_of(model, h)->owner = obs->handle;
+}
+
+/* What is sent to an end that is closed makes it answer that the connection is broken. */
+static void take_sent(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    struct lc_model_handle *peer = lc_model_at(model, end->peer);
+    end->sent += obs->arg;
+    if (obs->arg > 0 && peer->is_closed)
+        end->is_broken = peer->is_broken = true;
+}
+
+/* Recorded before the call; a second record tells when it was refused. */
+static void take_write(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    struct lc_model_handle *end = end_of(model, h);
+    if (obs->result < 0) {
+        end->sent -= end->sent < obs->arg ? end->sent : obs->arg;
+        return;
+    }
+    take_sent(model, obs, end);
+    h->stream.held = end->is_full ? h->stream.held + obs->arg : 0;
+}
+
+static void take_ending(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    bool is_asked = obs->result >= 0;
+    h->stream.has_ended = is_asked;
+    end_of(model, h)->is_shut = is_asked;
+    if (obs->code != LC_OP_WRITE_EOF)
+        h->stream.is_flushing = is_asked;
+    if (obs->code == LC_OP_ABORT)
+        h->stream.is_aborted = is_asked;
+}
+
+/* What it had not sent is dropped. */
+static void take_destroy(struct lc_model *model, struct lc_model_handle *h)
+{
+    struct lc_model_handle *end = end_of(model, h), *peer = lc_model_at(model, end->peer);
+    h->stream.is_aborted = true;
+    end->is_shut = end->is_closed = true;
+    if (peer->sent > end->got)
+        end->is_broken = peer->is_broken = true;
+}
+
+void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    switch (obs->code) {
+    case LC_OP_PAIR:
+    case LC_OP_TCP:
+        take_pair(model, obs);
+        break;
+    case LC_OP_PUT:
+    case LC_OP_FILL:
+        take_sent(model, obs, h);
+        h->is_full = obs->code == LC_OP_FILL && (model->is_exact || !h->may_grow);
+        break;
+    case LC_OP_TAKE:
+        take_bytes(model, obs, h);
+        h->has_seen_end |= (obs->bits & LC_BYTES_END) != 0;
+        break;
+    case LC_OP_SHUT:
+        h->is_shut = true;
+        break;
+    case LC_OP_HANGUP:
+    case LC_OP_RST:
+        take_hangup(model, obs, h);
+        break;
+    case LC_OP_DESTROY:
+        take_destroy(model, h);
+        break;
+    case LC_OP_FAULT:
+        model->faults += (uint32_t)obs->arg;
+        break;
+    case LC_OP_STREAM:
+        take_stream(model, obs, h);
+        break;
+    case LC_OP_WRITE:
+        take_write(model, obs, h);
+        break;
+    case LC_OP_WRITE_EOF:
+    case LC_OP_FLUSH:
+    case LC_OP_ABORT:
+        take_ending(model, obs, h);
+        break;
+    case LC_OP_PAUSE:
+    case LC_OP_RESUME:
+        h->stream.is_paused = (obs->code == LC_OP_PAUSE) == (obs->result >= 0);
+        break;
+    case LC_OP_LIMITS:
+        h->stream.has_limit = obs->result >= 0;
+        h->stream.limit = obs->arg;
+        h->stream.held = 0;
+        break;
+    default:
+        break;
+    }
+}
+
+/* With the stream its end of the connection is closed; bytes that nobody read reset the connection. */
+static void take_lost(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    struct lc_model_handle *end = end_of(model, h), *peer = lc_model_at(model, end->peer);
+    h->state = h->state == LC_ARMED ? LC_IDLE : h->state;
+    h->stream.is_lost = true;
+    h->stream.has_failed = obs->result < 0;
+    end->is_shut = end->is_closed = true;
+    if (obs->result < 0 || peer->sent > end->got)
+        end->is_broken = peer->is_broken = true;
+}
+
+void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    switch (obs->code) {
+    case LC_EVENT_MADE:
+        h->stream.is_made = true;
+        break;
+    case LC_EVENT_DATA:
+        take_bytes(model, obs, end_of(model, h));
+        break;
+    case LC_EVENT_EOF:
+        h->stream.has_seen_eof = true;
+        break;
+    case LC_EVENT_PAUSE_WRITING:
+    case LC_EVENT_RESUME_WRITING:
+        h->stream.is_writing_paused = obs->code == LC_EVENT_PAUSE_WRITING;
+        break;
+    case LC_EVENT_LOST:
+        take_lost(model, obs, h);
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,184 @@
+/* Rules STREAM-1 to STREAM-6, FLOW-1, CLOSE-1, CLOSE-2, EOF-1 and EOF-2: streams of bytes. */
+#include <inttypes.h>
+
+#include "monitor_model.h"
+
+struct scene { /* a stream, its end of the connection, and the other end */
+    const struct lc_model_handle *stream, *end, *peer;
+};
+
+static struct scene scene_of(struct lc_model *model, const struct lc_model_handle *stream)
+{
+    const struct lc_model_handle *end = lc_model_at(model, stream->fd);
+    return (struct scene){.stream = stream, .end = end, .peer = lc_model_at(model, end->peer)};
+}
+
+static bool is_reading(uint8_t event)
+{
+    return event == LC_EVENT_DATA || event == LC_EVENT_EOF;
+}
+
+/* May bytes that this end was given to send be lost, rightly? */
+static bool may_lose(struct lc_model *model, const struct lc_model_handle *end)
+{
+    const struct lc_model_stream *s = &lc_model_at(model, end->owner)->stream;
+    return end->is_broken || (end->owner != 0 && (s->is_aborted || s->has_failed));
+}
+
+/* ---- the order of a stream's life ---------------------------------------------------------- */
+
+/* False when something is wrong that makes what follows meaningless. */
+static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_stream *s)
+{
+    const uint8_t event = obs->code;
+    if (s->is_lost)
+        lc_monitor_report(model, obs, "STREAM-1", "was called after its connection was lost");
+    else if (event == LC_EVENT_MADE && s->is_made)
+        lc_monitor_report(model, obs, "STREAM-1", "was told twice that its connection is made");
+    else if (event != LC_EVENT_MADE && !s->is_made && (model->capabilities & LC_CAP_MADE))
+        lc_monitor_report(model, obs, "STREAM-1", "was called before its connection was made");
+    else if (is_reading(event) && s->has_seen_eof)
+        lc_monitor_report(model, obs, "STREAM-1", "was called after the end of file");
+    else if (is_reading(event) && s->is_flushing)
+        lc_monitor_report(model, obs, "CLOSE-1", "was given something to read after it was closed");
+    else if (is_reading(event) && s->is_paused)
+        lc_monitor_report(model, obs, "STREAM-6", "was given something to read while reading was paused");
+    else
+        return true;
+    return false;
+}
+
+static void judge_data(struct lc_model *model, const struct lc_obs *obs, struct scene at)
+{
+    uint64_t due = at.peer->sent - at.end->got;
+    if (obs->arg == 0)
+        lc_monitor_report(model, obs, "STREAM-1", "was given no bytes as data");
+    else if (at.end->got + obs->arg > at.peer->sent)
+        lc_monitor_report(model, obs, "STREAM-2", "was given %" PRIu64 " bytes when %" PRIu64 " were on their way",
+                          obs->arg, at.peer->sent > at.end->got ? due : 0);
+    else if (obs->bits & LC_BYTES_WRONG)
+        lc_monitor_report(model, obs, "STREAM-2", "was given other bytes than were sent, from byte %" PRIu64 " on",
+                          at.end->got + (uint64_t)obs->result);
+}
+
+static void judge_eof(struct lc_model *model, const struct lc_obs *obs, struct scene at)
+{
+    if (!at.peer->is_shut && !at.end->is_broken)
+        lc_monitor_report(model, obs, "EOF-1", "saw an end of file that the other side did not send");
+    else if (at.peer->sent > at.end->got && !may_lose(model, at.peer))
+        lc_monitor_report(model, obs, "EOF-1", "saw the end of file before %" PRIu64 " bytes that were sent before it",
+                          at.peer->sent - at.end->got);
+}
+
+static void judge_lost(struct lc_model *model, const struct lc_obs *obs, struct scene at)
+{
+    if (obs->result < 0 && !at.end->is_broken && !at.peer->is_closed)
+        lc_monitor_report(model, obs, "CLOSE-2", "was lost with error %" PRId64 ", but its connection is well",
+                          -(int64_t)obs->result);
+    else if (obs->result == 0 && !at.stream->stream.is_flushing)
+        lc_monitor_report(model, obs, "CLOSE-2", "was lost without an error, and nobody closed it");
+}
+
+static void judge_flow(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *stream)
+{
+    const bool is_pause = obs->code == LC_EVENT_PAUSE_WRITING;
+    const uint64_t waiting = lc_model_outstanding(model, stream);
+    if (stream->stream.is_writing_paused == is_pause)
+        lc_monitor_report(model, obs, "STREAM-5", "was told to %s writing twice in a row",
+                          is_pause ? "pause" : "resume");
+    else if (is_pause && (waiting == 0 || (stream->stream.has_limit && waiting <= stream->stream.limit)))
+        lc_monitor_report(model, obs, "FLOW-1", "was told to pause writing when at most %" PRIu64 " bytes waited",
+                          waiting);
+}
+
+static void judge_event(struct lc_model *model, const struct lc_obs *obs)
+{
+    const struct lc_model_handle *stream = lc_model_at(model, obs->handle);
+    if (obs->code == LC_EVENT_CLOSED || !judge_order(model, obs, &stream->stream) || stream->fd == 0)
+        return;
+    if (obs->code == LC_EVENT_DATA)
+        judge_data(model, obs, scene_of(model, stream));
+    else if (obs->code == LC_EVENT_EOF)
+        judge_eof(model, obs, scene_of(model, stream));
+    else if (obs->code == LC_EVENT_LOST)
+        judge_lost(model, obs, scene_of(model, stream));
+    else if (obs->code == LC_EVENT_PAUSE_WRITING || obs->code == LC_EVENT_RESUME_WRITING)
+        judge_flow(model, obs, stream);
+}
+
+/* ---- what arrives at the runner's end ------------------------------------------------------ */
+
+static void judge_take(struct lc_model *model, const struct lc_obs *obs)
+{
+    const struct lc_model_handle *end = lc_model_at(model, obs->handle), *peer = lc_model_at(model, end->peer);
+    struct lc_obs named = *obs;
+    const uint64_t got = end->got + obs->arg;
+    named.handle = peer->owner;
+    if (peer->owner == 0)
+        return; /* both ends are the runner's: what goes wrong there is the kernel's */
+    if (obs->bits & LC_BYTES_WRONG || got > peer->sent)
+        lc_monitor_report(model, &named, "STREAM-2", "sent other bytes than were written");
+    if (!(obs->bits & LC_BYTES_END) || end->is_broken)
+        return;
+    if (!peer->is_shut)
+        lc_monitor_report(model, &named, "CLOSE-2", "ended its connection, and nobody asked it to");
+    else if (got < peer->sent && !may_lose(model, peer))
+        lc_monitor_report(model, &named, "STREAM-3", "ended its connection with %" PRIu64 " written bytes unsent",
+                          peer->sent - got);
+}
+
+/* Does the other end take whatever comes? */
+static bool is_taking(struct lc_model *model, const struct lc_model_handle *end)
+{
+    const struct lc_model_stream *s = &lc_model_at(model, end->owner)->stream;
+    if (end->is_closed)
+        return false;
+    return end->owner == 0 || !(s->is_paused || s->is_flushing || s->is_lost);
+}
+
+static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
+{
+    for (unsigned i = 0; i < model->width; i++) {
+        const struct lc_model_handle *stream = &model->handles[LC_KIND_STREAM * model->width + i];
+        const struct scene at = scene_of(model, stream);
+        const uint64_t unsent = lc_model_outstanding(model, stream);
+        struct lc_obs named = *obs;
+        named.handle = (uint16_t)(LC_KIND_STREAM << 12 | i);
+        if (stream->fd == 0 || at.end->peer == 0 || !is_taking(model, at.peer) || may_lose(model, at.end))
+            continue;
+        if (unsent > 0)
+            lc_monitor_report(model, &named, stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
+                              "never sent %" PRIu64 " bytes that were written to it", unsent);
+        else if (stream->stream.has_ended && at.peer->owner == 0 && !at.peer->has_seen_end)
+            lc_monitor_report(model, &named, "EOF-2", "did not let the other side see the end of file");
+    }
+}
+
+/* The kernel takes nothing, and more waits in the loop than it was allowed to hold without a word. */
+static void judge_held(struct lc_model *model, const struct lc_obs *obs)
+{
+    for (unsigned i = 0; i < model->width; i++) {
+        const struct lc_model_handle *h = &model->handles[LC_KIND_STREAM * model->width + i];
+        const struct lc_model_stream *s = &h->stream;
+        struct lc_obs named = *obs;
+        named.handle = (uint16_t)(LC_KIND_STREAM << 12 | i);
+        if (h->state == LC_ARMED && s->has_limit && s->held > s->limit && !s->is_writing_paused && !s->is_flushing &&
+            lc_model_at(model, h->fd)->is_full)
+            lc_monitor_report(model, &named, "FLOW-1",
+                              "was not told to pause writing when %" PRIu64 " bytes waited, %" PRIu64
+                              " above its limit",
+                              s->held, s->held - s->limit);
+    }
+}
+
+void lc_monitor_stream(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->what == LC_WHAT_BEGIN && lc_model_is_of(obs, LC_KIND_STREAM))
+        judge_event(model, obs);
+    else if (obs->what == LC_WHAT_OP && obs->code == LC_OP_TAKE)
+        judge_take(model, obs);
+    else if (obs->what == LC_WHAT_DRAINED)
+        judge_drained(model, obs);
+    else if (obs->what == LC_WHAT_STEPPED)
+        judge_held(model, obs);
+}

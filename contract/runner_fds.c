@@ -1,0 +1,426 @@
+/* Ops on fds, on streams and on the kernel, and the guards before them. */
+#include <errno.h>
+
+#include "bytes.h"
+#include "runner_state.h"
+
+enum {
+    ADVANCE_NS_MAX = 20 * 1000 * 1000, /* on a real clock: what one advance may take */
+    FILL_BYTES_MAX = 64 << 20,         /* a fill ends at last */
+    TAKE_BYTES = 1 << 16,              /* of one read */
+    RECYCLE_TRIES_MAX = 8,             /* pairs made to get an fd number back */
+    FAULT_CALLS_MAX = 8,               /* reads and writes that one fault may hit */
+    FIRST_FD = LC_KIND_FD << 4,
+    END_FD = (LC_KIND_FD + 1) << 4
+};
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static void record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result)
+{
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
+                                        .code = code,
+                                        .handle = LC_HANDLE_WIDE(handle),
+                                        .arg = arg,
+                                        .bits = (uint8_t)bits,
+                                        .result = (int32_t)(result < 0 ? result : 0)});
+}
+
+/* The number of an fd that a stream has closed may be another file's by now. */
+static bool is_open(const struct runner *r, const struct handle *end)
+{
+    return end->state == ARMED && (end->stream == 0 || r->handles[end->stream].state == ARMED);
+}
+
+static void record_fd(struct runner *r, uint8_t handle)
+{
+    const struct handle *h = &r->handles[handle];
+    unsigned bits = is_open(r, h) ? r->kernel->ready(r->kernel->self, h->fd) : 0;
+    lc_runner_record(
+        r, (struct lc_obs){
+               .what = LC_WHAT_FD, .handle = LC_HANDLE_WIDE(handle), .arg = (uint64_t)h->fd, .bits = (uint8_t)bits});
+}
+
+static void record_pair(struct runner *r, uint8_t handle)
+{
+    record_fd(r, handle);
+    record_fd(r, r->handles[handle].peer);
+}
+
+bool lc_runner_holds(const struct runner *r, uint8_t fd_handle)
+{
+    return r->handles[fd_handle].state == ARMED && r->handles[fd_handle].stream == 0;
+}
+
+/* ---- ops on fds ---------------------------------------------------------------------------- */
+
+static bool do_pair(struct runner *r, const struct lc_op *op)
+{
+    struct handle *a = &r->handles[op->a], *b = &r->handles[op->b];
+    int fds[2];
+    if (a->state != FREE || b->state != FREE || r->kernel->pair(r->kernel->self, fds, op->op == LC_OP_TCP) < 0)
+        return false;
+    *a = (struct handle){.state = ARMED, .fd = fds[0], .peer = op->b};
+    *b = (struct handle){.state = ARMED, .fd = fds[1], .peer = op->a};
+    record_op(r, op->op, op->a, op->b, 0, 0);
+    record_pair(r, op->a);
+    return true;
+}
+
+static bool put(struct runner *r, const struct lc_op *op, struct handle *end, uint64_t bytes)
+{
+    const uint64_t before = end->sent;
+    int64_t wrote = 1;
+    while (wrote > 0 && end->sent - before < bytes) {
+        uint64_t left = bytes - (end->sent - before);
+        wrote = r->kernel->write(r->kernel->self, end->fd, lc_bytes_at(op->a, end->sent),
+                                 left < LC_BYTES_RUN ? (size_t)left : LC_BYTES_RUN);
+        if (wrote > 0)
+            end->sent += (uint64_t)wrote;
+    }
+    record_op(r, op->op, op->a, end->sent - before, 0, end->sent > before ? 0 : wrote);
+    return wrote >= 0;
+}
+
+/* Reads up to so many bytes, and compares them with what the other end was given to send. */
+static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
+{
+    static uint8_t buffer[TAKE_BYTES]; /* one process runs one program at a time */
+    struct handle *end = &r->handles[handle];
+    uint64_t done = 0;
+    unsigned bits = 0;
+    int64_t got = 1;
+    while (done < bytes && got > 0) {
+        uint64_t left = bytes - done;
+        got = r->kernel->read(r->kernel->self, end->fd, buffer, left < TAKE_BYTES ? (size_t)left : TAKE_BYTES);
+        if (got <= 0)
+            break;
+        if (lc_bytes_right(end->peer, end->got, buffer, (size_t)got) < (size_t)got)
+            bits |= LC_BYTES_WRONG;
+        end->got += (uint64_t)got;
+        done += (uint64_t)got;
+    }
+    bits |= got == 0 ? LC_BYTES_END : 0u;
+    record_op(r, LC_OP_TAKE, handle, done, bits, done > 0 || got == -EAGAIN ? 0 : got);
+    return done;
+}
+
+static bool do_shut(struct runner *r, const struct lc_op *op, struct handle *end)
+{
+    int result = r->kernel->shut(r->kernel->self, end->fd);
+    end->is_shut |= result >= 0;
+    record_op(r, LC_OP_SHUT, op->a, 0, 0, result);
+    return result >= 0;
+}
+
+static bool do_bytes(struct runner *r, const struct lc_op *op)
+{
+    struct handle *end = &r->handles[op->a];
+    bool is_done = true;
+    if (!lc_runner_holds(r, op->a))
+        return false;
+    if (op->op == LC_OP_PUT)
+        is_done = put(r, op, end, op->n ? op->n : 1);
+    else if (op->op == LC_OP_FILL)
+        is_done = put(r, op, end, FILL_BYTES_MAX);
+    else if (op->op == LC_OP_TAKE)
+        take(r, op->a, op->n ? op->n : UINT64_MAX);
+    else
+        is_done = do_shut(r, op, end);
+    record_pair(r, op->a);
+    return is_done;
+}
+
+static void cancel_watchers(struct runner *r, uint8_t fd_handle)
+{
+    for (unsigned i = LC_KIND_WATCH << 4; i < (LC_KIND_WATCH + 1) << 4; i++) {
+        struct handle *h = &r->handles[i];
+        if (h->fd_handle != fd_handle || h->state == FREE)
+            continue;
+        if (h->state == ARMED)
+            lc_runner_cancel(r, (uint8_t)i);
+        h->is_stale = true;
+    }
+}
+
+/* Opens pairs until one of them has the wanted number; keeps that one, or the last. */
+static int pair_with_number(const struct lc_kernel *k, int wanted, int fds[2])
+{
+    int spare[RECYCLE_TRIES_MAX][2], tries = 0, result;
+    while ((result = k->pair(k->self, fds, false)) >= 0 && fds[0] != wanted && fds[1] != wanted &&
+           tries < RECYCLE_TRIES_MAX) {
+        spare[tries][0] = fds[0];
+        spare[tries++][1] = fds[1];
+    }
+    while (tries-- > 0) {
+        k->close(k->self, spare[tries][0], false);
+        k->close(k->self, spare[tries][1], false);
+    }
+    if (result >= 0 && fds[1] == wanted) {
+        fds[1] = fds[0];
+        fds[0] = wanted;
+    }
+    return result;
+}
+
+static bool do_recycle(struct runner *r, const struct lc_op *op)
+{
+    const struct lc_kernel *k = r->kernel;
+    struct handle *h = &r->handles[op->a], *peer = &r->handles[h->peer];
+    int fds[2], wanted = h->fd;
+
+    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer))
+        return false;
+    cancel_watchers(r, op->a);
+    cancel_watchers(r, h->peer);
+    k->close(k->self, h->fd, false);
+    k->close(k->self, peer->fd, false);
+    if (pair_with_number(k, wanted, fds) < 0) {
+        h->state = peer->state = CLOSED;
+        record_pair(r, op->a);
+        return false;
+    }
+    record_op(r, LC_OP_RECYCLE, op->a, 0, 0, 0);
+    record_op(r, LC_OP_RECYCLE, h->peer, 0, 0, 0);
+    h->fd = fds[0];
+    peer->fd = fds[1];
+    h->sent = h->got = peer->sent = peer->got = 0;
+    h->is_shut = peer->is_shut = false;
+    record_pair(r, op->a);
+    return true;
+}
+
+static bool do_hangup(struct runner *r, const struct lc_op *op)
+{
+    struct handle *end = &r->handles[op->a];
+    if (!lc_runner_holds(r, op->a))
+        return false;
+    cancel_watchers(r, op->a);
+    int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
+    end->state = CLOSED;
+    record_op(r, op->op, op->a, 0, 0, result);
+    record_pair(r, op->a);
+    return true;
+}
+
+static bool do_advance(struct runner *r, const struct lc_op *op)
+{
+    uint64_t duration = op->arg;
+    if (!r->driver->is_exact && duration > ADVANCE_NS_MAX)
+        duration = ADVANCE_NS_MAX;
+    r->kernel->advance(r->kernel->self, duration);
+    return true;
+}
+
+static bool do_fault(struct runner *r, const struct lc_op *op)
+{
+    unsigned calls = op->n == 0 ? 1 : op->n < FAULT_CALLS_MAX ? op->n : FAULT_CALLS_MAX;
+    if (r->kernel->fault == NULL || r->kernel->fault(r->kernel->self, (enum lc_fault)op->flags, calls) < 0)
+        return false;
+    record_op(r, LC_OP_FAULT, 0, calls, op->flags, 0);
+    return true;
+}
+
+/* ---- ops on streams ------------------------------------------------------------------------ */
+
+/* Before MADE there is nobody to ask, and after a close nothing to ask for. */
+static bool is_open_stream(const struct handle *h)
+{
+    return h->state == ARMED && h->is_made && !h->is_flushing;
+}
+
+static bool do_stream(struct runner *r, struct lc_op op)
+{
+    struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
+    if (h->state != FREE || !lc_runner_holds(r, op.b) || !lc_runner_has(r, LC_CAP_STREAM))
+        return false;
+    cancel_watchers(r, op.b);
+    record_pair(r, op.b);
+    *h = (struct handle){
+        .state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE), .is_ended = end->is_shut};
+    end->stream = op.a;
+    op.arg = (uint64_t)end->fd;
+    if (lc_runner_apply_recorded(r, op, op.b, 0) >= 0)
+        return true;
+    h->state = IDLE;
+    end->stream = 0;
+    return false;
+}
+
+static bool do_write(struct runner *r, struct lc_op op)
+{
+    struct handle *h = &r->handles[op.a], *end = &r->handles[h->fd_handle];
+    if (!is_open_stream(h) || h->is_ended)
+        return false;
+    op.n = op.n ? op.n : 1;
+    op.arg = (uint64_t)(uintptr_t)lc_bytes_at(h->fd_handle, end->sent);
+    end->sent += op.n;
+    record_fd(r, h->fd_handle);
+    record_op(r, LC_OP_WRITE, op.a, op.n, 0, 0); /* before it is applied: PAUSE_WRITING may come inside the call */
+    int64_t result = lc_runner_apply(r, op);
+    if (result >= 0)
+        return true;
+    end->sent -= op.n;
+    record_op(r, LC_OP_WRITE, op.a, op.n, 0, result);
+    return false;
+}
+
+static bool do_ending(struct runner *r, struct lc_op op)
+{
+    struct handle *h = &r->handles[op.a];
+    bool is_abort = op.op == LC_OP_ABORT;
+    uint32_t needed = op.op == LC_OP_WRITE_EOF ? LC_CAP_WRITE_EOF : LC_CAP_FLUSH;
+    if (!lc_runner_has(r, needed) || h->state != ARMED || !h->is_made)
+        return false;
+    if (is_abort ? h->is_aborted : h->is_flushing || (op.op == LC_OP_WRITE_EOF && h->is_ended))
+        return false;
+    h->is_ended = true;
+    h->is_flushing |= op.op != LC_OP_WRITE_EOF;
+    h->is_aborted |= is_abort;
+    record_op(r, op.op, op.a, 0, 0, 0); /* before it is applied, as a write is */
+    int64_t result = lc_runner_apply(r, op);
+    if (result < 0)
+        record_op(r, op.op, op.a, 0, 0, result);
+    return result >= 0;
+}
+
+static bool do_reading(struct runner *r, const struct lc_op *op)
+{
+    struct handle *h = &r->handles[op->a];
+    bool is_pause = op->op == LC_OP_PAUSE;
+    if (!is_open_stream(h) || h->is_paused == is_pause)
+        return false;
+    h->is_paused = is_pause;
+    record_fd(r, h->fd_handle);
+    return lc_runner_apply_recorded(r, *op, 0, 0) >= 0;
+}
+
+static bool do_limits(struct runner *r, const struct lc_op *op)
+{
+    if (!lc_runner_has(r, LC_CAP_FLOW) || !is_open_stream(&r->handles[op->a]))
+        return false;
+    return lc_runner_apply_recorded(r, *op, op->n, 0) >= 0;
+}
+
+bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
+{
+    switch (op->op) {
+    case LC_OP_PAIR:
+    case LC_OP_TCP:
+        return do_pair(r, op);
+    case LC_OP_PUT:
+    case LC_OP_TAKE:
+    case LC_OP_FILL:
+    case LC_OP_SHUT:
+        return do_bytes(r, op);
+    case LC_OP_RECYCLE:
+        return do_recycle(r, op);
+    case LC_OP_HANGUP:
+    case LC_OP_RST:
+        return do_hangup(r, op);
+    case LC_OP_ADVANCE:
+        return do_advance(r, op);
+    case LC_OP_FAULT:
+        return do_fault(r, op);
+    case LC_OP_STREAM:
+        return do_stream(r, *op);
+    case LC_OP_WRITE:
+        return do_write(r, *op);
+    case LC_OP_WRITE_EOF:
+    case LC_OP_FLUSH:
+    case LC_OP_ABORT:
+        return do_ending(r, *op);
+    case LC_OP_PAUSE:
+    case LC_OP_RESUME:
+        return do_reading(r, op);
+    case LC_OP_LIMITS:
+        return do_limits(r, op);
+    default:
+        return false;
+    }
+}
+
+/* ---- what the loop does with streams ------------------------------------------------------- */
+
+void lc_runner_record_streams(struct runner *r)
+{
+    for (unsigned i = FIRST_FD; i < END_FD; i++)
+        if (r->handles[i].stream != 0 && is_open(r, &r->handles[i]))
+            record_pair(r, (uint8_t)i);
+}
+
+static void note_data(struct runner *r, const struct lc_seen *seen, struct handle *end, struct lc_obs *obs)
+{
+    size_t right = lc_bytes_right(end->peer, end->got, seen->data, seen->size);
+    (void)r;
+    obs->arg = seen->size;
+    if (right < seen->size) {
+        obs->bits = LC_BYTES_WRONG;
+        obs->result = right < INT32_MAX ? (int32_t)right : INT32_MAX;
+    }
+    end->got += seen->size;
+}
+
+void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs)
+{
+    struct handle *h = &r->handles[seen->handle], *end = &r->handles[h->fd_handle];
+    if (h->state == FREE)
+        return;
+    switch (seen->event) {
+    case LC_EVENT_DATA:
+        note_data(r, seen, end, obs);
+        break;
+    case LC_EVENT_MADE:
+        h->is_made = true;
+        break;
+    case LC_EVENT_EOF:
+        h->has_seen_eof = true;
+        break;
+    case LC_EVENT_PAUSE_WRITING:
+    case LC_EVENT_RESUME_WRITING:
+        h->is_writing_paused = seen->event == LC_EVENT_PAUSE_WRITING;
+        break;
+    case LC_EVENT_LOST:
+    case LC_EVENT_CLOSED:
+        h->state = seen->event == LC_EVENT_LOST && h->state == ARMED ? IDLE : h->state;
+        end->state = CLOSED;
+        break;
+    default:
+        break;
+    }
+}
+
+bool lc_runner_is_stream_promised(struct runner *r, const struct handle *h)
+{
+    const struct handle *end = &r->handles[h->fd_handle];
+    bool has_arrived = end->sent == r->handles[end->peer].got;
+    if (!h->is_made || h->is_aborted)
+        return true;
+    if ((h->is_flushing || h->is_writing_paused) && has_arrived)
+        return true;
+    return !h->is_flushing && !h->is_paused && !h->has_seen_eof &&
+           (r->kernel->ready(r->kernel->self, end->fd) & LC_IN) != 0;
+}
+
+uint64_t lc_runner_take_all(struct runner *r)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = FIRST_FD; i < END_FD; i++) {
+        const struct handle *end = &r->handles[i];
+        if (!lc_runner_holds(r, (uint8_t)i) || r->handles[end->peer].stream == 0)
+            continue;
+        bytes += take(r, (uint8_t)i, UINT64_MAX);
+        record_pair(r, (uint8_t)i);
+    }
+    return bytes;
+}
+
+bool lc_runner_is_outstanding(const struct runner *r)
+{
+    for (unsigned i = FIRST_FD; i < END_FD; i++) {
+        const struct handle *end = &r->handles[i];
+        if (end->stream != 0 && !r->handles[end->stream].is_aborted && end->sent != r->handles[end->peer].got)
+            return true;
+    }
+    return false;
+}
