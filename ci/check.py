@@ -77,6 +77,12 @@ def write_docs() -> str:
     return rules_page.write(Tree(ROOT))
 
 
+def sanitizers() -> str:
+    """All of them, with a table of their own."""
+    builds.need_clang()
+    return parts.runner([PYTHON, ROOT / "sanitizers" / "sanitize.py", "all"], r"^(PASSED|FAILED): ")
+
+
 def write_stream_page() -> str:
     """The program that writes it is also the C test that compares it (loop.stream_diagram)."""
     program = builds.program("dev", "loop/tests/rl_stream_diagram")
@@ -129,11 +135,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
     replay_all(run, options)
     run.part("wheel outside the checkout", wheel.test)
-    for preset in builds.CLANG_PRESETS:
-        run.part(f"C tests, {preset}", lambda preset=preset: builds.ctest(preset))
-    for driver in corpus.C_DRIVERS:
-        run.part(f"corpus on {driver}, asan", lambda driver=driver: corpus.replay("asan", driver))
-    run.part("random programs on refloop_epoll, tsan", lambda: corpus.random("tsan", "refloop_epoll"))
+    run.part("sanitizers", sanitizers)
     for target in fuzzing.targets():
         run.part(f"fuzz {target}", lambda target=target: fuzzing.smoke(target, options.fuzz_seconds))
     kill_mutants(run, options)

@@ -24,7 +24,9 @@ def programs() -> list[str]:
 def run(preset: str, driver: str, *arguments: object) -> str:
     """The replayer with these arguments; the detail is its own last line."""
     replayer = builds.program(preset, REPLAYER)
-    status, text = parts.shown([replayer, "--driver", driver, *arguments], builds.environment())
+    status, text = parts.shown(
+        [*builds.launcher(preset), replayer, "--driver", driver, *arguments], builds.environment()
+    )
     if status == 2 and "no such driver" in text:
         raise parts.Skipped(f"the driver {driver} was not built in build/{preset}")
     line = steps.last_line(text, r"\S")

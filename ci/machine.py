@@ -139,8 +139,8 @@ def clang_packages() -> tuple[str, ...]:
     return ("clang", "llvm")
 
 
-def needs(everything: bool) -> list[Need]:
-    """For the demo, or for all tests."""
+def needs(everything: bool, browser: bool = True) -> list[Need]:
+    """For the demo, or for all tests; the sanitizers need no browser."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     found = [
         Need("a C compiler", ("gcc", "libc6-dev"), has_compiler),
@@ -158,8 +158,10 @@ def needs(everything: bool) -> list[Need]:
                 lambda: find_clang() is not None,
                 "fuzz targets and sanitizer builds",
             ),
-            Need("Chromium", ("chromium", "chromium-driver"), has_browser, "the test of the report in a browser"),
         ]
+    if everything and browser:
+        without = "the test of the report in a browser"
+        found.append(Need("Chromium", ("chromium", "chromium-driver"), has_browser, without))
     return found
 
 
@@ -222,9 +224,9 @@ def advice(missing: list[Need]) -> str:
     return f"run{who}: {sudo}apt-get update && {sudo}apt-get install --no-install-recommends {names}"
 
 
-def provide(everything: bool, strict: bool) -> None:
+def provide(everything: bool, strict: bool, browser: bool = True) -> None:
     """Makes sure that the machine has what is needed, or stops with the command that brings it."""
-    missing = [need for need in needs(everything) if not need.is_met()]
+    missing = [need for need in needs(everything, browser) if not need.is_met()]
     if missing:
         say("missing: " + ", ".join(need.name for need in missing))
         prefix = apt_prefix()

@@ -3,25 +3,25 @@
 One build directory serves all: a mutant changes one file of the copy, so that only that file is compiled
 again. Random programs on the simulated kernel have to find it and name its rule; or, where a mutant names a
 target of fuzz/targets as its killer, random inputs of that target have to. The seeds are fixed, so that a
-mutant is killed by the same program every time.
+mutant is killed by the same program every time. sanitizers/races.py plants races with the same means.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import builds
 import steps
 from steps import BUILD, ROOT, Stop, say
 from tidy_base import Tree
 
-FOLDER = BUILD / "mutants"
-COPY = FOLDER / "loop"
-CMAKE = FOLDER / "cmake"
 PROGRAMS_MAX = 20_000  # random programs that a mutant may survive
 INPUTS_MAX = 20_000  # random inputs of a target
 PROGRAM_TARGET = "fuzz_program"
@@ -32,60 +32,98 @@ FAILED = re.compile(r"^seed (\d+): (\S+)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Mutant:
-    """One [[mutant]] of fuzz/mutants/*.toml."""
+    """One [[mutant]] of a TOML file."""
 
     id: str
     file: str  # relative to loop/
-    rule: str  # empty if a target is the killer
     old: str
     new: str
     story: str
+    rule: str = ""  # fuzz/mutants: the rule that names it; empty if a target is the killer
     killer: str = PROGRAM_TARGET  # of fuzz/targets
+    shown_as: str = ""  # sanitizers/races.toml: how it is shown
 
 
-def load() -> list[Mutant]:
+def load(pattern: str) -> list[Mutant]:
+    """The mutants of the files that match."""
     tree = Tree(ROOT)
-    entries = [entry for name in tree.match("fuzz/mutants/*.toml") for entry in tree.toml(name).get("mutant", [])]
-    return [Mutant(**{"rule": "", **entry, "file": entry["file"].removeprefix("loop/")}) for entry in entries]
+    entries = [entry for name in tree.match(pattern) for entry in tree.toml(name).get("mutant", [])]
+    found = [Mutant(**{**entry, "file": entry["file"].removeprefix("loop/")}) for entry in entries]
+    if not found:
+        raise Stop(f"{pattern} holds no mutant")
+    return found
 
 
-def fresh_copy() -> None:
-    """loop/ as it is now; files that did not change keep their times, so that they are not compiled again."""
-    wanted = {path.relative_to(ROOT / "loop") for path in (ROOT / "loop").rglob("*") if path.is_file()}
-    for path in [path for path in COPY.rglob("*") if path.is_file()]:
-        if path.relative_to(COPY) not in wanted:
-            path.unlink()
-    for name in wanted:
-        source, target = ROOT / "loop" / name, COPY / name
-        if not target.exists() or target.read_bytes() != source.read_bytes():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+@dataclass(frozen=True)
+class Copy:
+    """A copy of loop/ in which mutants are planted one at a time, and the build directory that compiles it."""
 
+    name: str  # of its folder in build/ and of its logs
+    targets: tuple[str, ...]  # what compile() makes unless it is told
+    options: tuple[str, ...]  # of cmake
+    env: dict[str, str] = field(default_factory=dict)
 
-def configure() -> None:
-    builds.forget_moved(CMAKE)
-    options = [
-        f"-DREFLOOP_DIR={COPY}",
-        "-DLOOPCHECK_LIBUV=OFF",
-        "-DBUILD_TESTING=OFF",
-        "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-    ]
-    steps.step("configure mutants", "configure-mutants", ["cmake", "-S", ROOT, "-B", CMAKE, "-G", "Ninja", *options])
+    @property
+    def loop(self) -> Path:
+        return BUILD / self.name / "loop"
+
+    @property
+    def build(self) -> Path:
+        return BUILD / self.name / "cmake"
+
+    def make(self) -> None:
+        """The unchanged copy, compiled."""
+        self.refresh()
+        builds.forget_moved(self.build)
+        options = [f"-DREFLOOP_DIR={self.loop}", "-DLOOPCHECK_LIBUV=OFF", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+        argv = ["cmake", "-S", ROOT, "-B", self.build, "-G", "Ninja", *options, *self.options]
+        steps.step(f"configure {self.name}", f"configure-{self.name}", argv, self.env)
+        self.compile()
+
+    def refresh(self) -> None:
+        """loop/ as it is now; files that did not change keep their times, so that they are not compiled again."""
+        wanted = {path.relative_to(ROOT / "loop") for path in (ROOT / "loop").rglob("*") if path.is_file()}
+        for path in [path for path in self.loop.rglob("*") if path.is_file()]:
+            if path.relative_to(self.loop) not in wanted:
+                path.unlink()
+        for name in wanted:
+            source, target = ROOT / "loop" / name, self.loop / name
+            if not target.exists() or target.read_bytes() != source.read_bytes():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+
+    def compile(self, *targets: str) -> None:
+        argv = ["cmake", "--build", self.build, "-j", steps.JOBS, "--target", *(targets or self.targets)]
+        if steps.logged(f"build-{self.name}", argv, self.env) != 0:
+            raise Stop(f"does not compile; see {steps.relative(steps.LOGS / f'build-{self.name}.log')}")
+
+    @contextlib.contextmanager
+    def planted(self, mutant: Mutant, *targets: str) -> Iterator[None]:
+        """The copy with this mutant, compiled. Stop: it cannot be applied."""
+        path = self.loop / mutant.file
+        if not path.exists():
+            raise Stop(f"loop/{mutant.file} does not exist")
+        original = path.read_text(encoding="utf-8")
+        if original.count(mutant.old) != 1 or mutant.old == mutant.new:
+            raise Stop(f"its text stands {original.count(mutant.old)} times in loop/{mutant.file}, not once")
+        path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
+        try:
+            self.compile(*targets)
+            yield
+        finally:
+            path.write_text(original, encoding="utf-8")
 
 
 def replayer(target: str) -> str:
     return f"{target}_replay"
 
 
-def compile_copy(target: str) -> None:
-    argv = ["cmake", "--build", CMAKE, "-j", steps.JOBS, "--target", replayer(target)]
-    if steps.logged("build-mutants", argv) != 0:
-        raise Stop(f"does not compile; see {steps.relative(steps.LOGS / 'build-mutants.log')}")
+COPY = Copy("mutants", (replayer(PROGRAM_TARGET),), ("-DBUILD_TESTING=OFF",))
 
 
 def run_random(target: str, *options: object) -> str:
     """Runs a replayer with random inputs; what it says of the first that fails, or nothing."""
-    words = [str(word) for word in (CMAKE / "fuzz" / replayer(target), *options)]
+    words = [str(word) for word in (COPY.build / "fuzz" / replayer(target), *options)]
     try:
         done = subprocess.run(words, capture_output=True, text=True, errors="replace", timeout=RUN_S)
     except subprocess.TimeoutExpired:
@@ -127,56 +165,54 @@ def hunt(rule: str) -> str | None:
     return None
 
 
-def kill(mutant: Mutant) -> str:
-    """Applies one mutant to the copy, hunts it, takes it back. Stop: it survives or cannot be applied."""
-    path = COPY / mutant.file
-    if not path.exists():
-        raise Stop(f"loop/{mutant.file} does not exist")
-    original = path.read_text(encoding="utf-8")
-    if original.count(mutant.old) != 1 or mutant.old == mutant.new:
-        raise Stop(f"its text stands {original.count(mutant.old)} times in loop/{mutant.file}, not once")
-    path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
-    try:
-        compile_copy(mutant.killer)
-        found = hunt(mutant.rule) if mutant.rule else hunt_by_target(mutant.killer)
-    finally:
-        path.write_text(original, encoding="utf-8")
-    if found is None:
-        raise Stop(f"survived {PROGRAMS_MAX if mutant.rule else INPUTS_MAX} random inputs of {mutant.killer}")
-    return found
+def find(mutant: Mutant) -> str | None:
+    """Hunts a mutant of fuzz/mutants, which is planted, by its rule or its target."""
+    return hunt(mutant.rule) if mutant.rule else hunt_by_target(mutant.killer)
 
 
 def check_unchanged(killers: set[str]) -> None:
     """The unchanged copy must pass."""
-    for killer in sorted(killers):
-        compile_copy(killer)
-        if killer != PROGRAM_TARGET and hunt_by_target(killer) is not None:
+    COPY.compile(*(replayer(killer) for killer in sorted(killers)))
+    for killer in sorted(killers - {PROGRAM_TARGET}):
+        if hunt_by_target(killer) is not None:
             raise Stop(f"the unchanged loop fails {killer}")
     clean = first_failure(1, PROGRAMS_MAX)
     if clean is not None:
         raise Stop(f"the unchanged loop fails at program {clean[0]} by {', '.join(sorted(clean[1]))}")
 
 
-def kill_all() -> str:
-    """The unchanged copy must pass and every mutant must be killed."""
-    found = load()
-    if not found:
-        raise Stop("fuzz/mutants/ holds no mutant")
-    with steps.locked("mutants"):
-        fresh_copy()
-        configure()
-        check_unchanged({PROGRAM_TARGET} | {mutant.killer for mutant in found})
-        survivors = [mutant.id for mutant in found if not is_killed(mutant)]
-    if survivors:
-        raise Stop(f"{len(found) - len(survivors)} of {len(found)} killed; not {', '.join(survivors)}")
-    return f"{len(found)} of {len(found)} killed, each by its rule or its target"
+def kill(copy: Copy, mutant: Mutant, find: Callable[[Mutant], str | None]) -> str:
+    """Plants one mutant in the copy, hunts it, takes it back. Stop: it survives or cannot be applied."""
+    targets = (replayer(mutant.killer),) if mutant.killer != PROGRAM_TARGET else ()
+    with copy.planted(mutant, *targets):
+        found = find(mutant)
+    if found is None:
+        raise Stop("survived")
+    return found
 
 
-def is_killed(mutant: Mutant) -> bool:
+def is_killed(copy: Copy, mutant: Mutant, find: Callable[[Mutant], str | None]) -> bool:
     began = time.monotonic()
     try:
-        outcome, how = "killed", kill(mutant)
+        outcome, how = "killed", kill(copy, mutant, find)
     except Stop as stop:
         outcome, how = "NOT KILLED", str(stop)
     say(f"mutant {mutant.id}: {outcome}: {how} ({time.monotonic() - began:.1f} s)")
     return outcome == "killed"
+
+
+def kill_each(copy: Copy, found: list[Mutant], find: Callable[[Mutant], str | None]) -> str:
+    """`find` says how it found a planted mutant, or None; every mutant must be found."""
+    survivors = [mutant.id for mutant in found if not is_killed(copy, mutant, find)]
+    if survivors:
+        raise Stop(f"{len(found) - len(survivors)} of {len(found)} killed; not {', '.join(survivors)}")
+    return f"{len(found)} of {len(found)} killed"
+
+
+def kill_all() -> str:
+    """The unchanged copy must pass and every mutant of fuzz/mutants must be killed."""
+    found = load("fuzz/mutants/*.toml")
+    with steps.locked(COPY.name):
+        COPY.make()
+        check_unchanged({PROGRAM_TARGET} | {mutant.killer for mutant in found})
+        return kill_each(COPY, found, find) + ", each by its rule or its target"

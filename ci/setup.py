@@ -4,6 +4,7 @@
     ci/setup.py demo [OPTIONS]    then ci/demo.py OPTIONS       (what ci/demo does)
     ci/setup.py test [OPTIONS]    then ci/check.py test OPTIONS (what ci/test does)
     ci/setup.py check ARGUMENTS   then ci/check.py ARGUMENTS
+    ci/setup.py sanitizers NAME   then sanitizers/sanitize.py NAME (what sanitizers/run does)
 
 System packages by apt where allowed, a virtual environment in .venv, the project in it. Each step is
 left out while the inputs that it was done for have not changed. Needs python3 >= 3.10, nothing else.
@@ -26,6 +27,13 @@ import subprocess
 import machine
 import steps
 from steps import PYTHON, ROOT, VENV, Stamp, Stop, say
+
+SCRIPTS = {
+    "demo": ("ci/demo.py",),
+    "test": ("ci/check.py", "test"),
+    "check": ("ci/check.py",),
+    "sanitizers": ("sanitizers/sanitize.py",),
+}
 
 NETWORK_SIGNS = (
     "NameResolution",
@@ -122,17 +130,18 @@ def install_uvloop() -> None:
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0] not in ("demo", "test", "check") or {"-h", "--help"} & set(argv):
+    if not argv or argv[0] not in SCRIPTS or {"-h", "--help"} & set(argv):
         print((__doc__ or "").strip())
         return 0 if "-h" in argv or "--help" in argv else 2
     goal, rest = argv[0], argv[1:]
     try:
         with steps.locked("setup"):
-            everything = goal == "test" or rest[:1] in (["test"], ["nightly"])
-            machine.provide(everything=everything, strict="--strict" in rest)
+            everything = goal in ("test", "sanitizers") or rest[:1] in (["test"], ["nightly"])
+            is_sanitizers = goal == "sanitizers"
+            machine.provide(everything, strict=is_sanitizers or "--strict" in rest, browser=not is_sanitizers)
             make_venv()
             install_project()
-            if goal != "check" or everything:
+            if not is_sanitizers and (goal != "check" or everything):
                 install_uvloop()
     except Stop as stop:
         say(str(stop))
@@ -140,8 +149,8 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         say("stopped by the user")
         return 130
-    script = {"demo": ["demo.py"], "test": ["check.py", "test"], "check": ["check.py"]}[goal]
-    command = [str(PYTHON), str(ROOT / "ci" / script[0]), *script[1:], *rest]
+    script, *words = SCRIPTS[goal]
+    command = [str(PYTHON), str(ROOT / script), *words, *rest]
     os.execve(command[0], command, {**os.environ, "LOOPCHECK_SET_UP": "1"})
 
 

@@ -1,7 +1,8 @@
 """Who may depend on whom, by the includes of C files and the imports of Python files.
 
 contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c);
-fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only runs things.
+fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only runs things;
+sanitizers run things by the means of ci, and stress the loop's mailbox.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "fuzz/tests/": (*FUZZ, "fuzz/tests/", "testing/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
     "examples/": ("loop/include/",),
+    "sanitizers/": ("loop/thread/", "loop/include/", "sanitizers/"),
     "testing/": ("testing/",),  # what the C unit tests of all rooms share
 }
 # Constants that users and the core share; each of these includes nothing of ours.
@@ -51,7 +53,10 @@ PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
     "conformance/broken_loops/": ("loopcheck",),
     "ci/": ("tomli",),
     "ci/tests/": ("tomli", *TEST_TOOLS),
+    "sanitizers/": ("_canary",),
 }
+# Whose files count as beside those of a room.
+PYTHON_NEIGHBOURS = {"ci/tests/": ("ci", "sanitizers"), "sanitizers/": ("ci",)}
 
 
 def room_of(name: str, rooms: dict[str, tuple[str, ...]]) -> str:
@@ -113,9 +118,8 @@ def imports(tree: Tree) -> Iterator[Problem]:
         if not room:
             yield Problem(name, 1, "Python code outside the rooms that may hold it")
             continue
-        folder = str(PurePosixPath(name).parent)
-        beside = {PurePosixPath(path).stem for path in tree.names if str(PurePosixPath(path).parent) == folder}
-        beside |= {PurePosixPath(path).stem for path in tree.match("ci/*.py")} if room == "ci/tests/" else set()
+        folders = {str(PurePosixPath(name).parent), *PYTHON_NEIGHBOURS.get(room, ())}
+        beside = {PurePosixPath(path).stem for path in tree.names if str(PurePosixPath(path).parent) in folders}
         try:
             module = ast.parse(tree.text(name))
         except SyntaxError:

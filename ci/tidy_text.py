@@ -15,7 +15,7 @@ TEXT_FILES = ("*.c", "*.h", "*.py", "*.md", "*.toml", "*.txt", "*.cmake", "*.jso
 SELF = ("ci/tidy_text.py", "ci/tests/test_tidy_text.py")
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/*.md")
-NAMED_FILE = re.compile(r"`((?:ci|contract|loop|fuzz|conformance|corpora|python|docs|\.ci)/[\w./-]*\w)`")
+NAMED_FILE = re.compile(r"`((?:ci|contract|loop|fuzz|sanitizers|conformance|corpora|python|docs|\.ci)/[\w./-]*\w)`")
 TEMPLATE = re.compile(r"\b(?:SLUG|AREA|NNNN)\b")  # of a name that the reader makes
 CLI = "python/loopcheck/cli.py"
 CLI_COMMAND = re.compile(r"(?:^ {4}.*?\b|`)loopcheck ([a-z]+)\b")

@@ -1,4 +1,4 @@
-"""Makes the modules of ci/ importable, and trees with planted defects."""
+"""Makes the modules of ci/ and sanitizers/ importable, and trees with planted defects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "sanitizers"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tidy_base import Tree
 

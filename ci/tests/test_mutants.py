@@ -9,17 +9,23 @@ import mutants
 import pytest
 from steps import Stop
 
-MUTANT = mutants.Mutant("eager", "core/a.c", "TIMER-1", "a < b", "a <= b", "story")
+MUTANT = mutants.Mutant("eager", "core/a.c", "a < b", "a <= b", "story", "TIMER-1")
+COPY = mutants.Copy("mutants", ("replay",), ())
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of loop/ with one file, which always compiles."""
-    (tmp_path / "core").mkdir()
-    (tmp_path / "core" / "a.c").write_text("return a < b;\n")
-    monkeypatch.setattr(mutants, "COPY", tmp_path)
-    monkeypatch.setattr(mutants, "compile_copy", lambda target: None)
-    return tmp_path / "core" / "a.c"
+    monkeypatch.setattr(mutants, "BUILD", tmp_path)
+    monkeypatch.setattr(mutants.Copy, "compile", lambda self, *targets: None)
+    path = COPY.loop / "core" / "a.c"
+    path.parent.mkdir(parents=True)
+    path.write_text("return a < b;\n")
+    return path
+
+
+def by_rule(mutant):
+    return mutants.hunt(mutant.rule)
 
 
 def answers(monkeypatch, *failures):
@@ -31,7 +37,7 @@ def answers(monkeypatch, *failures):
 def test_killed_and_taken_back(copy, monkeypatch):
     seen = []
     monkeypatch.setattr(mutants, "hunt", lambda rule: seen.append(copy.read_text()) or "TIMER-1 at program 7")
-    assert mutants.kill(MUTANT) == "TIMER-1 at program 7"
+    assert mutants.kill(COPY, MUTANT, by_rule) == "TIMER-1 at program 7"
     assert seen == ["return a <= b;\n"]
     assert copy.read_text() == "return a < b;\n"
 
@@ -39,7 +45,7 @@ def test_killed_and_taken_back(copy, monkeypatch):
 def test_survivor(copy, monkeypatch):
     answers(monkeypatch)
     with pytest.raises(Stop, match="survived"):
-        mutants.kill(MUTANT)
+        mutants.kill(COPY, MUTANT, by_rule)
     assert copy.read_text() == "return a < b;\n"
 
 
@@ -47,7 +53,7 @@ def test_survivor(copy, monkeypatch):
 def test_text_that_does_not_stand_once(copy, text):
     copy.write_text(text)
     with pytest.raises(Stop, match="not once"):
-        mutants.kill(MUTANT)
+        mutants.kill(COPY, MUTANT, by_rule)
 
 
 def test_hunt_goes_on_until_the_named_rule_speaks(monkeypatch):
@@ -65,18 +71,24 @@ def test_a_target_may_be_the_killer(copy, monkeypatch):
     said = {"fuzz_timers": "seed 4: CRASH\n"}
     monkeypatch.setattr(mutants, "run_random", lambda target, *options: said[target])
     mutant = dataclasses.replace(MUTANT, rule="", killer="fuzz_timers")
-    assert mutants.kill(mutant) == "fuzz_timers at input 4"
+    assert mutants.kill(COPY, mutant, mutants.find) == "fuzz_timers at input 4"
 
 
 def test_a_mutant_may_survive_its_target(copy, monkeypatch):
     monkeypatch.setattr(mutants, "run_random", lambda target, *options: "")
-    with pytest.raises(Stop, match="inputs of fuzz_timers"):
-        mutants.kill(dataclasses.replace(MUTANT, rule="", killer="fuzz_timers"))
+    with pytest.raises(Stop, match="survived"):
+        mutants.kill(COPY, dataclasses.replace(MUTANT, rule="", killer="fuzz_timers"), mutants.find)
 
 
-def test_every_mutant_of_the_tree_is_whole():
-    for mutant in mutants.load():
+@pytest.mark.parametrize("pattern", ["fuzz/mutants/*.toml", "sanitizers/races.toml"])
+def test_every_mutant_of_the_tree_is_whole(pattern):
+    for mutant in mutants.load(pattern):
         assert mutant.old != mutant.new
         assert mutant.story
-        assert bool(mutant.rule) == (mutant.killer == mutants.PROGRAM_TARGET)
+        assert bool(mutant.rule) + bool(mutant.shown_as) + (mutant.killer != mutants.PROGRAM_TARGET) == 1
         assert mutant.killer in fuzzing.targets()
+
+
+def test_no_mutant():
+    with pytest.raises(Stop, match="holds no mutant"):
+        mutants.load("no/such/*.toml")

@@ -46,7 +46,7 @@ def test_step_that_succeeds(capsys):
 @pytest.mark.parametrize(("without", "strict", "stops"), [("", False, True), ("x", True, True), ("x", False, False)])
 def test_need_that_cannot_be_met(monkeypatch, capsys, without, strict, stops):
     need = machine.Need("a loom", ("loom-dev",), never, without)
-    monkeypatch.setattr(machine, "needs", lambda everything: [need])
+    monkeypatch.setattr(machine, "needs", lambda *goal: [need])
     monkeypatch.setattr(machine, "apt_prefix", lambda: None)
     if stops:
         with pytest.raises(steps.Stop, match=r"machine: a loom\. Please .*loom-dev") as stop:
@@ -60,7 +60,7 @@ def test_need_that_cannot_be_met(monkeypatch, capsys, without, strict, stops):
 def test_what_is_missing_is_installed(monkeypatch):
     asked = []
     need = machine.Need("a loom", ("loom-dev",), lambda: bool(asked))
-    monkeypatch.setattr(machine, "needs", lambda everything: [need])
+    monkeypatch.setattr(machine, "needs", lambda *goal: [need])
     monkeypatch.setattr(machine, "apt_prefix", lambda: ["sudo", "-n"])
     monkeypatch.setattr(steps, "logged", lambda name, argv: asked.append(argv) or 0)
     machine.provide(everything=False, strict=True)
@@ -105,3 +105,8 @@ def test_other_failure_of_pip_shows_its_log(capsys):
     with pytest.raises(steps.Stop, match="status 1"):
         steps.step("uvloop", "pip", ["sh", "-c", "echo no such version; exit 1"], None, setup.network_sentence)
     assert "no such version" in capsys.readouterr().out
+
+
+def test_sanitizers_need_no_browser():
+    names = [{need.name for need in machine.needs(everything=True, browser=browser)} for browser in (True, False)]
+    assert names[0] - names[1] == {"Chromium"}
