@@ -47,8 +47,7 @@ struct lc_model_handle {
     bool is_closed;        /* fd: closed by the runner or with its stream */
     bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
     struct lc_model_stream {
-        bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, has_failed,
-            is_writing_paused;
+        bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, is_writing_paused;
         uint8_t endings; /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
         bool has_limit;  /* LIMITS was asked for */
         uint64_t limit;  /* bytes: the high-water mark, if has_limit */

@@ -74,9 +74,8 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
     if (obs->result < 0)
         return;
     lc_model_set_state(model, h, LC_ARMED);
-    h->armed_seq = obs->seq;
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
-    h->stream = (struct lc_model_stream){.is_made = h->stream.is_made || h->began_early};
+    h->stream = (struct lc_model_stream){.is_made = h->stream.is_made}; /* it may have been told inside the call */
     h->stream.has_ended = end_of(model, h)->is_shut;
     h->stream.endings = h->stream.has_ended ? EOF_ASKED : 0;
     if (h->fd != 0)
@@ -191,7 +190,6 @@ static void take_lost(struct lc_model *model, const struct lc_obs *obs, struct l
     if (h->state == LC_ARMED)
         lc_model_set_state(model, h, LC_IDLE);
     h->stream.is_lost = true;
-    h->stream.has_failed = obs->result < 0;
     end->is_shut = end->is_closed = true;
     if (obs->result < 0 || peer->sent > end->got)
         end->is_broken = peer->is_broken = true;

@@ -22,7 +22,7 @@ static bool is_reading(uint8_t event)
 static bool may_lose(struct lc_model *model, const struct lc_model_handle *end)
 {
     const struct lc_model_stream *s = &lc_model_at(model, end->owner)->stream;
-    return end->is_broken || (end->owner != 0 && (s->is_aborted || s->has_failed));
+    return end->is_broken || (end->owner != 0 && s->is_aborted);
 }
 
 /* May this end be closed by now? A stream's is closed a little before it is told so. */

@@ -74,10 +74,11 @@ static void flow_1_never(void)
         s1_is_full(false, false);
         limits(S1, 4);
         writes(S1, bytes);
+        takes(F2, 0);
         stepped(0);
         CHECK(breaks(bytes == 5 ? "FLOW-1" : ""));
     }
-    CHECK(strstr(verdict.violations[0].text, "5 bytes waited, 1 above its limit") != NULL);
+    CHECK(strstr(verdict.violations[0].text, "s1 was not told to pause writing when 5 bytes waited, 1 above") != NULL);
     s1_is_full(false, false);
     limits(S1, 4);
     writes(S1, 4);
@@ -173,6 +174,23 @@ static void close_1_refused(void)
         if (i == 3)
             lost(S1, 0);
         CHECK(breaks(i == 0 || i == 2 ? "CLOSE-2" : ""));
+    }
+}
+
+/* [CLOSE-2] An end that was shut before it was a stream's stays shut, also when a close is refused. */
+static void close_2_shut_before(void)
+{
+    for (int is_shut = 0; is_shut < 2; is_shut++) {
+        opens(CAPABILITIES, 0);
+        pair(F1, F2);
+        if (is_shut)
+            shuts(F1);
+        stream(S1, F1);
+        step();
+        closes(S1);
+        asks(LC_OP_FLUSH, S1, 0, 0, REFUSED);
+        takes_end(F2, 0);
+        CHECK(breaks(is_shut ? "" : "CLOSE-2"));
     }
 }
 
@@ -397,9 +415,10 @@ static void eof_2_never(void)
 }
 
 static const struct test tests[] = {
-    TEST(flow_1_too_early),     TEST(flow_1_never),       TEST(flow_1_not_owed),          TEST(flow_2_never),
-    TEST(close_1_reads),        TEST(close_1_refused),    TEST(close_1_lost_never),       TEST(close_1_rescue),
-    TEST(close_2_error),        TEST(close_2_no_error),   TEST(close_2_peer_is_a_stream), TEST(close_2_ended_unasked),
-    TEST(eof_1_nobody_sent_it), TEST(eof_1_before_bytes), TEST(eof_1_recycled),           TEST(eof_2_never),
+    TEST(flow_1_too_early),      TEST(flow_1_never),         TEST(flow_1_not_owed),     TEST(flow_2_never),
+    TEST(close_1_reads),         TEST(close_1_refused),      TEST(close_2_shut_before), TEST(close_1_lost_never),
+    TEST(close_1_rescue),        TEST(close_2_error),        TEST(close_2_no_error),    TEST(close_2_peer_is_a_stream),
+    TEST(close_2_ended_unasked), TEST(eof_1_nobody_sent_it), TEST(eof_1_before_bytes),  TEST(eof_1_recycled),
+    TEST(eof_2_never),
 };
 TEST_MAIN(tests)

@@ -283,6 +283,20 @@ static void stream_3_reset_by_unread_bytes(void)
     }
 }
 
+/* [STREAM-3] What is sent to an end that is closed breaks the connection as well; nothing that is sent does not. */
+static void stream_3_reset_by_late_bytes(void)
+{
+    for (uint64_t late = 0; late <= 1; late++) {
+        s1_begins(LC_CAP_FLUSH);
+        writes(S1, 5);
+        closes(S1);
+        lost(S1, 0);
+        sends(F2, late);
+        takes_end(F2, 3);
+        CHECK(breaks(late == 0 ? "STREAM-3" : ""));
+    }
+}
+
 /* [STREAM-4] Of an end that takes nothing, what was written stays in the loop, and an abort drops it. */
 static void stream_4_abort(void)
 {
@@ -448,15 +462,25 @@ static void stream_8_patience(void)
 }
 
 static const struct test tests[] = {
-    TEST(stream_1_made),        TEST(stream_1_made_never),
-    TEST(stream_1_eof),         TEST(stream_1_lost),
-    TEST(stream_2_data),        TEST(stream_2_take),
-    TEST(stream_2_never_sent),  TEST(stream_2_never_sent_rightly),
-    TEST(stream_2_never_given), TEST(stream_3_end_before_bytes),
-    TEST(stream_3_never_sent),  TEST(stream_3_reset_by_unread_bytes),
-    TEST(stream_4_abort),       TEST(stream_4_sent_rightly),
-    TEST(stream_5_alternate),   TEST(stream_6_paused),
-    TEST(stream_8_never),       TEST(stream_8_not_owed),
+    TEST(stream_1_made),
+    TEST(stream_1_made_never),
+    TEST(stream_1_eof),
+    TEST(stream_1_lost),
+    TEST(stream_2_data),
+    TEST(stream_2_take),
+    TEST(stream_2_never_sent),
+    TEST(stream_2_never_sent_rightly),
+    TEST(stream_2_never_given),
+    TEST(stream_3_end_before_bytes),
+    TEST(stream_3_never_sent),
+    TEST(stream_3_reset_by_unread_bytes),
+    TEST(stream_3_reset_by_late_bytes),
+    TEST(stream_4_abort),
+    TEST(stream_4_sent_rightly),
+    TEST(stream_5_alternate),
+    TEST(stream_6_paused),
+    TEST(stream_8_never),
+    TEST(stream_8_not_owed),
     TEST(stream_8_patience),
 };
 TEST_MAIN(tests)
