@@ -83,6 +83,21 @@ def test_no_data_after_close(kit: Kit) -> None:
     kit.equal((log.events, seen), (["made", "lost"], []), "events and data")
 
 
+@case("CLOSE-1")
+def test_abort_in_resume_writing(kit: Kit) -> None:
+    """An abort in resume_writing ends the connection as any other does: once, and nothing raises."""
+    for way in ("abort", "close"):
+        log, peer = kit.connection(resume=lambda log, _, way=way: getattr(log.transport, way)())
+        kit.turns(2)
+        log.transport.set_write_buffer_limits(high=0)
+        log.transport.write(PATTERN * 4)
+        got = bytearray()
+        kit.thread(drain, peer, got)
+        end(kit, log)
+        kit.close_threads()
+        kit.equal((log.events, kit.errors), (["made", "lost"], []), f"events and errors with {way}")
+
+
 @case("LIFE-13")
 def test_fds_are_closed_once(kit: Kit) -> None:
     """Who gets the number of a connection's fd keeps it, however the connection ended."""
