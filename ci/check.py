@@ -51,7 +51,7 @@ def pytest(*arguments: object) -> str:
 
 
 def test_files() -> list[Path]:
-    return steps.files("python/tests/test_*.py", "ci/tests/test_*.py")
+    return steps.files("python/tests/test_*.py", "ci/tests/test_*.py", "loop/python/tests/test_*.py")
 
 
 def is_fast(path: Path) -> bool:
@@ -65,6 +65,12 @@ def tidy() -> str:
 
 def write_docs() -> str:
     return rules_page.write(Tree(ROOT))
+
+
+def check_refloop() -> str:
+    """Our own loop keeps every rule, with its C structures examined after each turn."""
+    argv = [PYTHON, "-m", "loopcheck", "check", "refloop:new_event_loop", "--expect", "none"]
+    return parts.runner(argv, r"\d+ verdicts", {"REFLOOP_CHECK": "1"})
 
 
 def asyncio_rounds() -> str:
@@ -107,6 +113,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("C tests", lambda: builds.ctest("dev"))
     run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
+    run.part("cases on refloop", check_refloop)
     replay_all(run, options)
     run.part("wheel outside the checkout", wheel.test)
     for preset in builds.CLANG_PRESETS:

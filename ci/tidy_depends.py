@@ -1,6 +1,6 @@
 """Who may depend on whom, by the includes of C files and the imports of Python files.
 
-contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c);
+contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c, handles.c <- python);
 fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only runs things.
 """
 
@@ -26,6 +26,7 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "loop/include/": ("loop/include/",),
     "loop/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/"),
     "loop/tests/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/tests/", "testing/"),
+    "loop/python/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/python/"),
     "fuzz/": ("contract/", "loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "fuzz/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
     "testing/": ("testing/",),  # what the C unit tests of all rooms share
@@ -43,6 +44,8 @@ TEST_TOOLS = ("pytest", "hypothesis")
 PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
     "python/loopcheck/": ("loopcheck", "click", "rich", "psutil", "tomli", "hypothesis"),
     "python/tests/": ("loopcheck", "click", "rich", "psutil", "tomli", "hostile_loops", *TEST_TOOLS),
+    "loop/python/refloop/": (),
+    "loop/python/tests/": ("refloop", "pytest"),
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),
     "ci/": ("tomli",),
