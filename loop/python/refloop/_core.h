@@ -9,6 +9,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include "_time.h"
 #include "handle.h"
 
 struct rlpy_loop;
@@ -48,10 +49,12 @@ struct rlpy_handle {
 /* Of call_soon and call_soon_threadsafe. */
 struct rlpy_soon {
     struct rlpy_handle base;
-    rl_soon soon;             /* valid while is_queued */
-    struct rl_wake_node post; /* in the loop's mailbox while is_posted */
-    bool is_queued;           /* the C loop knows soon, and owns a reference */
-    bool is_posted;           /* the mailbox owns a reference */
+    union {
+        rl_soon soon;             /* valid while is_queued */
+        struct rl_wake_node post; /* in the loop's mailbox while is_posted */
+    };
+    bool is_queued; /* the C loop knows soon, and owns a reference */
+    bool is_posted; /* the mailbox owns a reference; never both */
 };
 
 /* Of call_later and call_at. */
@@ -101,16 +104,10 @@ struct rlpy_call {
     PyObject *context; /* NULL or None: a copy of the current one */
 };
 
-extern PyType_Spec rlpy_loop_spec, rlpy_soon_spec, rlpy_timer_spec, rlpy_watch_spec;
 extern struct PyModuleDef rlpy_module;
-
+extern PyType_Spec rlpy_loop_spec, rlpy_soon_spec, rlpy_timer_spec, rlpy_watch_spec;
 /* _kernel.c. 0 or -errno. */
 int rlpy_kernel_open(struct rlpy_kernel *kernel, struct rl_backend *backend);
-
-/* _time.c. A deadline of the loop from a time of asyncio's clock; not NaN. Never before it, at most 2 ns after it. */
-uint64_t rlpy_deadline_ns(double when_s);
-double rlpy_now_s(struct rlpy_loop *loop);
-uint64_t rlpy_now_biased_ns(uint64_t now_ns);
 
 /* _handle.c. */
 /* A new handle; its own part is zero. NULL with an exception. */

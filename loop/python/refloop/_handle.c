@@ -111,8 +111,10 @@ static PyObject *run_in_context(struct rlpy_handle *handle)
 static void call(struct rlpy_handle *handle)
 {
     struct rlpy_loop *loop = loop_of(handle);
-    if (handle->cancelled != Py_False || handle->callback == NULL)
+    if (handle->cancelled != Py_False)
         return;
+    if (handle->callback == NULL || handle->args == NULL || handle->context == NULL)
+        return; /* somebody deleted asyncio's private attributes */
     PyObject *result;
     if (loop->is_debug) {
         result = PyObject_CallMethodOneArg(handle->loop, loop->state->name__run_in_debug, (PyObject *)handle);
@@ -259,17 +261,25 @@ static PyObject *handle_cancelled(PyObject *object, PyObject *unused)
     return PyBool_FromLong(((struct rlpy_handle *)object)->cancelled == Py_True);
 }
 
+/* An attribute that is there once the handle was made, and which debug mode's Python code could ask for earlier. */
+static PyObject *attribute(PyObject *value)
+{
+    if (value == NULL)
+        PyErr_SetString(PyExc_AttributeError, "the handle has no such attribute");
+    return Py_XNewRef(value);
+}
+
 /* asyncio.Handle has it from 3.12 on. */
 static PyObject *handle_get_context(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return Py_NewRef(((struct rlpy_handle *)object)->context);
+    return attribute(((struct rlpy_handle *)object)->context);
 }
 
 static PyObject *timer_when(PyObject *object, PyObject *unused)
 {
     (void)unused;
-    return Py_NewRef(((struct rlpy_timer *)object)->when);
+    return attribute(((struct rlpy_timer *)object)->when);
 }
 
 /* Freed. The types inherit Python code and slots from asyncio's classes, but none of their C code. */

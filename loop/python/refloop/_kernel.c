@@ -46,7 +46,7 @@ static int renew_after_fork(struct rlpy_kernel *kernel)
 static uint64_t kernel_now_ns(void *self)
 {
     const struct rlpy_kernel *kernel = self;
-    return rlpy_now_biased_ns(kernel->inner.now_ns(kernel->inner.self));
+    return rlpy_loop_ns(kernel->inner.now_ns(kernel->inner.self));
 }
 
 static int kernel_apply(void *self, int fd, uint32_t interest)
@@ -66,7 +66,6 @@ static int sleep_without_gil(struct rlpy_kernel *kernel, int64_t timeout_ns, str
     Py_END_ALLOW_THREADS return count;
 }
 
-/* Returns -ECANCELED with an exception set when a signal's Python handler raised. */
 static int kernel_wait(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
 {
     struct rlpy_kernel *kernel = self;
@@ -81,8 +80,6 @@ static int kernel_wait(void *self, int64_t timeout_ns, struct rl_event *events, 
         count = sleep_without_gil(kernel, timeout_ns, events, events_max);
     else
         count = kernel->inner.wait(kernel->inner.self, 0, events, events_max);
-    if (count == -EINTR && PyErr_CheckSignals() < 0)
-        return -ECANCELED;
     rlpy_loop_take_posts(kernel->loop);
     return count;
 }

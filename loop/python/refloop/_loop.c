@@ -36,7 +36,8 @@ static int check(const struct rlpy_loop *self)
     return -1;
 }
 
-/* -1 with an exception: of a callback, of a signal's handler, or of the kernel. */
+/* -1 with an exception: of a callback, of a signal's handler, or of the kernel. A signal ends a sleep and thereby the
+ * turn; its handler runs before the next one. */
 static int turn(struct rlpy_loop *self)
 {
     if (PyErr_CheckSignals() < 0 || rlpy_loop_check_open(self) < 0)

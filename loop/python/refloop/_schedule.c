@@ -84,8 +84,8 @@ void rlpy_loop_take_posts(struct rlpy_loop *loop)
     struct rl_wake_node *node;
     while ((node = rl_wake_next(&batch)) != NULL) {
         struct rlpy_soon *handle = RL_CONTAINER_OF(node, struct rlpy_soon, post);
-        rlpy_soon_queue(loop, handle);
         handle->is_posted = false;
+        rlpy_soon_queue(loop, handle);
         Py_DECREF(handle); /* not the last: the queue has one */
     }
 }
@@ -162,7 +162,7 @@ PyObject *rlpy_loop_time(PyObject *object, PyObject *unused)
 {
     (void)unused;
     struct rlpy_loop *self = (struct rlpy_loop *)object;
-    return PyFloat_FromDouble(rlpy_now_s(self));
+    return PyFloat_FromDouble(rlpy_seconds(self->kernel.inner.now_ns(self->kernel.inner.self)));
 }
 
 PyObject *rlpy_loop_call_later(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *keywords)

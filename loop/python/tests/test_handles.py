@@ -174,6 +174,20 @@ def test_context_that_only_looks_like_one(loop, turn):
     assert ran == ["in", "call"]
 
 
+@pytest.mark.parametrize("name", ["_args", "_callback", "_cancelled", "_context", "_repr", "_source_traceback"])
+@KINDS
+def test_private_attributes_deleted(loop, turn, errors, kind, name):
+    """Whoever deletes asyncio's private attributes of a handle gets no crash."""
+    handle = make(loop, kind, print, 1)
+    delattr(handle, name)
+    turn()
+    turn()
+    if name == "_context":
+        with pytest.raises(AttributeError):
+            handle.get_context()
+    handle.cancel()
+
+
 def test_order_of_timers(loop):
     """Timer handles compare by when(), as asyncio's do."""
     early, late = loop.call_at(1, print), loop.call_at(2.5, print)

@@ -91,7 +91,7 @@ def test_unknown_layout():
     """A Python whose asyncio.Handle has other slots is refused with a sentence, not with a crash."""
     program = (
         "import asyncio.events\n"
-        "class Handle:\n __slots__ = ('_args', '_loop')\n"
+        "class Handle:\n __slots__ = ['_alias', *asyncio.Handle.__slots__]\n"
         "asyncio.events.Handle = Handle\n"
         "try:\n import refloop\n"
         "except ImportError as error: print(error)\n"

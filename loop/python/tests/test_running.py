@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -81,14 +82,14 @@ def test_close_and_run_inside_a_turn(loop, turn):
     seen = []
 
     def intrude():
-        for call in (loop.close, loop._run_once, loop.run_forever):
+        for call in (loop.close, loop._close_core, loop._run_once, loop.run_forever):
             with pytest.raises(RuntimeError):
                 call()
             seen.append(call)
 
     loop.call_soon(intrude)
     loop._run_once()
-    assert len(seen) == 3
+    assert len(seen) == 4
 
 
 def test_signal_handler_that_raises(loop):
@@ -127,12 +128,25 @@ def test_signal_is_handled_without_python_callbacks(loop):
 
 def test_other_threads_run_beside_a_busy_loop(loop):
     """A loop that never sleeps and never runs Python code lets other threads run."""
-    thread = threading.Thread(target=loop.call_soon_threadsafe, args=(loop.stop,))
-    loop.call_soon(thread.start)
+
+    def post():
+        time.sleep(0.02)  # without the GIL; the loop is busy when it is over
+        loop.call_soon_threadsafe(loop.stop)
+
+    thread = threading.Thread(target=post)
+    thread.start()
     loop._add_writer(loop._csock.fileno(), int)
     loop.run_forever()
     thread.join()
     loop._remove_writer(loop._csock.fileno())
+
+
+def test_post_wakes_a_sleeping_loop(loop):
+    """A post ends a sleep that nothing else would end."""
+    timer = threading.Timer(0.02, loop.call_soon_threadsafe, (loop.stop,))
+    timer.start()
+    loop.run_forever()
+    timer.join()
 
 
 def test_fork_in_a_callback(loop):
