@@ -53,8 +53,6 @@ static int kernel_apply(void *self, int fd, uint32_t interest)
 {
     struct rlpy_kernel *kernel = self;
     int error = renew_after_fork(kernel);
-    if (kernel->must_tell && interest == 0)
-        return 0; /* not in the new set; the old one is no longer ours to change */
     return error < 0 ? error : kernel->inner.apply(kernel->inner.self, fd, interest);
 }
 

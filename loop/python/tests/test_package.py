@@ -87,11 +87,19 @@ def test_subinterpreter():
         interpreters.destroy(first)
 
 
-def test_unknown_layout():
+@pytest.mark.parametrize(
+    "slots",
+    [
+        "class Handle:\n __slots__ = ['_zero', *asyncio.Handle.__slots__]",
+        "class Handle:\n __slots__ = [slot for slot in asyncio.Handle.__slots__ if slot != '_repr']",
+        "class Repr:\n __slots__ = ['_repr']\n"
+        "class Handle(Repr):\n __slots__ = [slot for slot in asyncio.Handle.__slots__ if slot != '_repr']",
+    ],
+)
+def test_unknown_layout(slots):
     """A Python whose asyncio.Handle has other slots is refused with a sentence, not with a crash."""
     program = (
-        "import asyncio.events\n"
-        "class Handle:\n __slots__ = ['_alias', *asyncio.Handle.__slots__]\n"
+        f"import asyncio.events\n{slots}\n"
         "asyncio.events.Handle = Handle\n"
         "try:\n import refloop\n"
         "except ImportError as error: print(error)\n"

@@ -2,6 +2,8 @@
 """Turns: what asyncio promises of them, and what the C loop must survive."""
 
 import asyncio
+import functools
+import gc
 import os
 import signal
 import threading
@@ -77,6 +79,29 @@ def test_second_thread_is_refused(loop):
     assert len(seen) == 4
 
 
+def test_closed_by_the_garbage_collector(loop):
+    """Making a handle may run the collector, and with it code that closes the loop: then the call is refused."""
+
+    class Closes:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            loop.close()
+
+    threshold = gc.get_threshold()
+    gc.disable()
+    gc.set_threshold(1)
+    Closes()
+    try:
+        with pytest.raises(RuntimeError, match="closed"):
+            gc.enable()
+            for _ in range(1000):
+                loop.call_soon(print)
+    finally:
+        gc.set_threshold(*threshold)
+
+
 def test_close_and_run_inside_a_turn(loop, turn):
     """A bare turn is a run: closing and running inside it are refused."""
     seen = []
@@ -133,12 +158,13 @@ def test_other_threads_run_beside_a_busy_loop(loop):
         time.sleep(0.02)  # without the GIL; the loop is busy when it is over
         loop.call_soon_threadsafe(loop.stop)
 
+    again = functools.partial(loop.call_soon)
+    again.__setstate__((loop.call_soon, (again,), {}, {}))  # calls itself in the next turn, for ever
     thread = threading.Thread(target=post)
     thread.start()
-    loop._add_writer(loop._csock.fileno(), int)
+    again()
     loop.run_forever()
     thread.join()
-    loop._remove_writer(loop._csock.fileno())
 
 
 def test_post_wakes_a_sleeping_loop(loop):

@@ -1,5 +1,6 @@
 """add_reader and its kin treat files as asyncio does."""
 
+import asyncio
 import gc
 import os
 import socket
@@ -111,17 +112,18 @@ def test_fileno_that_closes_the_loop(loop, pair):
         loop._add_reader(File(), print)
 
 
-def test_cancelled_from_outside(loop, turn, pair):
-    """A handle of _add_reader that is cancelled takes its watcher with it."""
+@pytest.mark.parametrize("cancel", [asyncio.Handle.cancel, lambda handle: handle.cancel()])
+def test_cancelled_from_outside(loop, turn, pair, cancel):
+    """A handle of _add_reader that is cancelled, in whichever way, takes its watcher with it."""
     here, there = pair
     there.send(b"x")
     ran = []
     handle = loop._add_reader(here, ran.append, 1)
     turn()
-    handle.cancel()
+    cancel(handle)
     turn()
     assert ran == [1]
-    assert not loop.remove_reader(here)
+    assert here.fileno() not in loop._watched()
 
 
 def test_watched(loop, pair):
