@@ -55,7 +55,8 @@ def pytest(*arguments: object) -> str:
 
 def test_files() -> list[Path]:
     """All but the one that needs a browser, which is a part of its own."""
-    return [path for path in steps.files("python/tests/test_*.py", "ci/tests/test_*.py") if path != BROWSER_TEST]
+    found = steps.files("python/tests/test_*.py", "ci/tests/test_*.py", "loop/python/tests/test_*.py")
+    return [path for path in found if path != BROWSER_TEST]
 
 
 def report_in_browser() -> str:
@@ -89,6 +90,12 @@ def write_stream_page() -> str:
     page = ROOT / "loop" / "core" / "stream.md"
     page.write_bytes(subprocess.run([program], check=True, capture_output=True).stdout)
     return f"{page.relative_to(ROOT)} written"
+
+
+def check_refloop() -> str:
+    """Our own loop keeps every rule, with its C structures examined after each turn."""
+    argv = [PYTHON, "-m", "loopcheck", "check", "refloop:new_event_loop", "--expect", "none"]
+    return parts.runner(argv, r"\d+ verdicts", {"REFLOOP_CHECK": "1"})
 
 
 def asyncio_rounds() -> str:
@@ -133,6 +140,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
     run.part("report in a browser", report_in_browser)
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
+    run.part("cases on refloop", check_refloop)
     replay_all(run, options)
     run.part("wheel outside the checkout", wheel.test)
     run.part("sanitizers", sanitizers)

@@ -10,7 +10,7 @@ from steps import PYTHON, Stop
 # How many random programs fit a few seconds: the simulated kernel does not wait, real ones do.
 RANDOM = {"refloop_sim": 50_000, "refloop_epoll": 500, "libuv": 500}
 C_DRIVERS = tuple(RANDOM)
-PYTHON_LOOPS = ("asyncio:new_event_loop", "uvloop:new_event_loop")
+PYTHON_LOOPS = ("asyncio:new_event_loop", "uvloop:new_event_loop", "refloop:new_event_loop")
 REPLAYER = "fuzz/fuzz_program_replay"
 
 

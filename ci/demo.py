@@ -1,9 +1,9 @@
 """The demo: the main job on real loops, and on one loop that is broken on purpose.
 
-    ci/demo     asyncio and uvloop with all rules, then conformance/broken_loops with rule FD-1
+    ci/demo     asyncio, uvloop and refloop with all rules, then conformance/broken_loops with rule FD-1
 
 Writes index.html, results.json and summary.md in out/report with the verdicts of both commands. Exit
-status 0 only when asyncio and uvloop are as expected AND the broken loop was caught.
+status 0 only when the three are as expected AND the broken loop was caught.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import steps
 from steps import PYTHON, ROOT
 
-LOOPS = ("asyncio:new_event_loop", "uvloop:new_event_loop")
+LOOPS = ("asyncio:new_event_loop", "uvloop:new_event_loop", "refloop:new_event_loop")
 BROKEN = "conformance/broken_loops/reader_called_at_once.py:new_event_loop"
 RULE = "FD-1"
 REPORT = ROOT / "out" / "report"
@@ -93,7 +93,7 @@ def main() -> int:
     merge(broken, status)
     print("\nThe demo in short:")
     table(read(REPORT)["verdicts"])
-    print(f"  asyncio and uvloop: {'as expected' if as_expected else f'NOT as expected (status {good})'}")
+    print(f"  asyncio, uvloop and refloop: {'as expected' if as_expected else f'NOT as expected (status {good})'}")
     print(f"  the broken loop: {'caught' if is_caught else f'NOT caught (status {bad})'}")
     seconds = time.monotonic() - began
     page = "index.html" if has_page else "NO index.html"

@@ -98,11 +98,13 @@ def install_project() -> None:
         "CMakePresets.json",
         "ci/*.cmake",
         "contract/*.[ch]",
+        "loop/**/*.[ch]",
         "python/loopcheck/*.c",
         "python/**/CMakeLists.txt",
         "contract/**/CMakeLists.txt",
+        "loop/**/CMakeLists.txt",
     )
-    modules = [steps.relative(path) for path in steps.files("python/loopcheck/**/*.py")]
+    modules = [steps.relative(path) for path in steps.files("python/loopcheck/**/*.py", "loop/python/refloop/**/*.py")]
     stamp = Stamp(VENV / "loopcheck-installed.json", steps.digest(sources, *modules))
     if stamp.holds():
         return

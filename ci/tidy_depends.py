@@ -1,8 +1,8 @@
 """Who may depend on whom, by the includes of C files and the imports of Python files.
 
-contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c);
-fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only runs things;
-sanitizers run things by the means of ci, and stress the loop's mailbox.
+contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c, handles.c, streams.c
+<- python); fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only runs
+things; sanitizers run things by the means of ci, and stress the loop's mailbox.
 """
 
 from __future__ import annotations
@@ -27,7 +27,17 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "loop/backend/": ("loop/core/", "loop/thread/", "loop/backend/"),
     "loop/include/": ("loop/include/",),
     "loop/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/"),
-    "loop/tests/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/tests/", "testing/"),
+    "loop/tests/": (
+        "loop/",
+        "loop/core/",
+        "loop/thread/",
+        "loop/backend/",
+        "loop/include/",
+        "loop/tests/",
+        "loop/python/",
+        "testing/",
+    ),
+    "loop/python/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/python/"),
     "fuzz/": FUZZ,
     "fuzz/tests/": (*FUZZ, "fuzz/tests/", "testing/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
@@ -49,6 +59,8 @@ PAGE_TOOLS = ("jsonschema", "selenium")
 PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
     "python/loopcheck/": ("loopcheck", "click", "rich", "jinja2", "markupsafe", "psutil", "tomli", "hypothesis"),
     "python/tests/": ("loopcheck", "click", "rich", "psutil", "tomli", "hostile_loops", *PAGE_TOOLS, *TEST_TOOLS),
+    "loop/python/refloop/": (),
+    "loop/python/tests/": ("refloop", "pytest"),
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),
     "ci/": ("tomli",),

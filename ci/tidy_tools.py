@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tidy_base import Problem, Tree
 
+PACKAGES = ("python/loopcheck", "loop/python/refloop")
 PLACE = re.compile(r"^(?P<path>[^:\s][^:]*):(?P<line>\d+)(?::\d+)?: (?P<text>.*)$")
 
 
@@ -41,7 +42,8 @@ def ruff(tree: Tree) -> Iterator[Problem]:
 
 
 def mypy(tree: Tree) -> Iterator[Problem]:
-    yield from findings(tree, ["mypy", "--strict", "--no-error-summary", "python/loopcheck"])
+    packages = [package for package in PACKAGES if tree.match(f"{package}/*.py")]
+    yield from findings(tree, ["mypy", "--strict", "--no-error-summary", *packages])
 
 
 def clang_format(tree: Tree) -> Iterator[Problem]:

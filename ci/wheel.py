@@ -13,10 +13,13 @@ from steps import BUILD, PYTHON, ROOT, Stop
 
 FOLDER = BUILD / "wheel"
 VENV = FOLDER / "venv"
+PROGRAM = "import asyncio, refloop; print(refloop.run(asyncio.sleep(0.01, 'refloop ran')))"
 COMMANDS = (
-    ("rules", "FD-1"),
-    ("check", "asyncio:new_event_loop", "-k", "test_watchers", "--report", "report"),
-    ("page", "report/results.json"),
+    ("python", "-c", PROGRAM),
+    ("loopcheck", "rules", "FD-1"),
+    ("loopcheck", "check", "asyncio:new_event_loop", "-k", "test_watchers", "--report", "report"),
+    ("loopcheck", "page", "report/results.json"),
+    ("loopcheck", "check", "refloop:new_event_loop", "-k", "test_scheduling"),
 )
 
 
@@ -40,12 +43,12 @@ def test() -> str:
     line = ""
     with tempfile.TemporaryDirectory(prefix="loopcheck-") as elsewhere:
         for words in COMMANDS:
-            argv = [str(VENV / "bin" / "loopcheck"), *words]
+            argv = [str(VENV / "bin" / words[0]), *words[1:]]
             done = subprocess.run(argv, cwd=elsewhere, capture_output=True, text=True)
             print(done.stdout + done.stderr, flush=True)
             line = steps.last_line(done.stdout, r"\S") or steps.last_line(done.stderr, r"\S") or line
             if done.returncode != 0:
-                raise Stop(f"loopcheck {' '.join(words)} ended with status {done.returncode}: {line}")
+                raise Stop(f"{' '.join(words)} ended with status {done.returncode}: {line}")
         if not (Path(elsewhere) / "index.html").exists():
             raise Stop("loopcheck page wrote no index.html")
     return line
