@@ -35,6 +35,7 @@ EXTENSIONS = (
     Extension(
         "loopcheck._contract", "python/loopcheck", ("python/tests/test_kit.py", "python/tests/test_strategies.py")
     ),
+    Extension("refloop._core", "loop/python/refloop", ("loop/python/tests",)),
 )
 
 SITE = ROOT / "sanitizers" / "site"

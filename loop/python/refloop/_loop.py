@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._elsewhere import Elsewhere, Watched
+from ._transport import SocketTransport
 
 
 def run_handle(handle: Any) -> None:
@@ -29,6 +30,7 @@ class EventLoop(_core.Loop, asyncio.SelectorEventLoop):
         _asyncgen_finalizer_hook: Any
         _asyncgen_firstiter_hook: Any
         _check_running: Any
+        _ensure_fd_no_transport: Any
         _set_coroutine_origin_tracking: Any
 
     def __init__(self) -> None:
@@ -73,6 +75,12 @@ class EventLoop(_core.Loop, asyncio.SelectorEventLoop):
         """Lets go of everything; RuntimeError while the loop runs, nothing when it is closed [LIFE-5]."""
         super().close()
         self._close_core()
+
+    def _make_socket_transport(
+        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
+    ) -> SocketTransport:
+        self._ensure_fd_no_transport(sock)
+        return SocketTransport(self, sock, protocol, waiter, extra, server)
 
     def _add_callback(self, handle: Any) -> None:
         if not handle._cancelled:
