@@ -14,6 +14,45 @@ static uint32_t width_of(const struct lc_obs *merged, size_t count)
     return width;
 }
 
+/* To the areas that look at records of its kind. */
+static void show(struct lc_model *model, const struct lc_obs *obs)
+{
+    switch (obs->what) {
+    case LC_WHAT_BEGIN:
+        lc_monitor_soon(model, obs);
+        lc_monitor_timer(model, obs);
+        lc_monitor_watch(model, obs);
+        lc_monitor_thread(model, obs);
+        lc_monitor_life(model, obs);
+        lc_monitor_stream(model, obs);
+        break;
+    case LC_WHAT_STEPPED:
+    case LC_WHAT_RAN:
+        lc_monitor_soon(model, obs);
+        lc_monitor_life(model, obs);
+        lc_monitor_stream(model, obs);
+        lc_monitor_liveness(model, obs);
+        break;
+    case LC_WHAT_STEP:
+    case LC_WHAT_RESCUE:
+        lc_monitor_liveness(model, obs);
+        break;
+    case LC_WHAT_OP:
+    case LC_WHAT_DRAINED:
+        lc_monitor_stream(model, obs);
+        break;
+    case LC_WHAT_ERROR:
+        lc_monitor_soon(model, obs);
+        break;
+    case LC_WHAT_CLOSED:
+    case LC_WHAT_FDS:
+        lc_monitor_life(model, obs);
+        break;
+    default:
+        break;
+    }
+}
+
 void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judgement *judgement)
 {
     struct lc_model model;
@@ -28,13 +67,8 @@ void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judge
         const struct lc_obs *obs = &merged[i];
         if (obs->what == LC_WHAT_NONE || obs->what >= LC_WHAT_COUNT)
             lc_monitor_report(&model, obs, "KIT-1", "wrote a record of unknown kind into the trace");
-        lc_monitor_soon(&model, obs);
-        lc_monitor_timer(&model, obs);
-        lc_monitor_watch(&model, obs);
-        lc_monitor_thread(&model, obs);
-        lc_monitor_life(&model, obs);
-        lc_monitor_stream(&model, obs);
-        lc_monitor_liveness(&model, obs);
+        else
+            show(&model, obs);
         lc_model_take(&model, obs);
     }
     lc_monitor_owed(&model);

@@ -75,7 +75,8 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
         return;
-    const uint32_t live = obs->what == LC_WHAT_STEPPED ? count_live(model) : 0;
+    const bool is_counted = obs->what == LC_WHAT_STEPPED && (model->capabilities & LC_CAP_ONE_PER_STEP);
+    const uint32_t live = is_counted ? count_live(model) : 0;
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
         struct lc_model_handle *h = &model->handles[i];

@@ -7,14 +7,6 @@
 
 #include "names.h"
 
-struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
-{
-    unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
-    if (kind >= LC_KIND_COUNT || index >= model->width)
-        return &model->handles[0];
-    return &model->handles[kind * model->width + index];
-}
-
 const char *lc_wide_format(uint16_t handle, char text[12])
 {
     unsigned kind = LC_WIDE_KIND(handle);
@@ -48,11 +40,9 @@ void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const c
 
 /* ---- the handles --------------------------------------------------------------------------- */
 
-enum { WORD_BITS = 64 };
-
 static size_t words(const struct lc_model *model)
 {
-    return ((size_t)LC_KIND_COUNT * model->width + WORD_BITS - 1) / WORD_BITS;
+    return ((size_t)LC_KIND_COUNT * model->width + LC_WORD_BITS - 1) / LC_WORD_BITS;
 }
 
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
@@ -73,27 +63,12 @@ void lc_model_drop(struct lc_model *model)
 void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state)
 {
     const size_t place = (size_t)(h - model->handles);
-    const uint64_t bit = UINT64_C(1) << place % WORD_BITS;
+    const uint64_t bit = UINT64_C(1) << place % LC_WORD_BITS;
     h->state = state;
     if (state == LC_FREE || state == LC_CLOSED)
-        model->live[place / WORD_BITS] &= ~bit;
+        model->live[place / LC_WORD_BITS] &= ~bit;
     else
-        model->live[place / WORD_BITS] |= bit;
-}
-
-unsigned lc_model_next(const struct lc_model *model, unsigned from, unsigned end)
-{
-    while (from < end) {
-        uint64_t rest = model->live[from / WORD_BITS] >> from % WORD_BITS;
-        if (rest & 1)
-            return from;
-        if (rest == 0)
-            from = (from / WORD_BITS + 1) * WORD_BITS;
-        else
-            for (; (rest & 1) == 0; rest >>= 1)
-                from++;
-    }
-    return end;
+        model->live[place / LC_WORD_BITS] |= bit;
 }
 
 uint16_t lc_model_wide(const struct lc_model *model, unsigned place)

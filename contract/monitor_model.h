@@ -55,6 +55,8 @@ struct lc_model_handle {
     } stream;
 };
 
+enum { LC_WORD_BITS = 64 }; /* of lc_model.live */
+
 enum lc_phase { LC_AT_REST, LC_IN_STEP, LC_IN_RUN };
 
 struct lc_model {
@@ -87,12 +89,26 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs);
 void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs);
 
 /* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
-struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle);
+static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
+{
+    unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
+    bool is_known = kind < LC_KIND_COUNT && index < model->width;
+    return &model->handles[is_known ? kind * model->width + index : 0];
+}
 
 /* Alone changes a handle's state. */
 void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state);
 /* Walks the handles that are neither free nor closed: the first place in model->handles from `from` on, or `end`. */
-unsigned lc_model_next(const struct lc_model *model, unsigned from, unsigned end);
+static inline unsigned lc_model_next(const struct lc_model *model, unsigned from, unsigned end)
+{
+    while (from < end) {
+        const uint64_t rest = model->live[from / LC_WORD_BITS] >> from % LC_WORD_BITS;
+        if (rest != 0)
+            return from + (unsigned)__builtin_ctzll(rest) < end ? from + (unsigned)__builtin_ctzll(rest) : end;
+        from += LC_WORD_BITS - from % LC_WORD_BITS;
+    }
+    return end;
+}
 /* The number of the handle at a place in model->handles. */
 uint16_t lc_model_wide(const struct lc_model *model, unsigned place);
 /* Room for `width` handles of each kind; false: no memory. */

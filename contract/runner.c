@@ -83,7 +83,7 @@ static void execute_counted(struct runner *r, const struct lc_op *op)
 
 static void note_callback(struct runner *r, uint8_t handle, enum lc_event event, int error)
 {
-    struct handle *h = &r->handles[handle];
+    struct handle *h = lc_runner_at(r, handle);
     if (event == LC_EVENT_CLOSED)
         h->state = CLOSED;
     else if (handle >> 4 == LC_KIND_STREAM)
@@ -125,7 +125,7 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
     if (seen->event == LC_EVENT_ERROR || seen->event == LC_EVENT_RESCUE)
         obs.what = seen->event == LC_EVENT_ERROR ? LC_WHAT_ERROR : LC_WHAT_RESCUE;
     else if (seen->event == LC_EVENT_READY)
-        obs.arg = r->kernel->ready(r->kernel->self, r->handles[r->handles[seen->handle].fd_handle].fd);
+        obs.arg = r->kernel->ready(r->kernel->self, r->handles[lc_runner_at(r, seen->handle)->fd_handle].fd);
     else if (seen->handle >> 4 == LC_KIND_STREAM && is_here)
         lc_runner_note_stream(r, seen, &obs);
     return obs;

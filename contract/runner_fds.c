@@ -32,13 +32,31 @@ static bool is_open(const struct runner *r, const struct handle *end)
     return end->state == ARMED && (end->stream == 0 || r->handles[end->stream].state == ARMED);
 }
 
-static void record_fd(struct runner *r, uint8_t handle)
+static unsigned ready_now(struct runner *r, const struct handle *end)
 {
-    const struct handle *h = &r->handles[handle];
-    unsigned bits = is_open(r, h) ? r->kernel->ready(r->kernel->self, h->fd) : 0;
+    return is_open(r, end) ? r->kernel->ready(r->kernel->self, end->fd) : 0;
+}
+
+static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
+{
+    struct handle *h = &r->handles[handle];
+    h->recorded = bits;
     lc_runner_record(
         r, (struct lc_obs){
                .what = LC_WHAT_FD, .handle = LC_HANDLE_WIDE(handle), .arg = (uint64_t)h->fd, .bits = (uint8_t)bits});
+}
+
+static void record_fd(struct runner *r, uint8_t handle)
+{
+    record_bits(r, handle, ready_now(r, &r->handles[handle]));
+}
+
+static void record_if_changed(struct runner *r, uint8_t handle)
+{
+    const struct handle *h = &r->handles[handle];
+    unsigned bits = ready_now(r, h);
+    if (bits != h->recorded)
+        record_bits(r, handle, bits);
 }
 
 static void record_pair(struct runner *r, uint8_t handle)
@@ -358,8 +376,10 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
 void lc_runner_record_streams(struct runner *r)
 {
     for (unsigned i = FIRST_FD; i < END_FD; i++)
-        if (r->handles[i].stream != 0 && is_open(r, &r->handles[i]))
-            record_pair(r, (uint8_t)i);
+        if (r->handles[i].stream != 0 && is_open(r, &r->handles[i])) {
+            record_if_changed(r, (uint8_t)i);
+            record_if_changed(r, r->handles[i].peer);
+        }
 }
 
 static void note_data(struct runner *r, const struct lc_seen *seen, struct handle *end, struct lc_obs *obs)
@@ -376,7 +396,7 @@ static void note_data(struct runner *r, const struct lc_seen *seen, struct handl
 
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs)
 {
-    struct handle *h = &r->handles[seen->handle], *end = &r->handles[h->fd_handle];
+    struct handle *h = lc_runner_at(r, seen->handle), *end = &r->handles[h->fd_handle];
     if (h->state == FREE || h->fd_handle == 0)
         return;
     switch (seen->event) {

@@ -4,6 +4,11 @@
 #include "names.h"
 #include "runner_state.h"
 
+struct handle *lc_runner_at(struct runner *r, uint8_t handle)
+{
+    return &r->handles[handle < HANDLES_MAX ? handle : 0];
+}
+
 void lc_runner_record(struct runner *r, struct lc_obs obs)
 {
     obs.time_ns = r->kernel->now_ns(r->kernel->self);
@@ -208,7 +213,7 @@ void lc_runner_launch_posts(struct runner *r)
 
 static bool execute(struct runner *r, const struct lc_op *op)
 {
-    struct handle *h = &r->handles[op->a];
+    struct handle *h = lc_runner_at(r, op->a);
     switch (op->op) {
     case LC_OP_SOON:
         return h->state == FREE && do_soon(r, *op, h);
@@ -242,7 +247,7 @@ static bool execute(struct runner *r, const struct lc_op *op)
 
 static void note_used(struct runner *r, uint8_t handle)
 {
-    struct handle *h = &r->handles[handle];
+    struct handle *h = lc_runner_at(r, handle);
     if (h->state == FREE || h->is_used)
         return;
     h->is_used = true;

@@ -7,7 +7,7 @@
 
 #include "runner.h"
 
-enum { POSTS_LATE_MAX = 16 };
+enum { POSTS_LATE_MAX = 16, HANDLES_MAX = LC_KIND_COUNT << 4 };
 
 enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
 
@@ -29,10 +29,11 @@ struct handle {
     /* fd: one end of a pair */
     int fd;
     uint8_t peer;
-    uint8_t stream; /* the stream that owns it; 0: the runner */
-    bool is_shut;   /* it sends no more */
-    uint64_t sent;  /* bytes that this end was given to send, by the runner or its stream */
-    uint64_t got;   /* bytes that arrived here and were taken, by the runner or its stream */
+    uint8_t stream;    /* the stream that owns it; 0: the runner */
+    bool is_shut;      /* it sends no more */
+    unsigned recorded; /* its readiness, as the trace last has it */
+    uint64_t sent;     /* bytes that this end was given to send, by the runner or its stream */
+    uint64_t got;      /* bytes that arrived here and were taken, by the runner or its stream */
     /* stream: ARMED until LOST or destroy */
     bool is_made;           /* ops may come; always without LC_CAP_MADE */
     bool is_paused;         /* reading */
@@ -69,8 +70,8 @@ struct runner {
     size_t late_count;
     struct late_post late[POSTS_LATE_MAX];
     size_t used_count;
-    uint8_t used[LC_KIND_COUNT << 4]; /* the handles that are not FREE, in the order in which they were made */
-    struct handle handles[256];
+    uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
+    struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
     /* Large, and last, since it need not be cleared: below attached everything was set. */
     size_t attached;
     struct attachment {
@@ -81,6 +82,8 @@ struct runner {
 
 /* ---- runner_ops.c ---- */
 
+/* The handle of any number; of one that is none, a spare one that no op names. */
+struct handle *lc_runner_at(struct runner *r, uint8_t handle);
 void lc_runner_record(struct runner *r, struct lc_obs obs);
 int64_t lc_runner_apply(struct runner *r, struct lc_op op);
 uint64_t lc_runner_now_ns(struct runner *r); /* the loop's own time */
@@ -102,7 +105,7 @@ void lc_runner_launch_posts(struct runner *r);
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);
 /* Executes an op on an fd, on a stream or on the kernel; any other does nothing. */
 bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op);
-/* Records how ready the fds of all streams are. */
+/* Records how ready the fds of all streams are, where that has changed. */
 void lc_runner_record_streams(struct runner *r);
 /* What a callback of a stream saw, for the record: into arg, bits and result. */
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);

@@ -45,6 +45,16 @@ void lc_trace_reset(struct lc_trace *trace)
     take_lane(trace);
 }
 
+/* Threads beyond the last lane share it: each takes a place of its own, which orders nothing between them. */
+static uint32_t take_place(struct lc_lane *lane, bool is_shared)
+{
+    if (is_shared)
+        return atomic_fetch_add_explicit(&lane->count, 1, memory_order_relaxed);
+    uint32_t place = atomic_load_explicit(&lane->count, memory_order_relaxed);
+    atomic_store_explicit(&lane->count, place + 1, memory_order_relaxed);
+    return place;
+}
+
 void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
 {
     if (mine.trace != trace || mine.generation != trace->generation)
@@ -54,8 +64,7 @@ void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
 
     obs.seq = atomic_fetch_add_explicit(&trace->seq, 1, memory_order_relaxed) + 1;
     obs.thread = (uint16_t)(mine.lane < UINT16_MAX ? mine.lane : UINT16_MAX);
-    /* Threads beyond the last lane share it: each takes a place of its own, which orders nothing between them. */
-    uint32_t place = atomic_fetch_add_explicit(&lane->count, 1, memory_order_relaxed);
+    uint32_t place = take_place(lane, mine.lane >= LC_LANES_MAX - 1);
     if (place >= trace->lane_records) {
         atomic_store_explicit(&lane->count, trace->lane_records, memory_order_relaxed);
         lane->full_seq = lane->full_seq != 0 ? lane->full_seq : obs.seq;
@@ -88,6 +97,32 @@ static size_t count_before_gap(const struct lc_trace *trace, const struct lc_obs
     return total;
 }
 
+/* Each lane is in order, unless somebody wrote into it: then the result is not in order, either. */
+static void merge_lanes(const struct lc_trace *trace, size_t capacity, const size_t counts[], struct lc_obs *merged)
+{
+    const struct lc_obs *heads[LC_LANES_MAX], *ends[LC_LANES_MAX];
+    size_t lanes = 0;
+    for (size_t i = 0; i < LC_LANES_MAX; i++) {
+        heads[lanes] = &trace->records[i * capacity];
+        ends[lanes] = heads[lanes] + counts[i];
+        lanes += counts[i] > 0;
+    }
+    while (lanes > 1) {
+        size_t first = 0;
+        for (size_t i = 1; i < lanes; i++)
+            if (heads[i]->seq < heads[first]->seq)
+                first = i;
+        *merged++ = *heads[first]++;
+        if (heads[first] == ends[first]) {
+            lanes--;
+            heads[first] = heads[lanes];
+            ends[first] = ends[lanes];
+        }
+    }
+    if (lanes == 1)
+        memcpy(merged, heads[0], (size_t)(ends[0] - heads[0]) * sizeof *merged);
+}
+
 size_t lc_trace_merge(const struct lc_trace *trace, size_t bytes, struct lc_obs **merged)
 {
     *merged = NULL;
@@ -105,11 +140,7 @@ size_t lc_trace_merge(const struct lc_trace *trace, size_t bytes, struct lc_obs 
     if (total == 0 || (*merged = malloc(total * sizeof **merged)) == NULL)
         return 0;
 
-    size_t filled = 0;
-    for (size_t i = 0; i < LC_LANES_MAX; i++) {
-        memcpy(*merged + filled, &trace->records[i * capacity], counts[i] * sizeof **merged);
-        filled += counts[i];
-    }
+    merge_lanes(trace, capacity, counts, *merged);
     if (!is_in_order(*merged, total))
         qsort(*merged, total, sizeof **merged, by_seq);
     return count_before_gap(trace, *merged, total);

@@ -8,10 +8,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "drivers/drivers.h"
 
-enum { TRACE_BYTES = 1 << 20 };
+enum { TRACE_BYTES = 1 << 20, HEAP_BYTES_KEPT = 64 << 20 };
 
 static struct lc_driver *driver;
 static struct lc_trace *trace;
@@ -47,6 +50,9 @@ void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *j
 void fuzz_program_use(struct lc_driver *chosen)
 {
     struct lc_judgement judgement;
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, HEAP_BYTES_KEPT); /* else each program gets fresh pages from the kernel */
+#endif
     driver = chosen;
     trace = lc_trace_init(memory, sizeof memory);
     fuzz_program_judge(&(struct lc_program){0}, &judgement);
