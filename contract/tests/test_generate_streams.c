@@ -64,7 +64,7 @@ struct history {
 
 static unsigned number_of(uint16_t handle)
 {
-    return LC_WIDE_KIND(handle) << 4 | (LC_WIDE_INDEX(handle) & 15);
+    return (unsigned)LC_WIDE_KIND(handle) << 4 | (LC_WIDE_INDEX(handle) & 15u);
 }
 
 static bool is_of_a_stream(const struct lc_obs *obs)
