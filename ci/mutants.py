@@ -24,6 +24,7 @@ from tidy_base import Tree
 
 PROGRAMS_MAX = 20_000  # random programs that a mutant may survive
 INPUTS_MAX = 20_000  # random inputs of a target
+REAL_PROGRAMS_MAX = 2_000  # on a real kernel, which waits
 PROGRAM_TARGET = "fuzz_program"
 FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks
 RUN_S = 60  # of one run of the replayer
@@ -41,6 +42,7 @@ class Mutant:
     story: str
     rule: str = ""  # fuzz/mutants: the rule that names it; empty if a target is the killer
     killer: str = PROGRAM_TARGET  # of fuzz/targets
+    driver: str = "refloop_sim"  # on which programs hunt it
     shown_as: str = ""  # sanitizers/races.toml: how it is shown
 
 
@@ -136,9 +138,13 @@ def run_random(target: str, *options: object) -> str:
     return done.stdout
 
 
-def first_failure(seed: int, count: int) -> tuple[int, set[str]] | None:
+def programs_max(driver: str) -> int:
+    return PROGRAMS_MAX if driver == "refloop_sim" else REAL_PROGRAMS_MAX
+
+
+def first_failure(seed: int, count: int, driver: str) -> tuple[int, set[str]] | None:
     """The first seed from `seed` on whose program fails, and what it says (rules, HANG, CRASH)."""
-    text = run_random(PROGRAM_TARGET, "--driver", "refloop_sim", "--random", count, "--seed", seed)
+    text = run_random(PROGRAM_TARGET, "--driver", driver, "--random", count, "--seed", seed)
     found = FAILED.findall(text)
     return (int(found[0][0]), {rule for _seed, rule in found}) if found else None
 
@@ -149,11 +155,11 @@ def hunt_by_target(target: str) -> str | None:
     return f"{target} at input {found[1]}" if found else None
 
 
-def hunt(rule: str) -> str | None:
+def hunt(rule: str, driver: str) -> str | None:
     """Runs programs until one breaks the rule; a sentence about it, or None. Stop: only other rules spoke."""
     seed, others = 1, set[str]()
     for _ in range(FAILURES_MAX):
-        failure = first_failure(seed, PROGRAMS_MAX - seed + 1)
+        failure = first_failure(seed, programs_max(driver) - seed + 1, driver)
         if failure is None:
             break
         if rule in failure[1]:
@@ -167,7 +173,7 @@ def hunt(rule: str) -> str | None:
 
 def find(mutant: Mutant) -> str | None:
     """Hunts a mutant of fuzz/mutants, which is planted, by its rule or its target."""
-    return hunt(mutant.rule) if mutant.rule else hunt_by_target(mutant.killer)
+    return hunt(mutant.rule, mutant.driver) if mutant.rule else hunt_by_target(mutant.killer)
 
 
 def check_unchanged(killers: set[str]) -> None:
@@ -176,7 +182,7 @@ def check_unchanged(killers: set[str]) -> None:
     for killer in sorted(killers - {PROGRAM_TARGET}):
         if hunt_by_target(killer) is not None:
             raise Stop(f"the unchanged loop fails {killer}")
-    clean = first_failure(1, PROGRAMS_MAX)
+    clean = first_failure(1, PROGRAMS_MAX, "refloop_sim")
     if clean is not None:
         raise Stop(f"the unchanged loop fails at program {clean[0]} by {', '.join(sorted(clean[1]))}")
 

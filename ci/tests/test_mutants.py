@@ -25,18 +25,18 @@ def copy(tmp_path, monkeypatch):
 
 
 def by_rule(mutant):
-    return mutants.hunt(mutant.rule)
+    return mutants.hunt(mutant.rule, mutant.driver)
 
 
 def answers(monkeypatch, *failures):
     """first_failure gives these, one a call, then None."""
     left = list(failures)
-    monkeypatch.setattr(mutants, "first_failure", lambda seed, count: left.pop(0) if left else None)
+    monkeypatch.setattr(mutants, "first_failure", lambda seed, count, driver: left.pop(0) if left else None)
 
 
 def test_killed_and_taken_back(copy, monkeypatch):
     seen = []
-    monkeypatch.setattr(mutants, "hunt", lambda rule: seen.append(copy.read_text()) or "TIMER-1 at program 7")
+    monkeypatch.setattr(mutants, "hunt", lambda rule, driver: seen.append(copy.read_text()) or "TIMER-1 at program 7")
     assert mutants.kill(COPY, MUTANT, by_rule) == "TIMER-1 at program 7"
     assert seen == ["return a <= b;\n"]
     assert copy.read_text() == "return a < b;\n"
@@ -58,13 +58,13 @@ def test_text_that_does_not_stand_once(copy, text):
 
 def test_hunt_goes_on_until_the_named_rule_speaks(monkeypatch):
     answers(monkeypatch, (3, {"SOON-1"}), (9, {"SOON-1", "TIMER-1"}))
-    assert mutants.hunt("TIMER-1") == "TIMER-1 at program 9"
+    assert mutants.hunt("TIMER-1", "refloop_sim") == "TIMER-1 at program 9"
 
 
 def test_only_other_rules_spoke(monkeypatch):
     answers(monkeypatch, (3, {"SOON-1"}), (4, {"HANG"}))
     with pytest.raises(Stop, match="by HANG, SOON-1, not by TIMER-1"):
-        mutants.hunt("TIMER-1")
+        mutants.hunt("TIMER-1", "refloop_sim")
 
 
 def test_a_target_may_be_the_killer(copy, monkeypatch):

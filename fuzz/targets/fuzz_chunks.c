@@ -22,6 +22,18 @@ static unsigned char byte_at(size_t position)
     return (unsigned char)(position * 31 + position / 256);
 }
 
+static void bytes_came_in(size_t waiting)
+{
+    input_check(rl_flow_must_pause(&flow, waiting) == (!is_paused && waiting > high), "pause, against the marks");
+    is_paused |= waiting > high;
+}
+
+static void bytes_went_out(size_t waiting)
+{
+    input_check(rl_flow_must_resume(&flow, waiting) == (is_paused && waiting <= low), "resume, against the marks");
+    is_paused &= waiting > low;
+}
+
 static void append(size_t size, size_t spare)
 {
     unsigned char bytes[BYTES_MAX];
@@ -37,9 +49,7 @@ static void append(size_t size, size_t spare)
     rl_chunks_append(&chunks, bytes, size, chunk);
     came += size;
     input_check(rl_chunks_room(&chunks) == (chunk == NULL ? room - size : spare), "not the room that there must be");
-    input_check(rl_flow_must_pause(&flow, chunks.size) == (!is_paused && came - went > high),
-                "the writer is asked to pause, or is not, against the marks");
-    is_paused |= came - went > high;
+    bytes_came_in(came - went);
 }
 
 static void take(size_t wanted)
@@ -54,9 +64,7 @@ static void take(size_t wanted)
     input_check((emptied != NULL) == (taken == size && size > 0), "a chunk is given back before it is empty, or not");
     free(emptied);
     went += taken;
-    input_check(rl_flow_must_resume(&flow, chunks.size) == (is_paused && came - went <= low),
-                "the writer is told to go on, or is not, against the marks");
-    is_paused &= came - went > low;
+    bytes_went_out(came - went);
 }
 
 static void limit(size_t new_high, size_t new_low)
@@ -69,8 +77,7 @@ static void limit(size_t new_high, size_t new_low)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {.bytes = data, .left = size};
-    came = went = 0;
-    is_paused = false;
+    came = went = is_paused = 0;
     rl_chunks_init(&chunks);
     rl_flow_init(&flow, high = 64, low = 16);
     while (input.left > 0) {
@@ -79,8 +86,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             append(1 + number % BYTES_MAX, op / 4);
         else if (op % 4 == 2)
             take(op & 4 ? number % BYTES_MAX : BYTES_MAX * 2);
-        else
+        else if (op & 4)
             limit(number & 255, number >> 8);
+        else /* as if there were memory for so much */
+            bytes_came_in((size_t)1 << number % 64), bytes_went_out((size_t)1 << op / 8);
         input_check(chunks.size == came - went && rl_chunks_is_empty(&chunks) == (came == went), "a wrong size");
         input_check(rl_chunks_check(&chunks) == 0 && rl_flow_check(&flow) == 0, "an invariant is broken");
         input_check(flow.is_paused == is_paused, "the marks are not as they were told");

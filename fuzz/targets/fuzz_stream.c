@@ -10,9 +10,7 @@
 #include "input.h"
 
 static struct rl_stream_life life;
-
-/* The model: plain facts, no states. */
-static struct {
+static struct {       /* the model: plain facts, no states */
     unsigned waiting; /* bytes */
     bool has_written_eof, has_sent_eof, has_seen_eof, is_closed, is_aborted, has_failed, is_ended, is_lost, is_paused;
 } is;

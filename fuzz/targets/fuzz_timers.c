@@ -75,10 +75,10 @@ static void compare(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {.bytes = data, .left = size};
-    armed_row.count = due_row.count = 0;
-    now_ns = 0;
+    armed_row.count = due_row.count = now_ns = 0;
     rl_ready_init(&ready);
     rl_timers_init(&timers);
+    timers.sequence_next = (UINT64_C(8) << input_byte(&input) % 61) - 4; /* as if so many had been armed */
     for (unsigned i = 0; i < ENTRIES; i++) {
         rl_ready_entry_init(&due[i]);
         rl_timers_entry_init(&entries[i], &due[i]);

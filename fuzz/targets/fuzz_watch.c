@@ -13,15 +13,13 @@ enum { WATCHERS = 12, FDS = 300, GROWN_MAX = 4, UNASKED = RL_HUP | RL_ERR };
 static struct rl_ready ready;
 static struct rl_watches watches;
 static struct rl_ready_entry entries[WATCHERS];
-static struct rl_watcher watchers[WATCHERS];
-static struct rl_watcher *slots[GROWN_MAX][FDS * 2];
-static unsigned grown;
+static struct rl_watcher watchers[WATCHERS], *slots[GROWN_MAX][FDS * 2];
 static struct row added, due; /* the model: in the order of adding, and of finding */
 static struct watch {
     int fd;
     unsigned interest, found, round; /* in which it was found */
-} model[WATCHERS];
-static unsigned round_now;
+} model[WATCHERS + 1];
+static unsigned grown, round_now;
 
 static void add(int i, int fd, unsigned interest)
 {
@@ -33,18 +31,14 @@ static void add(int i, int fd, unsigned interest)
     model[i] = (struct watch){.fd = fd, .interest = interest};
 }
 
-static void drop(int i)
+static void change_or_drop(int i, unsigned interest)
 {
-    rl_watches_remove(&watches, &watchers[i]);
-    row_remove(&added, i);
-    row_remove(&due, i);
-}
-
-static void change(int i, unsigned interest)
-{
-    rl_watches_change(&watches, &watchers[i], interest);
+    if (interest != 0)
+        rl_watches_change(&watches, &watchers[i], interest);
+    else
+        rl_watches_remove(&watches, &watchers[i]), row_remove(&added, i);
     model[i].interest = interest;
-    model[i].found &= interest | UNASKED;
+    model[i].found &= interest != 0 ? interest | UNASKED : 0;
     if (model[i].found == 0)
         row_remove(&due, i);
 }
@@ -73,11 +67,9 @@ static void run(void)
     rl_ready_begin(&ready);
     input_check(rl_ready_next(&ready) == (i < 0 ? NULL : &entries[i]), "another watcher is called than is due");
     rl_ready_end(&ready);
-    if (i < 0)
-        return;
-    input_check(rl_watches_take(&watches, &watchers[i]) == (model[i].round == round_now ? model[i].found : 0),
-                "a watcher is told something else than was found");
-    model[i].found = 0;
+    unsigned found = i >= 0 && model[i].round == round_now ? model[i].found : 0;
+    input_check(i < 0 || rl_watches_take(&watches, &watchers[i]) == found, "told something else than was found");
+    model[i < 0 ? WATCHERS : i].found = 0;
     row_remove(&due, i);
 }
 
@@ -96,16 +88,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         int i = (int)(op / 8 % WATCHERS), fd = (int)(bits & 128 ? input_short(&input) % FDS : bits / 16 % 4);
         if (op % 8 < 3 && !row_has(&added, i))
             add(i, fd, 1 + bits % 3);
-        else if (op % 8 < 2)
-            drop(i);
-        else if (op % 8 == 2)
-            change(i, 1 + bits % 3);
+        else if (op % 8 < 3)
+            change_or_drop(i, bits % 4);
         else if (op % 8 < 5)
             dispatch(fd, bits % 16);
         else if (op % 8 < 7)
             run();
-        else
-            rl_watches_begin_round(&watches), round_now++;
+        else /* as if so many rounds had passed in which nothing was found */
+            rl_watches_begin_round(&watches), watches.round += (UINT64_C(1) << bits / 4 % 48) - 1, round_now++;
         input_check(rl_watches_check(&watches) == 0, "an invariant is broken");
     }
     return 0;
