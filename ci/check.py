@@ -117,6 +117,9 @@ def replay_all(run: parts.Run, _options: argparse.Namespace) -> None:
     for driver in corpus.C_DRIVERS:
         run.part(f"corpus on {driver}", lambda driver=driver: corpus.replay("dev", driver))
         run.part(f"random programs on {driver}", lambda driver=driver: corpus.random("dev", driver))
+    for driver in corpus.RANDOM_VIRTUAL:
+        part = f"random programs on {driver}, virtual time"
+        run.part(part, lambda driver=driver: corpus.random_virtual("dev", driver))
     for loop in corpus.PYTHON_LOOPS:
         run.part(f"corpus on {loop.partition(':')[0]}", lambda loop=loop: corpus.replay_python(loop))
 

@@ -80,10 +80,42 @@ def has_python_headers() -> bool:
     return (Path(sysconfig.get_path("include")) / "Python.h").exists()
 
 
-def has_libuv() -> bool:
-    cc = shutil.which("cc") or shutil.which("gcc")
-    text = "#include <uv.h>\nint main(void) { return uv_version() == 0; }\n"
-    return cc is not None and compiles(cc, text, "-luv")
+def has_library(header: str, *flags: str) -> Callable[[], bool]:
+    """Does a program with this header compile and link with these flags?"""
+
+    def is_met() -> bool:
+        cc = shutil.which("cc") or shutil.which("gcc")
+        return cc is not None and compiles(cc, f"#include <{header}>\nint main(void) {{ return 0; }}\n", *flags)
+
+    return is_met
+
+
+def has_glib() -> bool:
+    """Its headers are where only pkg-config knows."""
+    argv = ["pkg-config", "--cflags", "--libs", "glib-2.0"]
+    if shutil.which(argv[0]) is None:
+        return False
+    return has_library("glib-unix.h", *subprocess.run(argv, capture_output=True, text=True).stdout.split())()
+
+
+# The loops of other people that fuzz/drivers has drivers for.
+C_LOOPS = [
+    Need("GLib's headers", ("libglib2.0-dev",), has_glib, "the GLib driver"),
+    Need("libev's headers", ("libev-dev",), has_library("ev.h", "-lev"), "the libev driver"),
+    Need(
+        "libevent's headers",
+        ("libevent-dev",),
+        has_library("event2/bufferevent.h", "-levent_core", "-levent_pthreads"),
+        "the libevent driver",
+    ),
+    Need("libuv's headers", ("libuv1-dev",), has_library("uv.h", "-luv"), "the libuv driver"),
+    Need(
+        "sd-event's headers",
+        ("libsystemd-dev",),
+        has_library("systemd/sd-event.h", "-lsystemd"),
+        "the sd-event driver",
+    ),
+]
 
 
 def has_browser() -> bool:
@@ -151,7 +183,7 @@ def needs(everything: bool, browser: bool = True) -> list[Need]:
     ]
     if everything:
         found += [
-            Need("libuv's headers", ("libuv1-dev",), has_libuv, "the libuv driver"),
+            *C_LOOPS,
             Need(
                 "clang with libFuzzer and sanitizers",
                 ("clang-*",),

@@ -77,7 +77,7 @@ class Copy:
         """The unchanged copy, compiled."""
         self.refresh()
         builds.forget_moved(self.build)
-        options = [f"-DREFLOOP_DIR={self.loop}", "-DLOOPCHECK_LIBUV=OFF", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+        options = [f"-DREFLOOP_DIR={self.loop}", "-DLOOPCHECK_LOOPS=OFF", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
         argv = ["cmake", "-S", ROOT, "-B", self.build, "-G", "Ninja", *options, *self.options]
         steps.step(f"configure {self.name}", f"configure-{self.name}", argv, self.env)
         self.compile()

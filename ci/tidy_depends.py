@@ -41,7 +41,8 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "fuzz/": FUZZ,
     "fuzz/tests/": (*FUZZ, "fuzz/tests/", "testing/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
-    "examples/": ("loop/include/",),
+    "examples/": ("loop/include/", "contract/", "examples/"),
+    "docs/findings/": (),  # reproducers stand alone
     "sanitizers/": ("loop/thread/", "loop/include/", "sanitizers/"),
     "testing/": ("testing/",),  # what the C unit tests of all rooms share
 }

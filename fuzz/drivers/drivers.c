@@ -1,29 +1,61 @@
 #include "drivers.h"
 
-#include <stddef.h>
+#include <dlfcn.h>
 #include <string.h>
 
-static const char *const names[] = {"refloop_sim", "refloop_epoll",
-#ifdef HAVE_LIBUV
-                                    "libuv",
+static const struct {
+    const char *name;
+    struct lc_driver *(*get)(void);
+} drivers[] = {
+    {"refloop_sim", driver_refloop_sim},
+    {"refloop_epoll", driver_refloop_epoll},
+#ifdef HAVE_GLIB
+    {"glib", driver_glib},
 #endif
-                                    NULL};
-
-static struct lc_driver *(*const makers[])(void) = {driver_refloop_sim, driver_refloop_epoll,
-#ifdef HAVE_LIBUV
-                                                    driver_libuv,
+#ifdef HAVE_LIBEV
+    {"libev", driver_libev},
 #endif
-                                                    NULL};
+#ifdef HAVE_LIBEVENT
+    {"libevent", driver_libevent},
+#endif
+#ifdef HAVE_LIBUV
+    {"libuv", driver_libuv},
+#endif
+#ifdef HAVE_SDEVENT
+    {"sdevent", driver_sdevent},
+#endif
+    {NULL, NULL},
+};
 
-const char *const *driver_names(void)
+const char *driver_name(size_t i)
 {
-    return names;
+    return drivers[i].name;
 }
 
 struct lc_driver *driver_find(const char *name)
 {
-    for (size_t i = 0; names[i] != NULL; i++)
-        if (name == NULL || strcmp(name, names[i]) == 0)
-            return makers[i]();
+    for (size_t i = 0; drivers[i].name != NULL; i++)
+        if (name == NULL || strcmp(name, drivers[i].name) == 0)
+            return drivers[i].get();
     return NULL;
+}
+
+struct lc_driver *driver_load(const char *path, const char **why)
+{
+    struct lc_driver *(*get)(void);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *symbol = library != NULL ? dlsym(library, LC_DRIVER_SYMBOL) : NULL;
+
+    if (symbol == NULL) {
+        *why = dlerror();
+        return NULL;
+    }
+    memcpy(&get, &symbol, sizeof get); /* ISO C has no cast from one to the other */
+    struct lc_driver *driver = get();
+    *why = driver == NULL                 ? LC_DRIVER_SYMBOL "() returned NULL"
+           : driver->abi != LC_DRIVER_ABI ? "it was built for another version of contract/driver.h"
+           : driver->apply == NULL        ? "its apply is NULL"
+           : driver->tick_ns == 0         ? "its tick_ns is 0"
+                                          : NULL;
+    return *why == NULL ? driver : NULL;
 }

@@ -7,12 +7,18 @@
 /* The reference loop on the simulated kernel, and on epoll. */
 struct lc_driver *driver_refloop_sim(void);
 struct lc_driver *driver_refloop_epoll(void);
-/* libuv on the real kernel. */
+/* Other people's loops, on the real kernel. */
+struct lc_driver *driver_glib(void);
+struct lc_driver *driver_libev(void);
+struct lc_driver *driver_libevent(void);
 struct lc_driver *driver_libuv(void);
+struct lc_driver *driver_sdevent(void);
 
 /* The driver of this name, or NULL; with a name of NULL the first one. */
 struct lc_driver *driver_find(const char *name);
-/* The names, NULL at the end. */
-const char *const *driver_names(void);
+/* The driver in a shared object, which stays loaded; or NULL, and why it cannot be used. */
+struct lc_driver *driver_load(const char *path, const char **why);
+/* The name of the driver at this place, counted from 0; NULL behind the last. */
+const char *driver_name(size_t i);
 
 #endif

@@ -13,6 +13,7 @@
 #endif
 
 #include "drivers/drivers.h"
+#include "kernels/clock.h"
 
 enum { TRACE_BYTES = 1 << 20, HEAP_BYTES_KEPT = 64 << 20 };
 
@@ -34,6 +35,7 @@ void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *j
     struct lc_obs *merged;
     struct lc_stats stats;
 
+    clock_reset();
     lc_trace_reset(trace);
     if (lc_run(driver, program, 0, trace, &stats) < 0) {
         fprintf(stderr, "the driver %s cannot open a loop\n", driver->name);
@@ -54,6 +56,7 @@ void fuzz_program_use(struct lc_driver *chosen)
     mallopt(M_TRIM_THRESHOLD, HEAP_BYTES_KEPT); /* else each program gets fresh pages from the kernel */
 #endif
     driver = chosen;
+    clock_use(driver);
     trace = lc_trace_init(memory, sizeof memory);
     fuzz_program_judge(&(struct lc_program){0}, &judgement);
     totals = (struct lc_stats){0};

@@ -5,7 +5,8 @@
  *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST]
  *   fuzz_program_replay --to-bytes FILE.loop OUT
  *
- * FILE.loop is text, any other file is bytes. Exit status: 0 no rule broken, 1 a rule broken, 2 bad
+ * NAME is a driver of this build, or the path (with a slash) of one in a shared object. FILE.loop is text, any other
+ * file is bytes. Exit status: 0 no rule broken, 1 a rule broken, 2 bad
  * arguments. A hang ends after 10 s, a failed assertion at once, with the program's name.
  */
 #include <signal.h>
@@ -156,17 +157,25 @@ static int read_options(int count, char **arguments)
     return i;
 }
 
+/* A name with a slash is a shared object, as for the dynamic linker. */
+static struct lc_driver *chosen_driver(void)
+{
+    const char *why = "no such driver";
+    const bool is_path = options.driver != NULL && strchr(options.driver, '/') != NULL;
+    struct lc_driver *driver = is_path ? driver_load(options.driver, &why) : driver_find(options.driver);
+    if (driver != NULL)
+        return driver;
+    for (size_t i = 0; !is_path && driver_name(i) != NULL; i++)
+        fprintf(stderr, "driver of this build: %s\n", driver_name(i));
+    refuse(options.driver, why);
+}
+
 int main(int count, char **arguments)
 {
     static struct lc_program program;
     int first = read_options(count, arguments), failed = 0;
-    struct lc_driver *driver = driver_find(options.driver);
+    struct lc_driver *driver = chosen_driver();
 
-    if (driver == NULL) {
-        for (const char *const *name = driver_names(); *name != NULL; name++)
-            fprintf(stderr, "driver of this build: %s\n", *name);
-        refuse(options.driver, "no such driver");
-    }
     if (options.random == 0 && first == count)
         refuse("nothing to do", "name programs, or --random COUNT");
     signal(SIGALRM, on_signal);
