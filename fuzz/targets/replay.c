@@ -163,7 +163,7 @@ int main(int count, char **arguments)
     static struct lc_program program;
     int first = read_options(count, arguments);
     unsigned long passed = 0, failed = 0;
-    struct lc_driver *driver = driver_find(options.driver);
+    struct lc_driver *driver = driver_find(options.driver != NULL ? options.driver : fuzz_program_driver_name);
 
     if (driver == NULL) {
         for (const char *const *name = driver_names(); *name != NULL; name++)
