@@ -3,7 +3,7 @@
 
     ci/check.py quick       after an edit: C tests, the fast Python tests, tidy (under 2 minutes once built)
     ci/check.py test        everything a change must pass; ci/test is this, .ci/run is this with --strict
-    ci/check.py nightly     test, with more time: 10 minutes a fuzz target, 20 rounds of asyncio without a failure
+    ci/check.py nightly     test, with more time: 10 minutes a fuzz target, its coverage, 20 rounds of asyncio
     ci/check.py tidy        house style, dependencies, rules and their citations, corpus, ruff, mypy, clang-format
     ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names
     ci/check.py corpus      replay of corpora/ on every driver and loop
@@ -31,6 +31,7 @@ from collections.abc import Callable
 
 import builds
 import corpus
+import coverage
 import fuzzing
 import machine
 import mutants
@@ -155,6 +156,9 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
 def nightly(run: parts.Run, options: argparse.Namespace) -> None:
     test(run, options)
     run.part("asyncio, repeated", asyncio_rounds)
+    run.part("coverage build", lambda: coverage.build() or "built")
+    for target in fuzzing.targets():
+        run.part(f"coverage of {target}", lambda target=target: coverage.check(target))
 
 
 COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {

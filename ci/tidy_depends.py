@@ -64,12 +64,13 @@ PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
     "loop/python/tests/": ("refloop", "pytest"),
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),
+    "bench/": ("loopcheck",),
     "ci/": ("tomli",),
     "ci/tests/": ("tomli", *TEST_TOOLS),
     "sanitizers/": ("_canary",),
 }
 # Whose files count as beside those of a room.
-PYTHON_NEIGHBOURS = {"ci/tests/": ("ci", "sanitizers"), "sanitizers/": ("ci",)}
+PYTHON_NEIGHBOURS = {"ci/tests/": ("ci", "sanitizers", "bench"), "sanitizers/": ("ci",)}
 
 
 def room_of(name: str, rooms: dict[str, tuple[str, ...]]) -> str:

@@ -1,100 +1,21 @@
 /* Property: whatever program runs on the reference loop, the monitor finds no rule broken, and every
  * validator of the loop holds after every turn.
  *
- * Targets: all of loop/core, loop/thread/wake.c and loop/refloop.c, on the simulated kernel. With
+ * Targets: the reference loop as a whole on the simulated kernel, from rl_loop_turn, rl_loop_run and rl_loop_close to
+ * rl_soon_start, rl_timer_start_at, rl_watch_start, rl_waker_post, rl_stream_open, rl_stream_write,
+ * rl_stream_write_eof, rl_stream_pause, rl_stream_resume, rl_stream_set_limits, rl_stream_close, rl_stream_abort. With
  * FUZZ_VERBOSE=1 in the environment every program is printed with its trace.
  */
+#include <stdlib.h>
+
 #include "fuzz_program.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
-#include "drivers/drivers.h"
-#include "kernels/clock.h"
-
-enum { TRACE_BYTES = 1 << 20, HEAP_BYTES_KEPT = 64 << 20 };
-
-static struct lc_driver *driver;
-static struct lc_trace *trace;
-static struct lc_stats totals;
-static _Alignas(struct lc_obs) unsigned char memory[TRACE_BYTES];
-
-struct lc_profile fuzz_program_profile(void)
-{
-    const uint64_t delay_ns_max = driver->is_exact ? UINT64_C(1) << 40 : 4 * UINT64_C(1000000);
-    return (struct lc_profile){.capabilities = driver->capabilities,
-                               .delay_ns_max = delay_ns_max,
-                               .tick_ns = driver->is_exact ? 1000000 : driver->tick_ns};
-}
+const char *const fuzz_program_driver_name = "refloop_sim";
 
 void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *judgement)
 {
     struct lc_obs *merged;
-    struct lc_stats stats;
-
-    clock_reset();
-    lc_trace_reset(trace);
-    if (lc_run(driver, program, 0, trace, &stats) < 0) {
-        fprintf(stderr, "the driver %s cannot open a loop\n", driver->name);
-        exit(3);
-    }
-    totals.ops += stats.ops;
-    totals.executed += stats.executed;
-    totals.callbacks += stats.callbacks;
-    size_t count = lc_trace_merge(trace, sizeof memory, &merged);
+    size_t count = fuzz_program_run(fuzz_program_driver(), program, &merged);
     lc_monitor_judge(merged, count, judgement);
     free(merged);
-}
-
-void fuzz_program_use(struct lc_driver *chosen)
-{
-    struct lc_judgement judgement;
-#ifdef __GLIBC__
-    mallopt(M_TRIM_THRESHOLD, HEAP_BYTES_KEPT); /* else each program gets fresh pages from the kernel */
-#endif
-    driver = chosen;
-    clock_use(driver);
-    trace = lc_trace_init(memory, sizeof memory);
-    fuzz_program_judge(&(struct lc_program){0}, &judgement);
-    totals = (struct lc_stats){0};
-}
-
-const struct lc_stats *fuzz_program_totals(void)
-{
-    return &totals;
-}
-
-void fuzz_program_print(const struct lc_program *program, const struct lc_judgement *judgement)
-{
-    static char text[LC_PROGRAM_OPS_MAX * LC_TEXT_LINE_MAX];
-    struct lc_obs *merged;
-
-    lc_program_format(program, text, sizeof text);
-    size_t count = lc_trace_merge(trace, sizeof memory, &merged);
-    fprintf(stderr, "# program on %s\n%s\n# trace\n", driver->name, text);
-    lc_trace_print(merged, count, stderr);
-    for (size_t i = 0; i < judgement->count; i++)
-        fprintf(stderr, "%s at record %u: %s\n", judgement->violations[i].rule, judgement->violations[i].seq,
-                judgement->violations[i].text);
-    free(merged);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
-    static struct lc_program program;
-    struct lc_judgement judgement;
-
-    if (driver == NULL)
-        fuzz_program_use(driver_find(NULL));
-    lc_program_decode(&program, data, size);
-    lc_program_canonical(&program);
-    fuzz_program_judge(&program, &judgement);
-    if (judgement.count > 0 || getenv("FUZZ_VERBOSE") != NULL)
-        fuzz_program_print(&program, &judgement);
-    if (judgement.count > 0)
-        abort();
-    return 0;
 }

@@ -1,4 +1,4 @@
-/* What the fuzzer and the replayer of programs share. */
+/* What the targets whose input is a program share with each other, with their mutator and their replayer. */
 #ifndef FUZZ_PROGRAM_H
 #define FUZZ_PROGRAM_H
 
@@ -6,12 +6,18 @@
 #include "program.h"
 #include "runner.h"
 
-/* The driver that programs run on from now on; refloop_sim until it is called. Runs the empty program
- * once, since what a loop's first use keeps for the process is no leak. */
-void fuzz_program_use(struct lc_driver *driver);
-struct lc_profile fuzz_program_profile(void);
-/* Runs the program and judges its trace, which stays readable until the next call. */
+/* The target's own two: the driver that it is for, if none is asked for; and what it finds wrong with a run of the
+ * program, whose trace stays readable until the next call. */
+extern const char *const fuzz_program_driver_name;
 void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *judgement);
+
+/* The driver that programs run on from now on. Runs the empty program once, since what a loop's first use keeps for the
+ * process is no leak. */
+void fuzz_program_use(struct lc_driver *driver);
+struct lc_driver *fuzz_program_driver(void);
+/* The records of a run on any driver; *merged is malloc'ed. */
+size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, struct lc_obs **merged);
+struct lc_profile fuzz_program_profile(void);
 /* Sums over all programs since fuzz_program_use: how much of them really executed. */
 const struct lc_stats *fuzz_program_totals(void);
 /* The program, its trace and its violations, for people. */

@@ -8,7 +8,7 @@
 #include "core/watch.h"
 #include "input.h"
 
-enum { WATCHERS = 12, FDS = 300, GROWN_MAX = 4, UNASKED = RL_HUP | RL_ERR };
+enum { WATCHERS = 12, FDS = 300, GROWN_MAX = 8, UNASKED = RL_HUP | RL_ERR };
 
 static struct rl_ready ready;
 static struct rl_watches watches;

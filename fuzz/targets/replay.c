@@ -1,7 +1,7 @@
 /* The replayer: programs from files, or random ones, on any driver of this build. It shares all but
  * main with the fuzzer, so that gcc suffices to replay what libFuzzer found.
  *
- *   fuzz_program_replay [--driver NAME] [--verbose] FILE...
+ *   fuzz_program_replay [--driver NAME] [--verbose] [--repeat COUNT] FILE...
  *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST]
  *   fuzz_program_replay --to-bytes FILE.loop OUT
  *
@@ -24,6 +24,7 @@ static struct {
     const char *driver;
     bool is_verbose;
     unsigned long random;
+    unsigned long repeat; /* how often each file's program runs */
     unsigned long long seed;
 } options;
 
@@ -71,9 +72,8 @@ static bool replay(const char *name, const struct lc_program *program)
 {
     struct lc_judgement judgement;
     running = name;
-    alarm(HANG_SECONDS_MAX);
+    alarm(HANG_SECONDS_MAX); /* in place of the last program's */
     fuzz_program_judge(program, &judgement);
-    alarm(0);
     if (options.is_verbose)
         fuzz_program_print(program, &judgement);
     for (size_t i = 0; i < judgement.count; i++)
@@ -138,7 +138,7 @@ static int convert(const char *from, const char *to)
 static int read_options(int count, char **arguments)
 {
     int i = 1;
-    options.seed = 1;
+    options.seed = options.repeat = 1;
     for (; i < count && strncmp(arguments[i], "--", 2) == 0; i++) {
         const char *value = i + 1 < count ? arguments[i + 1] : "";
         if (strcmp(arguments[i], "--verbose") == 0)
@@ -147,6 +147,8 @@ static int read_options(int count, char **arguments)
             options.driver = value, i++;
         else if (strcmp(arguments[i], "--random") == 0)
             options.random = strtoul(value, NULL, 10), i++;
+        else if (strcmp(arguments[i], "--repeat") == 0)
+            options.repeat = strtoul(value, NULL, 10), i++;
         else if (strcmp(arguments[i], "--seed") == 0)
             options.seed = strtoull(value, NULL, 10), i++;
         else if (strcmp(arguments[i], "--to-bytes") == 0 && i + 2 < count)
@@ -162,7 +164,9 @@ static struct lc_driver *chosen_driver(void)
 {
     const char *why = "no such driver";
     const bool is_path = options.driver != NULL && strchr(options.driver, '/') != NULL;
-    struct lc_driver *driver = is_path ? driver_load(options.driver, &why) : driver_find(options.driver);
+    struct lc_driver *driver = is_path
+                                   ? driver_load(options.driver, &why)
+                                   : driver_find(options.driver != NULL ? options.driver : fuzz_program_driver_name);
     if (driver != NULL)
         return driver;
     for (size_t i = 0; !is_path && driver_name(i) != NULL; i++)
@@ -173,7 +177,8 @@ static struct lc_driver *chosen_driver(void)
 int main(int count, char **arguments)
 {
     static struct lc_program program;
-    int first = read_options(count, arguments), failed = 0;
+    int first = read_options(count, arguments);
+    unsigned long passed = 0, failed = 0;
     struct lc_driver *driver = chosen_driver();
 
     if (options.random == 0 && first == count)
@@ -185,9 +190,10 @@ int main(int count, char **arguments)
         return replay_random();
     for (int i = first; i < count; i++) {
         read_program(arguments[i], &program);
-        failed += !replay(arguments[i], &program);
+        for (unsigned long run = 0; run < options.repeat; run++)
+            *(replay(arguments[i], &program) ? &passed : &failed) += 1;
     }
     print_share();
-    printf("%d passed, %d failed\n", count - first - failed, failed);
+    printf("%lu passed, %lu failed\n", passed, failed);
     return failed > 0;
 }
