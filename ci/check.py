@@ -121,6 +121,7 @@ def replay_all(run: parts.Run, _options: argparse.Namespace) -> None:
     for driver in corpus.RANDOM_VIRTUAL:
         part = f"random programs on {driver}, virtual time"
         run.part(part, lambda driver=driver: corpus.random_virtual("dev", driver))
+    run.part("traces repeat on virtual time", lambda: corpus.repeats("dev"))
     for loop in corpus.PYTHON_LOOPS:
         run.part(f"corpus on {loop.partition(':')[0]}", lambda loop=loop: corpus.replay_python(loop))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import builds
 import parts
 import steps
@@ -63,6 +65,19 @@ def random(preset: str, driver: str) -> str:
 
 def random_virtual(preset: str, driver: str) -> str:
     return run(preset, driver, "--random", RANDOM_VIRTUAL[driver], name=REPLAYER_VIRTUAL)
+
+
+def repeats(preset: str) -> str:
+    """On virtual time the trace of each program on one driver is the same again."""
+    replayer = builds.program(preset, REPLAYER_VIRTUAL)
+    for driver in RANDOM_VIRTUAL:
+        argv = [replayer, "--driver", driver, "--verbose", *programs()]
+        first, second = (subprocess.run(argv, capture_output=True).stderr for _ in range(2))
+        if b"# trace" not in first:
+            raise parts.Skipped(f"the driver {driver} was not built in build/{preset}")
+        if first != second:
+            raise Stop(f"on {driver} a trace differs from the one before")
+    return f"{len(programs())} programs on {len(RANDOM_VIRTUAL)} drivers"
 
 
 def replay_python(loop: str) -> str:

@@ -1,4 +1,4 @@
-/* The driver libuv: the shortest complete example of a driver for somebody else's loop.
+/* The driver libuv.
  *
  * A soon is a timer of 0: idle, prepare and check handles run in reverse order, and an async cannot
  * be cancelled. Time counts from uv_now(), which libuv caches; it keeps whole milliseconds. A stream ends by
