@@ -36,6 +36,7 @@ import fuzzing
 import machine
 import mutants
 import parts
+import reproducers
 import rules_page
 import steps
 import wheel
@@ -147,6 +148,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
     run.part("cases on refloop", check_refloop)
     replay_all(run, options)
+    run.part("reproducers of findings", reproducers.run_all)
     run.part("wheel outside the checkout", wheel.test)
     run.part("sanitizers", sanitizers)
     for target in fuzzing.targets():
