@@ -49,10 +49,9 @@ def run(preset: str, driver: str, *arguments: object, name: str = REPLAYER) -> s
     )
     if status == 2 and "no such driver" in text:
         raise parts.Skipped(f"the driver {driver} was not built in build/{preset}")
-    line = steps.last_line(text, r"\S")
-    if status != 0:
-        raise Stop(line or f"ended with status {status}")
-    return line
+    if status != 0:  # a hang is followed by its program
+        raise Stop(steps.last_line(text, r": (HANG|CRASH)") or steps.last_line(text, r"\S") or f"status {status}")
+    return steps.last_line(text, r"\S")
 
 
 def replay(preset: str, driver: str) -> str:

@@ -28,15 +28,25 @@ static struct {
     unsigned long long seed;
 } options;
 
-static const char *running = ""; /* what hangs, if it hangs */
+static const char *running = "";                 /* what hangs, if it hangs */
+static const struct lc_program *running_program; /* to be shown then: a random one, not one from a file */
+
+static void say(const char *text)
+{
+    if (write(STDOUT_FILENO, text, strlen(text)) < 0)
+        _exit(3);
+}
 
 /* Names the program that ended the process; the one way to tell, since the process is not to be trusted. */
 static void on_signal(int number)
 {
-    static const char hang[] = ": HANG\n", crash[] = ": CRASH by a failed assertion\n";
-    const char *what = number == SIGALRM ? hang : crash;
-    if (write(STDOUT_FILENO, running, strlen(running)) < 0 || write(STDOUT_FILENO, what, strlen(what)) < 0)
-        _exit(3);
+    static char text[LC_PROGRAM_OPS_MAX * LC_TEXT_LINE_MAX];
+    say(running);
+    say(number == SIGALRM ? ": HANG\n" : ": CRASH by a failed assertion\n");
+    if (running_program != NULL) {
+        lc_program_format(running_program, text, sizeof text);
+        say(text);
+    }
     _exit(1);
 }
 
@@ -104,6 +114,7 @@ static int replay_random(void)
 {
     static struct lc_program program;
     const struct lc_profile profile = fuzz_program_profile();
+    running_program = &program;
     for (unsigned long i = 0; i < options.random; i++) {
         char name[64];
         struct lc_judgement judgement;
