@@ -128,13 +128,17 @@ static void on_event(evutil_socket_t fd, short what, void *data)
 static int start(struct slot *slot, const struct lc_op *op)
 {
     struct timeval delay;
-    if (slot->handle >> 4 == LC_KIND_SOON)
+
+    switch (slot->handle >> 4) {
+    case LC_KIND_SOON:
         event_active(slot->event, 0, 0);
-    if (slot->handle >> 4 == LC_KIND_SOON)
         return 0;
-    if (slot->handle >> 4 == LC_KIND_TIMER)
+    case LC_KIND_TIMER:
         delay = delay_of(op);
-    return event_add(slot->event, slot->handle >> 4 == LC_KIND_TIMER ? &delay : NULL);
+        return event_add(slot->event, &delay);
+    default:
+        return event_add(slot->event, NULL);
+    }
 }
 
 static int create(struct slot *slot, const struct lc_op *op)
@@ -204,6 +208,8 @@ static int open_loop(void)
     if (evthread_use_pthreads() < 0)
         return -ENOSYS;
     struct event_config *config = event_config_new();
+    if (config == NULL)
+        return -ENOMEM;
     event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
     driver.loop = event_base_new_with_config(config);
     event_config_free(config);
