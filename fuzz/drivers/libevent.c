@@ -195,8 +195,6 @@ static int destroy(struct slot *slot)
         event_free(slot->event);
     if (slot->stream != NULL)
         bufferevent_free(slot->stream);
-    slot->event = NULL;
-    slot->stream = NULL;
     report(slot, LC_EVENT_CLOSED, 0, 0);
     return 0;
 }
@@ -216,13 +214,6 @@ static int open_loop(void)
     if (driver.loop == NULL)
         return -ENOMEM;
     driver.probe = event_new(driver.loop, -1, 0, on_event, &driver.slots[0]);
-    return 0;
-}
-
-static int close_loop(void)
-{
-    event_free(driver.probe);
-    event_base_free(driver.loop);
     return 0;
 }
 
@@ -257,7 +248,9 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_OPEN:
         return open_loop();
     case LC_OP_CLOSE:
-        return close_loop();
+        event_free(driver.probe);
+        event_base_free(driver.loop);
+        return 0;
     case LC_OP_NOW:
         return now_us() * NS_A_US;
     case LC_OP_SOON:
