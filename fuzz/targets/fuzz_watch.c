@@ -1,6 +1,5 @@
-/* Property: of the events that a wait found, each watcher is told what it asked for and nothing else, in the order in
- * which the watchers of an fd were added; nothing of an earlier wait, and nothing once it was taken out: as plain
- * arrays say.
+/* Property: each watcher is told what the wait found of what it asked for and nothing else, in the order of adding;
+ * nothing of an earlier wait, and nothing once it was taken out.
  *
  * Targets: rl_watches_add, rl_watches_remove, rl_watches_change, rl_watches_begin_round, rl_watches_dispatch,
  * rl_watches_take, rl_watches_interest, rl_watches_give_slots, rl_watches_slots_needed, rl_watches_check.
@@ -79,10 +78,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     added.count = due.count = grown = 0;
     rl_ready_init(&ready);
     rl_watches_init(&watches);
-    for (unsigned i = 0; i < WATCHERS; i++) {
-        rl_ready_entry_init(&entries[i]);
-        rl_watcher_init(&watchers[i], &entries[i]);
-    }
+    for (unsigned i = 0; i < WATCHERS; i++)
+        rl_ready_entry_init(&entries[i]), rl_watcher_init(&watchers[i], &entries[i]);
     while (input.left > 0) {
         unsigned op = input_byte(&input), bits = input_byte(&input);
         int i = (int)(op / 8 % WATCHERS), fd = (int)(bits & 128 ? input_short(&input) % FDS : bits / 16 % 4);
