@@ -44,6 +44,7 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "examples/": ("loop/include/", "contract/", "examples/"),
     "docs/findings/": (),  # reproducers stand alone
     "sanitizers/": ("loop/thread/", "loop/include/", "sanitizers/"),
+    "python/tests/": ("contract/",),
     "testing/": ("testing/",),  # what the C unit tests of all rooms share
 }
 # Constants that users and the core share; each of these includes nothing of ours.

@@ -305,6 +305,10 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_CLOSED:
         model->is_loop_closed = true;
         break;
+    case LC_WHAT_RESCUE: /* the driver stopped the loop, not the loop itself */
+        if (model->stop_seq == 0)
+            model->stop_seq = obs->seq;
+        break;
     case LC_WHAT_ERROR:
         model->errors++;
         break;

@@ -19,6 +19,12 @@ void tell(struct lc_obs obs)
     story[story_count++] = obs;
 }
 
+size_t told(struct lc_obs records[STORY_RECORDS_MAX])
+{
+    memcpy(records, story, story_count * sizeof *story);
+    return story_count;
+}
+
 /* ---- the loop -------------------------------------------------------------------------------- */
 
 void at(uint64_t time_ns)

@@ -26,6 +26,9 @@ enum {
     S2
 };
 
+/* The story so far: copies its records and returns how many there are. */
+size_t told(struct lc_obs records[STORY_RECORDS_MAX]);
+
 /* The last judgement. */
 extern struct lc_judgement verdict;
 
