@@ -1,8 +1,6 @@
 /* loopcheck._contract: programs, traces, runner and monitor of contract/, for Python. */
 #include "_contract.h"
 
-#include "monitor.h"
-
 /* ---- Trace --------------------------------------------------------------------------------- */
 
 static PyObject *trace_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
@@ -95,7 +93,7 @@ static PyType_Spec trace_spec = {.name = "loopcheck._contract.Trace",
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-static size_t merge_buffer(PyObject *args, const char *format, struct lc_obs **merged)
+size_t lc_py_merge(PyObject *args, const char *format, struct lc_obs **merged)
 {
     Py_buffer view;
     *merged = NULL;
@@ -119,22 +117,27 @@ static PyObject *violations_list(const struct lc_judgement *judgement)
     return list;
 }
 
+PyObject *lc_py_judgement(const struct lc_judgement *judgement)
+{
+    PyObject *violations = violations_list(judgement);
+    if (violations == NULL)
+        return NULL;
+    return Py_BuildValue("{sNsIsIsIssss}", "violations", violations, "runs", judgement->runs, "callbacks",
+                         judgement->callbacks, "ops", judgement->ops, "owed", judgement->owed, "owed_rule",
+                         judgement->owed_rule);
+}
+
 static PyObject *judge(PyObject *module, PyObject *args)
 {
     struct lc_obs *merged;
     struct lc_judgement judgement;
     (void)module;
-    size_t count = merge_buffer(args, "y*:judge", &merged);
+    size_t count = lc_py_merge(args, "y*:judge", &merged);
     if (PyErr_Occurred())
         return NULL;
     lc_monitor_judge(merged, count, &judgement);
     free(merged);
-    PyObject *violations = violations_list(&judgement);
-    if (violations == NULL)
-        return NULL;
-    return Py_BuildValue("{sNsIsIsIssss}", "violations", violations, "runs", judgement.runs, "callbacks",
-                         judgement.callbacks, "ops", judgement.ops, "owed", judgement.owed, "owed_rule",
-                         judgement.owed_rule);
+    return lc_py_judgement(&judgement);
 }
 
 static int append_record(PyObject *lines, const struct lc_obs *record, uint64_t start_ns)
@@ -149,20 +152,26 @@ static int append_record(PyObject *lines, const struct lc_obs *record, uint64_t 
     return status;
 }
 
-static PyObject *format_trace(PyObject *module, PyObject *args)
+PyObject *lc_py_trace_text(const struct lc_obs *records, size_t count)
 {
-    struct lc_obs *merged;
-    (void)module;
-    size_t count = merge_buffer(args, "y*:format_trace", &merged);
-    PyObject *lines = PyErr_Occurred() ? NULL : PyList_New(0);
+    PyObject *lines = PyList_New(0);
     int status = lines == NULL ? -1 : 0;
     for (size_t i = 0; status == 0 && i < count; i++)
-        status = append_record(lines, &merged[i], merged[0].time_ns);
-    free(merged);
+        status = append_record(lines, &records[i], records[0].time_ns);
     PyObject *nothing = status == 0 ? PyUnicode_FromString("") : NULL;
     PyObject *text = nothing == NULL ? NULL : PyUnicode_Join(nothing, lines);
     Py_XDECREF(nothing);
     Py_XDECREF(lines);
+    return text;
+}
+
+static PyObject *format_trace(PyObject *module, PyObject *args)
+{
+    struct lc_obs *merged;
+    (void)module;
+    size_t count = lc_py_merge(args, "y*:format_trace", &merged);
+    PyObject *text = PyErr_Occurred() ? NULL : lc_py_trace_text(merged, count);
+    free(merged);
     return text;
 }
 
@@ -266,12 +275,21 @@ static PyMethodDef methods[] = {
      "run)], "
      "runs, callbacks,\nops, owed, owed_rule (contract/monitor.h). Any bytes get a judgement."},
     {"format_trace", format_trace, METH_VARARGS, "format_trace(buffer) -> str\n\nThe trace, one record a line."},
+    {"runs", lc_py_runs, METH_VARARGS,
+     "runs(buffer) -> [(number, records)]\n\nThe trace in `buffer` cut at the beginning of each run; the records as "
+     "bytes. Any bytes get an answer."},
+    {"judge_run", lc_py_judge_run, METH_VARARGS, "judge_run(records) -> dict\n\nAs judge, of one run's records."},
+    {"format_run", lc_py_format_run, METH_VARARGS, "format_run(records) -> str\n\nOne record a line."},
+    {"compare", lc_py_compare, METH_VARARGS,
+     "compare(records, control) -> [sentence]\n\nWhat differs, the first of each handle (contract/trace_compare.h)."},
+    {"settle", lc_py_settle, METH_O,
+     "settle(program) -> bytes\n\nWith steps that do not wait behind every step: for compare."},
     {"run", lc_py_run, METH_VARARGS,
      "run(program, driver, trace, number=0) -> dict\n\nRuns the program on the driver's loop into `trace` and returns "
      "ops, executed, ignored, unfired and callbacks.\nThe driver has capabilities, promises, tick_ns and "
      "apply(code, handle, arg, flags, n) -> int, as contract/driver.h\nsays (the arg of a write is its bytes); it is "
      "given `sink`. Raises what apply "
-     "let out."},
+     "let out. A Driver will do as well."},
     {"parse", parse, METH_O, "parse(text) -> bytes\n\nRaises ValueError naming the line that cannot be read."},
     {"format", format, METH_O, "format(program) -> str\n\nAny bytes are a program."},
     {"canonical", canonical, METH_O, "canonical(program) -> bytes\n\nWithout what has no effect."},
@@ -390,7 +408,9 @@ static int module_exec(PyObject *module)
     struct lc_py_state *state = PyModule_GetState(module);
     state->trace_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &trace_spec, NULL);
     state->sink_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &lc_py_sink_spec, NULL);
-    if (state->trace_type == NULL || state->sink_type == NULL || PyModule_AddType(module, state->trace_type) < 0)
+    state->driver_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &lc_py_driver_spec, NULL);
+    if (state->trace_type == NULL || state->sink_type == NULL || state->driver_type == NULL ||
+        PyModule_AddType(module, state->trace_type) < 0 || PyModule_AddType(module, state->driver_type) < 0)
         return -1;
     for (size_t i = 0; i < sizeof constants / sizeof *constants; i++)
         if (PyModule_AddIntConstant(module, constants[i].name, constants[i].value) < 0)
@@ -403,6 +423,7 @@ static int module_clear(PyObject *module)
     struct lc_py_state *state = PyModule_GetState(module);
     Py_CLEAR(state->trace_type);
     Py_CLEAR(state->sink_type);
+    Py_CLEAR(state->driver_type);
     return 0;
 }
 

@@ -139,6 +139,14 @@ static int driver_init(struct py_driver *driver, PyObject *object)
     return driver->apply == NULL ? -1 : 0;
 }
 
+static PyObject *stats_dict(const struct lc_stats *stats, int error)
+{
+    if (error < 0)
+        return PyErr_Format(PyExc_RuntimeError, "the driver could not open a loop: error %d", -error);
+    return Py_BuildValue("{sIsIsIsIsI}", "ops", stats->ops, "executed", stats->executed, "ignored", stats->ignored,
+                         "unfired", stats->unfired, "callbacks", stats->callbacks);
+}
+
 PyObject *lc_py_run(PyObject *module, PyObject *args)
 {
     const struct lc_py_state *state = PyModule_GetState(module);
@@ -152,7 +160,14 @@ PyObject *lc_py_run(PyObject *module, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "SOO!|H:run", &bytes, &object, state->trace_type, &trace, &number))
         return NULL;
-    if (lc_py_program(bytes, &program) < 0 || driver_init(&driver, object) < 0)
+    if (lc_py_program(bytes, &program) < 0)
+        return NULL;
+    if (PyObject_TypeCheck(object, state->driver_type)) {
+        struct lc_driver *shared = ((struct lc_py_driver *)object)->base;
+        Py_BEGIN_ALLOW_THREADS error = lc_py_run_shared(shared, &program, number, trace->trace, &stats);
+        Py_END_ALLOW_THREADS return stats_dict(&stats, error);
+    }
+    if (driver_init(&driver, object) < 0)
         return NULL;
     struct py_sink *sink = PyObject_New(struct py_sink, state->sink_type);
     if (sink == NULL || PyObject_SetAttrString(object, "sink", (PyObject *)sink) < 0) {
@@ -169,8 +184,5 @@ PyObject *lc_py_run(PyObject *module, PyObject *args)
         PyErr_Restore(driver.error_type, driver.error_value, driver.error_traceback);
         return NULL;
     }
-    if (error < 0)
-        return PyErr_Format(PyExc_RuntimeError, "the driver could not open a loop: error %d", -error);
-    return Py_BuildValue("{sIsIsIsIsI}", "ops", stats.ops, "executed", stats.executed, "ignored", stats.ignored,
-                         "unfired", stats.unfired, "callbacks", stats.callbacks);
+    return stats_dict(&stats, error);
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loopcheck import paths, trace
 from loopcheck.expect import Deviation, Expectations, ExpectError, Judged
-from loopcheck.load import CONTROL, PROGRAM_CASE, Case, KitFault, Spec, Unusable
+from loopcheck.load import CONTROL, Case, KitFault, Spec, Unusable
 from loopcheck.pool import Done, Pool, Task
 from loopcheck.rules import Rule, Rules
 from loopcheck.supervisor import Options, Server
@@ -34,12 +34,10 @@ class Plan:
     workers: int = 0  # 0: as many as there are cpus, at most WORKERS_MAX
     options: Options = field(default_factory=Options)
     expect: str = ""  # "": what is shipped; "none"; or a file
-    program: bytes | None = None  # run this instead of the cases
-    program_file: str = ""  # where the program is from
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.pattern or self.rules or self.program is not None)
+        return bool(self.pattern or self.rules)
 
     @property
     def worker_count(self) -> int:
@@ -165,7 +163,6 @@ class Check:
         self.pool = Pool(plan.worker_count, plan.options)
         self._expectations: dict[str, Expectations] = {}
         self._order: dict[tuple[str, str], int] = {}
-        self._traces: dict[str, str] = {}
         self._control_runs: dict[str, ControlRun] = {}  # by case, with whole traces
         self._places: dict[tuple[str, str], trace.Place] = {}  # by loop and case: where the trace is worth a look
 
@@ -186,10 +183,6 @@ class Check:
             self.results.rows = [self._beside_control(row) for row in self.results.rows]
             self.results.rows.sort(key=lambda row: self._order[row.loop, row.case])
         return self.results
-
-    def trace_text(self, loop: str) -> str:
-        """The whole trace of the only case of a check of one program, "" when it did not run."""
-        return self._traces.get(loop, "")
 
     # Before the cases.
 
@@ -214,12 +207,10 @@ class Check:
                 facts = Facts(case, self.plan.options.timeout_s, Ending(), plain=server.plain)
                 self._rule(spec, facts, 0.0)
             return []
-        return [Task(spec, case.id, self.plan.program or b"") for case in cases]
+        return [Task(spec, case.id) for case in cases]
 
     def _selected(self, server: Server) -> list[Case]:
         """The cases that the plan asks for. Raises NothingSelected."""
-        if self.plan.program is not None:
-            return [server.case_of(PROGRAM_CASE)]
         pattern, rules = self.plan.pattern, self.plan.rules
         cases = [case for case in server.cases.values() if not rules or case.rule in rules]
         if pattern in server.cases:
@@ -249,8 +240,6 @@ class Check:
         elif done.facts is None:
             raise KitFault(f"{done.task.case_id} could not be run: {done.error!r}") from done.error
         else:
-            if self.plan.program is not None:
-                self._traces[done.task.spec.text] = done.facts.trace
             self._rule(done.task.spec, done.facts, done.seconds)
 
     def _lose(self, task: Task, sentence: str) -> None:
@@ -292,8 +281,6 @@ class Check:
         )
 
     def _again(self, loop: str, case_id: str) -> str:
-        if self.plan.program is not None:
-            return f"loopcheck replay {shlex.quote(loop)} {shlex.quote(self.plan.program_file)}"
         return f"loopcheck check {shlex.quote(loop)} -k {shlex.quote(case_id)}"
 
     # The control.
@@ -332,7 +319,7 @@ class Check:
             self.pool.ensure(control)
         except Unusable as error:
             raise KitFault(f"the control cannot be used: {error}") from error
-        self.pool.run([Task(control, case_id, self.plan.program or b"") for case_id in case_ids], judge)
+        self.pool.run([Task(control, case_id) for case_id in case_ids], judge)
         return failed
 
     def _beside_control(self, row: Row) -> Row:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 from collections.abc import Callable
+from gc import collect, disable
 from os import _exit as exit_now
 from os import getpid, register_at_fork
 from signal import SIG_BLOCK, pthread_sigmask
@@ -11,12 +12,14 @@ from typing import Any, NoReturn
 
 from loopcheck import probe
 from loopcheck.load import PROGRAM_CASE, Spec, Unusable, describe
-from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared
+from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared, unpack_programs
 from loopcheck.verdict import cut
 from loopcheck.watch import DUMP_SIGNAL
 
 PROBE = "probe"  # the id under which the loop is looked at before any case runs
 STDERR = 2
+WARM_UP = b""  # a program before the batch, since what a loop opens only once a process looks like a leak
+WARM_UP_BYTES = 1 << 16
 
 Function = Callable[[Any], None]
 Factory = Callable[[], Any]
@@ -90,6 +93,29 @@ def case_work(shared: Shared, function: Function, get_factory: Callable[[], Fact
     }
 
 
+def batch_work(shared: Shared, spec: Spec, get_factory: Callable[[], Factory]) -> dict[str, Any]:
+    """Runs the programs of a batch one after another (batch.py); each has a run of its own in the trace."""
+    from loopcheck import _contract, driver
+
+    factory = get_factory()
+    prepare(shared)
+    tell_on_second_process(shared)
+    rescue_s, programs = unpack_programs(shared.program())
+    driver.RESCUE_S = rescue_s
+    loop = factory() if spec.is_driver else driver.AsyncioDriver(factory)
+    _contract.run(WARM_UP, loop, _contract.Trace(bytearray(WARM_UP_BYTES)))
+    trace = _contract.Trace(shared.trace)
+    totals = {"ops": 0, "executed": 0, "callbacks": 0}
+    disable()  # what one program leaves must not be collected, and closed, in the middle of the next
+    for number, program in enumerate(programs):
+        collect()
+        shared.set_progress(number + 1)
+        stats: dict[str, Any] = {**_contract.run(program, loop, trace, number)}
+        for name in totals:
+            totals[name] += stats[name]
+    return {"kind": "ok", "detail": "", "observations": totals["callbacks"], "leaks": [], **totals}
+
+
 def _mask_left(before: set[int], known: list[tuple[str, str]]) -> list[list[str]]:
     """The signal mask, where it is not what it was.
 
@@ -111,7 +137,22 @@ def probe_work(shared: Shared, spec: Spec, get_factory: Callable[[], Factory]) -
         return {"kind": "unusable", "detail": str(error)}
 
 
+def _look_at_driver(spec: Spec, factory: Factory) -> dict[str, Any]:
+    """Opens and closes the driver's loop once."""
+    from loopcheck import _contract
+
+    driver = factory()
+    try:
+        _contract.run(b"", driver, _contract.Trace(bytearray(1 << 16)))
+    except RuntimeError as error:
+        raise Unusable(f"{spec.text} is no driver that can be used: {error}") from None
+    profile = {name: int(getattr(driver, name)) for name in ("capabilities", "tick_ns", "is_exact")}
+    return {"kind": "probe", "plain": "", "version": driver.name, "profile": profile}
+
+
 def _look_at_loop(spec: Spec, factory: Factory) -> dict[str, Any]:
+    if spec.is_driver:
+        return _look_at_driver(spec, factory)
     try:
         loop = factory()
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""The command line: check, page, replay, rules.
+"""The command line: check, page, replay, fuzz, rules.
 
 Exit status: 0 every verdict as expected; 1 something unexpected; 2 the arguments or a loop cannot be
 used (one sentence on standard error); 3 the kit itself failed; 130 interrupted (what there is is
@@ -20,17 +20,29 @@ from rich.console import Console
 from rich.text import Text
 
 import loopcheck
+from loopcheck import fuzz_report, paths, report, table
 from loopcheck import page as html
-from loopcheck import paths, report, table
-from loopcheck.check import EXIT_INTERRUPTED, EXIT_KIT, EXIT_UNUSABLE, Check, NothingSelected, Plan, Results, Watcher
+from loopcheck.check import (
+    EXIT_INTERRUPTED,
+    EXIT_KIT,
+    EXIT_UNUSABLE,
+    WORKERS_MAX,
+    Check,
+    NothingSelected,
+    Plan,
+    Results,
+)
 from loopcheck.expect import ExpectError
+from loopcheck.fuzz import Plan as FuzzPlan
 from loopcheck.load import KitFault, Spec, Unusable, describe
+from loopcheck.replay import read_programs, replay_all
 from loopcheck.rules import Rules, UnknownRule
 from loopcheck.supervisor import Options
 
 LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS does not say
 STDOUT = "-"
 FAULTS_SHOWN = 3
+FUZZ_S = 60.0  # unless asked for otherwise
 
 USABLE_ERRORS = (Unusable, ExpectError, NothingSelected, UnknownRule, report.Unwritable, html.Unreadable)
 
@@ -205,52 +217,85 @@ def page(files: tuple[str, ...], output: str) -> None:
     report.write(Path(output), html.render(documents))
 
 
-@commands.command()
-@click.argument("arguments", nargs=-1, required=True, metavar="LOOP... PROGRAM.loop")
-@_timeout
-def replay(arguments: tuple[str, ...], timeout: float) -> None:
-    """Runs one program on one or more loops, and prints the trace and the verdict.
+_driver = click.option("--driver", default="", metavar="PATH.so", help="The driver of a C loop (contract/driver.h).")
 
-    PROGRAM is a text of one operation a line (as in corpora/), or the bytes a fuzzer left.
+
+def _spec_of(loop: str, path: str) -> Spec:
+    """The one loop that is meant. Raises UsageError."""
+    if bool(loop) == bool(path):
+        raise click.UsageError("either LOOP or --driver PATH.so is needed")
+    return Spec.driver(path) if path else Spec.parse(loop)
+
+
+@commands.command()
+@click.argument("arguments", nargs=-1, required=True, metavar="LOOP... FILE|DIR...")
+@_driver
+@click.option("--verbose", is_flag=True, help="Print the trace of every program; else only that of a single one.")
+@_timeout
+def replay(arguments: tuple[str, ...], driver: str, verbose: bool, timeout: float) -> None:
+    """Runs stored programs on one or more loops, and prints traces and verdicts.
+
+    FILE is a text of one operation a line (as in corpora/), or the bytes a fuzzer left; of a DIR all *.loop below it.
+    A LOOP has a colon in its name; a FILE or DIR exists.
     """
-    if len(arguments) < 2:
-        raise click.UsageError("LOOP... and PROGRAM.loop are needed")
-    *loops, file = arguments
-    program = _read_program(Path(file))
+    loops = [text for text in arguments if not Path(text).exists() and ":" in text]
+    files = [Path(text) for text in arguments if text not in loops]
+    specs = [Spec.parse(text) for text in dict.fromkeys(loops)] + ([Spec.driver(driver)] if driver else [])
+    if not specs or not files:
+        raise click.UsageError("LOOP... (or --driver PATH.so) and FILE... are needed")
     known = Rules.load(paths.rules_file())
     console = _console()
-    results = Results()
-    for loop in dict.fromkeys(loops):
-        options = Options(timeout_s=timeout)
-        plan = Plan((Spec.parse(loop),), workers=1, options=options, program=program, program_file=file)
-        one = Check(plan, known, Watcher())
-        results.add(one.run())
-        if one.trace_text(loop):
-            console.print(Text(f"{file} on {loop}\n", style="bold"), soft_wrap=True)
-            console.print(Text(one.trace_text(loop)), soft_wrap=True)
-        for row in (row for row in results.rows if row.loop == loop and row.verdict == "PASS"):
-            console.print(Text(row.detail), soft_wrap=True)
+    programs, results = read_programs(files)
+    is_verbose = verbose or len(programs) * len(specs) == 1
+    for replayed in replay_all(specs, programs, known, Options(timeout_s=timeout), results):
+        if is_verbose and replayed.trace:
+            console.print(Text(f"{replayed.row.case} on {replayed.row.loop}\n", style="bold"), soft_wrap=True)
+            console.print(Text(replayed.trace), soft_wrap=True)
+        if replayed.row.verdict == "PASS":
+            name = "" if is_verbose else f"PASS {replayed.row.case} on {replayed.row.loop}: "
+            console.print(Text(f"{name}{replayed.row.detail}"), soft_wrap=True)
     table.print_results(console, results)
     _finish(results, [])
 
 
-def _read_program(path: Path) -> bytes:
-    """The program's bytes; a file that is not text is taken for bytes. Raises Unusable."""
-    from loopcheck import _contract
+@commands.command()
+@click.argument("loop", required=False, default="", metavar="LOOP")
+@_driver
+@click.option("--against", default="", metavar="LOOP", help="Compare with this loop, and report what differs.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, metavar="S", help="[default: 60]")
+@click.option("--runs", type=click.IntRange(min=1), default=None, metavar="N", help="So many programs, however long.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, metavar="N", help="Same seed, same programs.")
+@click.option("--save", default="", metavar="DIR", help="Write programs, reproducers and traces there.")
+@click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Processes at a time.")
+def fuzz(
+    loop: str,
+    driver: str,
+    against: str,
+    seconds: float | None,
+    runs: int | None,
+    seed: int,
+    save: str,
+    workers: int | None,
+) -> None:
+    """Runs random programs on a loop, and shrinks and reproduces what breaks.
 
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8")
-        if "\0" in text:
-            raise UnicodeDecodeError("utf-8", data, 0, 1, "no text")
-    except UnicodeDecodeError:
-        return _contract.canonical(data)
-    except OSError as error:
-        raise Unusable(f"{path}: {error.strerror}") from error
-    try:
-        return _contract.parse(text)
-    except ValueError as error:
-        raise Unusable(f"{path}: {error}") from error
+    Exit status: 0 nothing was found, 1 something was, 2 the arguments or a loop cannot be used, 3 the kit
+    itself failed.
+    """
+    spec = _spec_of(loop, driver)
+    if driver and against:
+        raise click.UsageError("--against compares asyncio loops, and --driver names a C loop")
+    plan = FuzzPlan(
+        loop=spec,
+        against=Spec.parse(against) if against else None,
+        seconds=seconds or (0.0 if runs else FUZZ_S),
+        runs=runs or 0,
+        seed=seed,
+        workers=workers or 2 * min(WORKERS_MAX, os.cpu_count() or 1),
+    )
+    if save:
+        report.make_directory(Path(save))
+    sys.exit(fuzz_report.run(plan, Rules.load(paths.rules_file()), _console(), Path(save) if save else None))
 
 
 @commands.command()

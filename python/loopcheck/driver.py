@@ -251,11 +251,16 @@ class AsyncioDriver:
     # Streams: an op comes only after MADE, so that there is a transport.
 
     def _stream(self, handle: int, arg: int, flags: int) -> None:
-        protocol = self._streams[handle] = StreamProtocol(self, handle)
+        protocol = StreamProtocol(self, handle)
         sock = protocol.sock = socket.socket(fileno=arg)
         sock.setblocking(False)
         connect = self.loop.create_connection if sock.family == socket.AF_INET else self.loop.create_unix_connection
-        protocol.connecting = self.loop.create_task(connect(lambda: protocol, sock=sock))
+        try:
+            protocol.connecting = self.loop.create_task(connect(lambda: protocol, sock=sock))
+        except BaseException:
+            sock.detach()  # the fd is the runner's still
+            raise
+        self._streams[handle] = protocol
         protocol.connecting.add_done_callback(self._connected)
 
     def _connected(self, connecting: asyncio.Task[Any]) -> None:

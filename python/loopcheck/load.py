@@ -13,6 +13,7 @@ from typing import Any
 
 SENTENCE_CHARS_MAX = 300
 PROGRAM_CASE = "program"  # the id under which one program's text is run, instead of a case of a file
+BATCH_CASE = "programs"  # the id under which many programs are run in one process (batch.py)
 
 
 class Unusable(Exception):
@@ -30,7 +31,7 @@ class Spec:
     text: str
     module: str  # dotted name, or the stem of a file
     path: str  # of the file, "" for an importable module
-    factory: str  # dotted attribute
+    factory: str  # dotted attribute, "" for the driver of a C loop, which `path` is then
 
     @classmethod
     def parse(cls, text: str) -> Spec:
@@ -43,6 +44,18 @@ class Spec:
         if not all(part.isidentifier() for part in source.split(".")):
             raise Unusable(f"{text!r} is not a loop's name: {source!r} is neither a module nor a .py file")
         return cls(text, source, "", factory)
+
+    @classmethod
+    def driver(cls, path: str) -> Spec:
+        """A driver of a C loop in a shared object. Raises Unusable when there is no such file."""
+        if not Path(path).is_file():
+            raise Unusable(f"{path}: there is no such file")
+        return cls(path, Path(path).stem, str(Path(path).resolve()), "")
+
+    @property
+    def is_driver(self) -> bool:
+        """Is it the driver of a C loop, and no asyncio loop?"""
+        return not self.factory
 
     @property
     def is_control(self) -> bool:
@@ -70,6 +83,8 @@ def describe(error: BaseException) -> str:
 
 def load_factory(spec: Spec) -> Callable[[], Any]:
     """Imports the module and returns the factory. Raises Unusable; whatever else the import does, it does."""
+    if spec.is_driver:
+        return _load_driver(spec)
     try:
         module = _load_file(spec) if spec.path else importlib.import_module(spec.module)
     except ModuleNotFoundError as error:
@@ -89,6 +104,17 @@ def load_factory(spec: Spec) -> Callable[[], Any]:
     if not callable(target):
         raise Unusable(f"{spec.text}: {spec.factory} is a {type(target).__name__}, which cannot be called")
     return target  # type: ignore[no-any-return]
+
+
+def _load_driver(spec: Spec) -> Callable[[], Any]:
+    """Loads the shared object now; what is returned gives the one driver in it."""
+    from loopcheck import _contract
+
+    try:
+        driver = _contract.Driver(spec.path)
+    except (OSError, ValueError) as error:
+        raise Unusable(f"{spec.text} is no driver that can be used: {describe(error).partition(': ')[2]}") from None
+    return lambda: driver
 
 
 def _load_file(spec: Spec) -> ModuleType:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from loopcheck import child, processes
-from loopcheck.load import KitFault, Spec, Unusable, describe, load_cases, load_factory
+from loopcheck.load import BATCH_CASE, KitFault, Spec, Unusable, describe, load_cases, load_factory
 from loopcheck.shared import PHASE_IMPORT, Shared
 from loopcheck.watch import Limits, Watch
 
@@ -46,6 +46,7 @@ class Settings:
     is_exec: bool = False
     import_s: float = 20.0
     rss_bytes_max: int = 1 << 30
+    is_driver: bool = False  # `loop` is the driver of a C loop
     case: str = ""
     nonce: int = 0
 
@@ -113,7 +114,7 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.spec = Spec.parse(settings.loop)
+        self.spec = (Spec.driver if settings.is_driver else Spec.parse)(settings.loop)
         self.line = Line(settings.control)
         self.shared = Shared(settings.shared)
         self.cases = load_cases(Path(settings.conformance))
@@ -187,6 +188,8 @@ def work(server: Server, case_id: str) -> Callable[[], dict[str, Any]]:
     """What the process of this case has to do."""
     if case_id == child.PROBE:
         return lambda: child.probe_work(server.shared, server.spec, server.get_factory)
+    if case_id == BATCH_CASE:
+        return lambda: child.batch_work(server.shared, server.spec, server.get_factory)
     function = child.function_of(case_id, server.functions)
     return lambda: child.case_work(server.shared, function, server.get_factory)
 

@@ -1,6 +1,6 @@
 """The memory that the parent, the server and the case process share.
 
-    header 64 B | outcome: JSON, 64 KiB | program: 8 KiB | trace: 4 MiB
+    header 64 B | outcome: JSON, 64 KiB | programs: 128 KiB | trace: 4 MiB
 
 It outlives the case process, so what a loop did is known however it died. The case process may write
 anything into it by accident: the reader trusts no length and no byte.
@@ -14,17 +14,18 @@ import mmap
 import os
 import struct
 import tempfile
+from collections.abc import Sequence
 from json import dumps, loads  # bound before a loop can patch them
 from typing import Any
 
 OUTCOME_BYTES_MAX = 64 << 10
-PROGRAM_BYTES_MAX = 8 << 10
+PROGRAM_BYTES_MAX = 128 << 10  # of one program, or of a batch of them
 TRACE_BYTES = 4 << 20
 DETAIL_CHARS_MAX = 4000
 
 # nonce: the parent's, a new one a case; stamp: the nonce of the case that wrote the outcome;
-# phase; flags; outcome bytes; program bytes
-_HEADER = struct.Struct("<QQIIII")
+# phase; flags; outcome bytes; program bytes; which program of a batch is running
+_HEADER = struct.Struct("<QQIIIII")
 _OUTCOME_AT = 64
 _PROGRAM_AT = _OUTCOME_AT + OUTCOME_BYTES_MAX
 _TRACE_AT = (_PROGRAM_AT + PROGRAM_BYTES_MAX + 4095) // 4096 * 4096
@@ -33,10 +34,30 @@ _TRACE_HEADER_BYTES = 256
 
 _STAMP = struct.Struct("<Q")
 _WORD = struct.Struct("<I")
-_STAMP_AT, _PHASE_AT, _FLAGS_AT, _OUTCOME_BYTES_AT = 8, 16, 20, 24
+_STAMP_AT, _PHASE_AT, _FLAGS_AT, _OUTCOME_BYTES_AT, _PROGRESS_AT = 8, 16, 20, 24, 32
 
 PHASE_NONE, PHASE_IMPORT, PHASE_RUN, PHASE_DONE = 0, 1, 2, 3
 FLAG_SECOND_PROCESS = 1  # a process that the case forked came back from the case as well
+
+_BATCH = struct.Struct("<II")  # milliseconds until a step is rescued, programs
+_LENGTH = struct.Struct("<H")
+
+
+def pack_programs(programs: Sequence[bytes], rescue_s: float) -> bytes:
+    """What `unpack_programs` takes apart, in the process that runs them."""
+    head = _BATCH.pack(int(rescue_s * 1000), len(programs))
+    return head + b"".join(_LENGTH.pack(len(program)) + program for program in programs)
+
+
+def unpack_programs(data: bytes) -> tuple[float, list[bytes]]:
+    """(seconds until a step is rescued, the programs)."""
+    rescue_ms, count = _BATCH.unpack_from(data)
+    at, programs = _BATCH.size, []
+    for _ in range(count):
+        (size,) = _LENGTH.unpack_from(data, at)
+        programs.append(data[at + _LENGTH.size : at + _LENGTH.size + size])
+        at += _LENGTH.size + size
+    return rescue_ms / 1000, programs
 
 
 class Shared:
@@ -89,11 +110,11 @@ class Shared:
         self._map[_OUTCOME_AT:_PROGRAM_AT] = bytes(OUTCOME_BYTES_MAX)
         self._map[_PROGRAM_AT : _PROGRAM_AT + len(program)] = program
         self._map[_TRACE_AT : _TRACE_AT + _TRACE_HEADER_BYTES] = bytes(_TRACE_HEADER_BYTES)
-        _HEADER.pack_into(self._map, 0, nonce, 0, PHASE_NONE, 0, 0, len(program))
+        _HEADER.pack_into(self._map, 0, nonce, 0, PHASE_NONE, 0, 0, len(program), 0)
 
     def outcome(self, nonce: int) -> dict[str, Any] | None:
         """What the case with this nonce reported, or None when it reported nothing that can be read."""
-        _, stamp, _, _, size, _ = _HEADER.unpack_from(self._map, 0)
+        _, stamp, _, _, size, _, _ = _HEADER.unpack_from(self._map, 0)
         if stamp != nonce or not 0 < size <= OUTCOME_BYTES_MAX:
             return None
         try:
@@ -104,7 +125,7 @@ class Shared:
 
     def was_written(self) -> bool:
         """Did anything write an outcome, readable or not, by this or another case?"""
-        _, stamp, _, _, size, _ = _HEADER.unpack_from(self._map, 0)
+        _, stamp, _, _, size, _, _ = _HEADER.unpack_from(self._map, 0)
         return bool(stamp or size)
 
     def flags(self) -> int:
@@ -114,6 +135,10 @@ class Shared:
     def phase(self) -> int:
         """How far the case came: one of PHASE_*, unless something overwrote it."""
         return int(_WORD.unpack_from(self._map, _PHASE_AT)[0])
+
+    def progress(self) -> int:
+        """Which program of a batch is running: the time limit is of each."""
+        return int(_WORD.unpack_from(self._map, _PROGRESS_AT)[0])
 
     # What the case process does.
 
@@ -125,6 +150,10 @@ class Shared:
     def set_phase(self, phase: int) -> None:
         """Tells the server what is going on, since importing and running have limits of their own."""
         _WORD.pack_into(self._map, _PHASE_AT, phase)
+
+    def set_progress(self, number: int) -> None:
+        """The program of this number begins."""
+        _WORD.pack_into(self._map, _PROGRESS_AT, number)
 
     def flag(self, bit: int) -> None:
         """Sets one FLAG_* bit."""

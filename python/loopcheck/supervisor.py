@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loopcheck import _contract, child, paths, processes, server
-from loopcheck.load import Case, KitFault, Spec, Unusable
+from loopcheck.load import BATCH_CASE, Case, KitFault, Spec, Unusable
 from loopcheck.shared import FLAG_SECOND_PROCESS, Shared
 from loopcheck.verdict import Facts
 from loopcheck.watch import WALL_FACTOR, Ending
@@ -71,6 +71,7 @@ class Server:
     cases: dict[str, Case] = field(default_factory=dict)
     plain: str = ""  # why the loop is nothing but the stdlib's under another name, or ""
     version: str = ""  # of the loop's distribution
+    profile: dict[str, int] = field(default_factory=dict)  # of a driver: capabilities, tick_ns, is_exact
     is_exec: bool = False  # each case gets a fresh interpreter
     _shared: Shared | None = None
     _process: _Process | None = None
@@ -95,6 +96,7 @@ class Server:
         outcome = facts.outcome or {}
         if outcome.get("kind") == "probe":
             self.plain, self.version = str(outcome.get("plain", "")), str(outcome.get("version", ""))
+            self.profile = dict(outcome.get("profile", {}))
         elif outcome.get("kind") == "unusable":
             raise Unusable(str(outcome.get("detail")))
         else:
@@ -122,24 +124,26 @@ class Server:
 
     # Cases.
 
-    def run(self, case_id: str, program: bytes = b"") -> Facts:
+    def run(self, case_id: str, program: bytes = b"", limit_s: float = 0.0, programs: int = 1) -> Facts:
         """Runs one case and returns what is known of it; a server that died of it is started again by
-        the next call. Raises Unusable when the loop cannot be imported any more, ValueError when the
-        program is too long."""
+        the next call. `limit_s`: instead of the options'; it is allowed to each of `programs`. Raises
+        Unusable when the loop cannot be imported any more, ValueError when the program is too long."""
         if self._process is None:
             self.start()
         process, shared = self._process, self._shared
         assert process is not None and shared is not None
         nonce = secrets.randbits(63) | 1
         case = self.case_of(case_id)
-        limit_s = max(self.options.timeout_s, case.timeout_s or 0.0)
+        limit_s = limit_s or max(self.options.timeout_s, case.timeout_s or 0.0)
         shared.begin_case(nonce, program)
         _drain(process)
         process.tail = b""
         request = {"case": case_id, "nonce": nonce, "run_s": limit_s}
         with contextlib.suppress(OSError):
             process.control.sendall(json.dumps(request).encode() + b"\n")
-        wall_s_max = (limit_s + (self.options.import_s if self.is_exec else 0.0)) * WALL_FACTOR + SILENCE_S_MAX
+        wall_s_max = (
+            limit_s * programs + (self.options.import_s if self.is_exec else 0.0)
+        ) * WALL_FACTOR + SILENCE_S_MAX
         message, server_state = self._await(process, wall_s_max)
         if server_state:
             self._abandon(process)
@@ -152,9 +156,9 @@ class Server:
             outcome=shared.outcome(nonce),
             was_written=shared.was_written(),
             has_second_process=bool(shared.flags() & FLAG_SECOND_PROCESS),
-            judgement={} if case_id == child.PROBE else {**_contract.judge(shared.trace)},
+            judgement={} if case_id in (child.PROBE, BATCH_CASE) else {**_contract.judge(shared.trace)},
             output=process.tail.decode(errors="replace"),
-            trace=_contract.format_trace(shared.trace),
+            trace="" if case_id == BATCH_CASE else _contract.format_trace(shared.trace),
         )
         if self._is_killed:
             raise Interrupted
@@ -163,6 +167,10 @@ class Server:
     def case_of(self, case_id: str) -> Case:
         """The case of this id; also of load.PROGRAM_CASE, which is in no file."""
         return self.cases.get(case_id) or Case(case_id, PROGRAM_RULE, False, None)
+
+    def runs(self) -> list[tuple[int, bytes]]:
+        """(number, records) of each program that the last case ran."""
+        return _contract.runs(self._shared.trace) if self._shared is not None else []
 
     # The process.
 
@@ -183,6 +191,7 @@ class Server:
             is_exec=self.is_exec,
             import_s=self.options.import_s,
             rss_bytes_max=self.options.rss_bytes_max,
+            is_driver=self.spec.is_driver,
         )
         mark = secrets.token_hex(8)
         with theirs:

@@ -64,7 +64,7 @@ def decide(facts: Facts, level_of: Callable[[str], str]) -> Ruling:
     own = facts.case.rule
     if facts.plain:
         return Ruling("VACUOUS", own, facts.plain)
-    violent = _violent(facts)
+    violent = violence(facts)
     if violent is not None:
         verdict, sentence = violent
         rule, hint = _suspect(facts)
@@ -85,7 +85,7 @@ def cut(text: str, chars_max: int) -> str:
     return f"{text[:kept]} [{len(text) - 2 * kept} characters left out] {text[-kept:]}"
 
 
-def _violent(facts: Facts) -> tuple[str, str] | None:
+def violence(facts: Facts) -> tuple[str, str] | None:
     """(verdict, sentence) of a case that did not end as a case ends, else None."""
     ending = facts.ending
     if ending.limit == "memory":

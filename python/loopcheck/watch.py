@@ -69,6 +69,7 @@ class Watch:
         self._ending = Ending()
         self._is_over = False
         self._is_importing = shared.phase() == PHASE_IMPORT
+        self._progress = shared.progress()
         self._began_s = processes.clock_s()
         self._delay_before_s = processes.run_delay_s(pid)
 
@@ -127,6 +128,10 @@ class Watch:
     def _time(self, now_s: float, delay_s: float) -> None:
         if self._is_importing and self._shared.phase() != PHASE_IMPORT:
             self._is_importing = False
+            self._began_s, self._delay_before_s = now_s, delay_s
+            return
+        if self._shared.progress() != self._progress:
+            self._progress = self._shared.progress()
             self._began_s, self._delay_before_s = now_s, delay_s
             return
         limit_s = self._limits.import_s if self._is_importing else self._limits.run_s

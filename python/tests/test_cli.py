@@ -272,4 +272,4 @@ def test_replay(root: Path) -> None:
     (root / "p.loop").write_text("soon c1\nnonsense\n")
     wrong = loopcheck("replay", ASYNCIO, "p.loop")
     assert wrong.returncode == 2
-    assert "line 2" in wrong.stderr
+    assert "p.loop:2: " in wrong.stderr
