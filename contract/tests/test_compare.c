@@ -148,6 +148,27 @@ static void meddled(void)
     CHECK(differs("s1 saw made, 0 bytes; on the control made, lost, 0 bytes"));
 }
 
+static void is_cancelled_inside(bool is_called)
+{
+    opens(0, 0);
+    soon(C1);
+    soon(C2);
+    if (is_called)
+        called(C2);
+    begins(C1);
+    cancel(C2);
+    ends(C1);
+}
+
+/* The same when the meddling comes after the callback: on the other loop it came before, and there was none. */
+static void meddled_afterwards(void)
+{
+    is_cancelled_inside(true);
+    on_the_control();
+    is_cancelled_inside(false);
+    CHECK(differs(""));
+}
+
 /* What was asked of only one of the two is not compared: another handle is to blame. */
 static void asked_for_something_else(void)
 {
@@ -245,6 +266,7 @@ static const struct test tests[] = {TEST(order_between_handles),
                                     TEST(left_to_the_rules),
                                     TEST(end_of_file),
                                     TEST(meddled),
+                                    TEST(meddled_afterwards),
                                     TEST(asked_for_something_else),
                                     TEST(cancelled_timer),
                                     TEST(refused),

@@ -155,10 +155,16 @@ def _labelled(console: Console, label: str, text: str) -> None:
 
 
 def trace_lines(records: bytes) -> list[str]:
-    """A trace without sequence numbers and clock, and without what the kit looked up for itself."""
+    """A trace without sequence numbers and clock, what the kit looked up for itself, and steps in which nothing was."""
     lines = [line.partition("thread ")[2] for line in _contract.format_run(records).splitlines()]
     lines = [line.partition("  ")[2] if line.startswith("0 ") else f"thread {line}" for line in lines]
-    return [line.rstrip() for line in lines if " is fd " not in line and not line.startswith(("tick ", "open "))]
+    shown: list[str] = []
+    for line in map(str.rstrip, lines):
+        if line == "stepped -> 0" and shown[-1:] == ["step poll"]:
+            shown.pop()
+        elif " is fd " not in line and not line.startswith(("tick ", "open ")) and not line.endswith(": 0 bytes -> 0"):
+            shown.append(line)
+    return shown
 
 
 def _print_traces(console: Console, finding: Finding, plan: Plan) -> None:
