@@ -85,11 +85,15 @@ class StreamProtocol(asyncio.Protocol):
         self._driver.called(self._handle, c.EVENT_EOF)
         return True
 
+    # What a transport says of its buffer while it throws that away is nowhere settled.
+
     def pause_writing(self) -> None:
-        self._driver.called(self._handle, c.EVENT_PAUSE_WRITING)
+        if not self._is_destroyed:
+            self._driver.called(self._handle, c.EVENT_PAUSE_WRITING)
 
     def resume_writing(self) -> None:
-        self._driver.called(self._handle, c.EVENT_RESUME_WRITING)
+        if not self._is_destroyed:
+            self._driver.called(self._handle, c.EVENT_RESUME_WRITING)
 
     def connection_lost(self, exc: Exception | None) -> None:
         code = 0 if exc is None else -(getattr(exc, "errno", None) or errno.EIO)
