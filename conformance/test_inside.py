@@ -148,14 +148,15 @@ def test_finaliser_asks_for_callbacks(kit: Kit, held: str, work: Any) -> None:
     for i in range(100):
         bomb = Bomb(work(kit, ran))
         if held in ("soon", "threadsafe"):
-            getattr(kit.loop, f"call_{held}" if held == "soon" else "call_soon_threadsafe")(bomb, bomb)
-        elif held == "timer":
-            kit.loop.call_later(0.0001 * (i % 7), bomb, bomb)
-        elif held == "cancelled_timer":
-            kit.loop.call_later(0.001 * (i % 7), bomb, bomb).cancel()
+            handle = getattr(kit.loop, f"call_{held}" if held == "soon" else "call_soon_threadsafe")(bomb, bomb)
+        elif held == "reader":
+            handle = kit.loop.add_reader(ends[0], bomb)
         else:
-            kit.loop.add_reader(ends[0], bomb)
+            handle = kit.loop.call_later(0.0001 * (i % 7), bomb, bomb)
         del bomb
+        if held == "cancelled_timer":
+            handle.cancel()
+        del handle
     kit.run_for(0.01)
     kit.loop.remove_reader(ends[0])
     gc.collect()
