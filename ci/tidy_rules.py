@@ -15,12 +15,13 @@ LEVELS = ("MUST", "SHOULD", "INFO")
 PROVEN_MIN = 25  # rules that are judged and were seen to fail
 SOURCES = re.compile(r"^(?:PEP \d+, |CPython docs, asyncio-\w+: |libuv docs, \w+: |libuv src/|field: |seed [A-Z])")
 NEEDS = re.compile(r"\bLC_(?:CAP|PROMISE)_(\w+)")
+MARKS = ("case", "family")
 RESERVED = "KIT-1"  # the trace itself is impossible; no rule of a loop
 
 
 @dataclass(frozen=True)
 class Case:
-    """A function of conformance/ with @case(rule)."""
+    """A function of conformance/ with @case(rule), or with @family(rule), which stands for all its members."""
 
     file: str
     function: str
@@ -48,7 +49,7 @@ def cases(tree: Tree) -> list[Case]:
 
 def cited(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
     for mark in node.decorator_list:
-        if isinstance(mark, ast.Call) and getattr(mark.func, "id", getattr(mark.func, "attr", "")) == "case":
+        if isinstance(mark, ast.Call) and getattr(mark.func, "id", getattr(mark.func, "attr", "")) in MARKS:
             for argument in mark.args[:1]:
                 yield str(argument.value) if isinstance(argument, ast.Constant) else ""
 

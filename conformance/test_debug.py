@@ -1,0 +1,198 @@
+# real clock
+"""Cases of debug mode (DEBUG-*): it tells more and changes nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+from loopcheck.driver import generate, run_programs
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+
+@contextlib.contextmanager
+def records(level: int = logging.WARNING) -> Iterator[list[str]]:
+    """What the logger "asyncio" is told meanwhile."""
+    told: list[str] = []
+    handler = logging.Handler(level)
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(handler)
+    try:
+        yield told
+    finally:
+        logger.removeHandler(handler)
+
+
+@case("DEBUG-1", needs_run=False)
+def test_switch(kit: Kit) -> None:
+    """set_debug() is what get_debug() says, also while the loop runs."""
+    for is_on in (True, False):
+        kit.loop.set_debug(is_on)
+        kit.equal(kit.loop.get_debug(), is_on, "get_debug()")
+    seen: list[bool] = []
+    kit.soon(lambda: (kit.loop.set_debug(True), seen.append(kit.loop.get_debug())))
+    kit.turns(2)
+    kit.equal(seen, [True], "get_debug() in a callback")
+
+
+@family("DEBUG-1", kind=("soon", "timer", "task"))
+def test_slow_callback_is_logged(kit: Kit, kind: str) -> None:
+    """A callback that takes longer than slow_callback_duration is logged; one that does not is not"""
+    kit.loop.set_debug(True)
+    kit.loop.slow_callback_duration = 0.03  # type: ignore[attr-defined]
+
+    async def body() -> None:
+        time.sleep(0.05)
+
+    with records() as told:
+        if kind == "task":
+            kit.run(kit.loop.create_task(body()))
+        else:
+            ask = kit.loop.call_soon if kind == "soon" else lambda fn, arg: kit.loop.call_later(0.001, fn, arg)
+            ask(time.sleep, 0.05)
+            kit.run_for(0.01)
+    kit.check(any("took" in text for text in told), f"nothing was logged of a slow callback: {told}")
+
+
+@case("DEBUG-1")
+def test_fast_callbacks_are_not_logged(kit: Kit) -> None:
+    """With a long slow_callback_duration nothing is logged, and without debug mode nothing at all."""
+    with records() as told:
+        for is_on in (True, False):
+            kit.loop.set_debug(is_on)
+            kit.loop.slow_callback_duration = 60.0 if is_on else 0.0  # type: ignore[attr-defined]
+            kit.soon(time.sleep, 0.002)
+            kit.turns(3)
+    kit.equal([text for text in told if "took" in text], [], "what was logged")
+
+
+@family("DEBUG-1", what=("coroutine", "coroutine_function"))
+def test_no_callback(kit: Kit, what: str) -> None:
+    """In debug mode call_soon and call_later of a coroutine or a coroutine function raise TypeError"""
+
+    async def body() -> None: ...
+
+    given: Any = body() if what == "coroutine" else body
+    kit.loop.set_debug(True)
+    kit.turns(1)
+    kit.raises(TypeError, kit.loop.call_soon, given)
+    kit.raises(TypeError, kit.loop.call_later, 1, given)
+    if what == "coroutine":
+        given.close()
+
+
+@case("DEBUG-1")
+def test_error_knows_where_it_was_asked_for(kit: Kit) -> None:
+    """In debug mode the context of an error has the traceback of the call that asked for the callback."""
+    kit.loop.set_debug(True)
+    kit.soon(lambda: 1 // 0)
+    kit.turns(3)
+    kit.equal(len(kit.errors), 1, "errors told")
+    kit.check(kit.errors[0].get("source_traceback"), f"the context has only {sorted(kit.errors[0])}")
+
+
+@case("DEBUG-1")
+def test_origin_of_coroutines(kit: Kit) -> None:
+    """Debug mode records the origin of coroutines while the loop runs, and only then."""
+    seen: list[int] = []
+    before = sys.get_coroutine_origin_tracking_depth()
+    kit.loop.set_debug(True)
+    kit.soon(lambda: seen.append(sys.get_coroutine_origin_tracking_depth()))
+    kit.turns(2)
+    kit.check(seen[0] > before, f"depth of the origin inside the run: {seen[0]}")
+    kit.equal(sys.get_coroutine_origin_tracking_depth(), before, "depth after the run")
+
+
+@case("DEBUG-2")
+def test_programs_in_debug_mode(kit: Kit) -> None:
+    """No random program breaks a rule in debug mode."""
+    plain = kit.factory
+
+    def factory() -> asyncio.AbstractEventLoop:
+        loop = plain()
+        loop.set_debug(True)
+        loop.slow_callback_duration = 60.0  # type: ignore[attr-defined]
+        return loop
+
+    kit.factory = factory
+    run_programs(kit, [generate(seed) for seed in range(6000, 6010)])
+
+
+@case("DEBUG-2")
+def test_order_in_debug_mode(kit: Kit) -> None:
+    """Callbacks, timers and posts keep their order in debug mode, and arguments arrive."""
+    kit.loop.set_debug(True)
+    ran: list[int] = []
+    for i in range(50):
+        (kit.soon if i % 2 else kit.threadsafe)(ran.append, i)
+    kit.later(0.004, ran.append, 51)
+    kit.later(0.002, ran.append, 50)
+    kit.run_for(0.01)
+    kit.equal((sorted(ran[:50]), ran[50:]), (list(range(50)), [50, 51]), "callbacks")
+
+
+@case("DEBUG-2")
+def test_nothing_is_kept_in_debug_mode(kit: Kit) -> None:
+    """In debug mode too callbacks are let go, called, cancelled or raising (talyn BUG-217)."""
+
+    class Thing:
+        def __init__(self, fails: bool = False) -> None:
+            self.fails = fails
+
+        def __call__(self) -> None:
+            if self.fails:
+                raise ZeroDivisionError("planted")
+
+    kit.loop.set_debug(True)
+
+    def ask() -> list[weakref.ref[Thing]]:
+        things = [Thing(), Thing(True), Thing()]
+        for thing in things[:2]:
+            kit.loop.call_soon(thing)
+        kit.loop.call_later(3600, things[2]).cancel()
+        return [weakref.ref(thing) for thing in things]
+
+    references = ask()
+    kit.turns(3)
+    kit.errors.clear()
+    gc.collect()
+    kit.equal([one() is None for one in references], [True] * 3, "is it freed: called, raising, cancelled")
+
+
+@case("DEBUG-2")
+def test_connection_in_debug_mode(kit: Kit) -> None:
+    """A connection in debug mode carries its bytes and ends as it does without."""
+    kit.loop.set_debug(True)
+    kit.loop.slow_callback_duration = 60.0  # type: ignore[attr-defined]
+    log, peer = kit.connection(data=lambda log, data: log.transport.write(data))
+    kit.put(peer, b"hello")
+    kit.run(log.until_event("data"))
+    kit.turns(2)
+    kit.equal(peer.recv(10), b"hello", "answer")
+    peer.close()
+    kit.run(log.until_event("lost"))
+    kit.equal(log.events, ["made", "data", "eof", "lost"], "events")
+
+
+@case("DEBUG-1")
+def test_blocking_socket_is_refused(kit: Kit) -> None:
+    """In debug mode the sock_* calls refuse a blocking socket with ValueError."""
+    kit.loop.set_debug(True)
+    left, _ = kit.socketpair()
+    left.setblocking(True)
+    for call in (
+        lambda: kit.run(kit.loop.sock_recv(left, 10)),
+        lambda: kit.run(kit.loop.sock_sendall(left, b"x")),
+        lambda: kit.run(kit.loop.sock_accept(left)),
+        lambda: kit.run(kit.loop.sock_connect(left, ("127.0.0.1", 9))),
+    ):
+        kit.raises(ValueError, call)

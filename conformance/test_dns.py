@@ -1,0 +1,289 @@
+# real clock
+"""Cases of name lookups and of connecting to names (DNS-*). Nothing is asked of a network: all names are local."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+STREAM = socket.SOCK_STREAM
+NUMERIC = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
+LOOKUPS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "v4": ("127.0.0.1", 80, {"type": STREAM}),
+    "v4_any_type": ("127.0.0.1", 80, {}),
+    "v4_bytes": (b"127.0.0.1", 80, {"type": STREAM}),
+    "v4_short": ("127.1", 80, {"type": STREAM}),
+    "v4_as_v6": ("127.0.0.1", 80, {"type": STREAM, "family": socket.AF_INET6}),
+    "v4_mapped": ("::ffff:127.0.0.1", 80, {"type": STREAM}),
+    "v6": ("::1", 80, {"type": STREAM}),
+    "v6_long": ("0:0:0:0:0:0:0:1", 80, {"type": STREAM, "family": socket.AF_INET6}),
+    "v6_scope": ("fe80::1%lo", 80, {"type": STREAM}),
+    "v6_scope_number": ("fe80::1%1", 80, {"type": STREAM}),
+    "v6_bad_scope": ("fe80::1%nonesuch", 80, {"type": STREAM}),
+    "datagram": ("127.0.0.1", 53, {"type": socket.SOCK_DGRAM}),
+    "port_text": ("127.0.0.1", "80", {"type": STREAM}),
+    "port_bytes": ("127.0.0.1", b"80", {"type": STREAM}),
+    "port_none": ("127.0.0.1", None, {"type": STREAM}),
+    "port_name": ("127.0.0.1", "nonesuch-service", {"type": STREAM}),
+    "port_empty": ("127.0.0.1", "", {"type": STREAM}),
+    "no_host": (None, 80, {"type": STREAM}),
+    "no_host_passive": (None, 80, {"type": STREAM, "flags": socket.AI_PASSIVE}),
+    "nothing": (None, None, {}),
+    "localhost": ("localhost", 80, {"type": STREAM}),
+    "localhost_v4": ("localhost", 80, {"type": STREAM, "family": socket.AF_INET}),
+    "name_as_number": ("localhost", 80, {"flags": socket.AI_NUMERICHOST}),
+    "bad_family": ("127.0.0.1", 80, {"family": socket.AF_UNIX}),
+    "bad_type": ("127.0.0.1", 80, {"type": 99}),
+    "protocol": ("127.0.0.1", 80, {"proto": socket.IPPROTO_TCP}),
+    "too_long_label": ("a" * 70 + ".invalid", 80, {"type": STREAM, "flags": socket.AI_NUMERICHOST}),
+    "host_is_number": (1234, 80, {"type": STREAM}),
+    "huge_port": ("127.0.0.1", 2**31, {"type": STREAM}),
+}
+NAMES: dict[str, tuple[Any, int]] = {
+    "v4": (("127.0.0.1", 80), NUMERIC),
+    "v6": (("::1", 80), NUMERIC),
+    "v6_whole": (("::1", 80, 0, 0), NUMERIC),
+    "v6_scope": (("fe80::1", 80, 0, 1), NUMERIC),
+    "datagram": (("127.0.0.1", 80), NUMERIC | socket.NI_DGRAM),
+    "name_wanted": (("127.0.0.1", 80), socket.NI_NUMERICSERV),
+    "huge_port": (("127.0.0.1", 2**17), NUMERIC),
+}
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What the call returns, or the class of what it raises, for lookups with their error number."""
+    try:
+        return call()
+    except socket.gaierror as error:
+        return ("gaierror", error.errno)
+    except Exception as error:
+        return type(error).__name__
+
+
+@family("DNS-1", lookup=LOOKUPS)
+def test_getaddrinfo(kit: Kit, lookup: tuple[Any, Any, dict[str, Any]]) -> None:
+    """getaddrinfo of the loop gives what socket.getaddrinfo gives, or raises what it raises (uvloop#539)"""
+    host, port, options = lookup
+    expected = outcome(lambda: socket.getaddrinfo(host, port, **options))
+    seen = outcome(lambda: kit.run(kit.loop.getaddrinfo(host, port, **options)))
+    kit.equal(seen, expected, f"getaddrinfo({host!r}, {port!r}, {options})")
+
+
+@family("DNS-1", name=NAMES)
+def test_getnameinfo(kit: Kit, name: tuple[Any, int]) -> None:
+    """getnameinfo of the loop gives what socket.getnameinfo gives, or raises what it raises (zuvloop#20)"""
+    address, flags = name
+    expected = outcome(lambda: socket.getnameinfo(address, flags))
+    seen = outcome(lambda: kit.run(kit.loop.getnameinfo(address, flags)))
+    kit.equal(seen, expected, f"getnameinfo({address!r}, {flags})")
+
+
+@case("DNS-2")
+def test_many_lookups_at_once(kit: Kit) -> None:
+    """Sixty lookups at once, of names and of numbers, give each its own answer."""
+
+    async def main() -> list[int]:
+        lookup = kit.loop.getaddrinfo
+        hosts = ("localhost", "127.0.0.1", "::1")
+        lookups = [lookup(hosts[i % 3], 1000 + i, type=STREAM) for i in range(60)]
+        return [found[0][4][1] for found in await asyncio.gather(*lookups)]
+
+    kit.equal(kit.run(main()), list(range(1000, 1060)), "ports of the answers")
+
+
+@case("DNS-2")
+def test_cancelled_lookup(kit: Kit) -> None:
+    """A lookup that is cancelled gives CancelledError and harms neither the loop nor the next lookup."""
+
+    async def main() -> bool:
+        tasks = [asyncio.ensure_future(kit.loop.getaddrinfo("localhost", 80 + i)) for i in range(10)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await kit.loop.getaddrinfo("localhost", 80)
+        return all(task.cancelled() or not task.exception() for task in tasks)
+
+    kit.check(kit.run(main()), "a cancelled lookup raised something else")
+
+
+@case("DNS-2")
+def test_loop_closed_with_lookups(kit: Kit) -> None:
+    """A loop may be stopped and closed while lookups are under way (zuvloop@4e5d4ed)."""
+    kit.turns(1)
+    loop = kit.new_loop()
+
+    async def start() -> list[asyncio.Task[object]]:
+        tasks: list[asyncio.Task[object]] = []
+        tasks.extend(asyncio.ensure_future(loop.getaddrinfo("localhost", 80 + i)) for i in range(20))
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        return tasks
+
+    loop.run_until_complete(start())
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
+
+
+def closed_port(kit: Kit) -> int:
+    """A port where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@case("DNS-3")
+def test_connect_to_a_name(kit: Kit) -> None:
+    """create_connection to a name tries its addresses until one answers, here only 127.0.0.1."""
+    listener = kit.listener()
+    log = kit.protocol()
+
+    async def main() -> tuple[str, int]:
+        await kit.loop.create_connection(lambda: log, "localhost", listener.getsockname()[1])
+        peer: tuple[str, int] = log.transport.get_extra_info("peername")
+        log.transport.close()
+        await log.until_event("lost")
+        return peer
+
+    kit.equal(kit.run(main()), listener.getsockname(), "peername")
+
+
+@case("DNS-3")
+def test_refused_at_every_address(kit: Kit) -> None:
+    """A port that is closed at every address raises one OSError, and leaves no fd."""
+    port = closed_port(kit)
+    for _ in range(3):
+        kit.raises(OSError, lambda: kit.run(kit.loop.create_connection(asyncio.Protocol, "localhost", port)))
+    one = kit.raises(OSError, lambda: kit.run(kit.loop.create_connection(asyncio.Protocol, "127.0.0.1", port)))
+    kit.equal(getattr(one, "errno", None), errno.ECONNREFUSED, "errno of a single address")
+
+
+@case("DNS-3")
+def test_unknown_host_and_service(kit: Kit) -> None:
+    """A host or a service that cannot be looked up makes create_connection and create_server raise gaierror."""
+    connect, serve, numbers = kit.loop.create_connection, kit.loop.create_server, socket.AI_NUMERICHOST
+    kit.raises(socket.gaierror, lambda: kit.run(connect(asyncio.Protocol, "name.invalid", 80, flags=numbers)))
+    kit.raises(socket.gaierror, lambda: kit.run(connect(asyncio.Protocol, "127.0.0.1", "nonesuch-service")))
+    kit.raises(socket.gaierror, lambda: kit.run(serve(asyncio.Protocol, "name.invalid", 0, flags=numbers)))
+
+
+@case("DNS-3")
+def test_local_address(kit: Kit) -> None:
+    """local_addr binds the client, and one of another family is passed over (cpython gh-86508)."""
+    if sys.version_info < (3, 11):
+        kit.skip("this Python binds addresses of another family")
+    listener = kit.listener()
+    log = kit.protocol()
+
+    async def main() -> str:
+        port = listener.getsockname()[1]
+        await kit.loop.create_connection(lambda: log, "localhost", port, local_addr=("127.0.0.1", 0))
+        host: str = log.transport.get_extra_info("sockname")[0]
+        log.transport.abort()
+        await log.until_event("lost")
+        return host
+
+    kit.equal(kit.run(main()), "127.0.0.1", "own address")
+
+
+def with_addresses(kit: Kit, *addresses: tuple[str, int]) -> None:
+    """Makes every lookup of the loop give these addresses; skips the case where the loop looks names up elsewhere."""
+    is_asked: list[bool] = []
+    found: list[tuple[str, int]] = []
+
+    async def getaddrinfo(host: Any, port: Any, **options: Any) -> list[Any]:
+        is_asked.append(True)
+        return [(socket.AF_INET, STREAM, socket.IPPROTO_TCP, "", address) for address in found]
+
+    async def probe() -> None:
+        with contextlib.suppress(OSError):
+            await kit.loop.create_connection(asyncio.Protocol, "127.0.0.1.", closed_port(kit))
+
+    try:
+        kit.loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
+    except AttributeError:
+        kit.skip("the loop's getaddrinfo cannot be replaced")
+    kit.run(probe())
+    if not is_asked:
+        kit.skip("create_connection does not look names up with the loop's getaddrinfo")
+    found += addresses
+
+
+@case("DNS-3")
+def test_addresses_in_their_order(kit: Kit) -> None:
+    """Of several addresses the first that answers is taken, in the order of the lookup (talyn BUG-072)."""
+    first, second = kit.listener(), kit.listener()
+    nobody = ("127.0.0.1", closed_port(kit))
+    with_addresses(kit, nobody, first.getsockname(), second.getsockname())
+    log = kit.protocol()
+
+    async def main() -> tuple[str, int]:
+        await kit.loop.create_connection(lambda: log, "stub.invalid.", 1)
+        peer: tuple[str, int] = log.transport.get_extra_info("peername")
+        log.transport.abort()
+        await log.until_event("lost")
+        return peer
+
+    kit.equal(kit.run(main()), first.getsockname(), "peername")
+
+
+@family("DNS-3", first=("hangs", "refuses"))
+def test_happy_eyeballs(kit: Kit, first: str) -> None:
+    """With happy_eyeballs_delay the second address is tried soon when the first hangs or refuses (zuvloop#28)"""
+    full = kit.own(socket.create_server(("127.0.0.1", 0), backlog=0))
+    kit.client(full)  # the backlog is full: the next connect hangs
+    good = kit.listener()
+    bad = full.getsockname() if first == "hangs" else ("127.0.0.1", closed_port(kit))
+    with_addresses(kit, bad, good.getsockname())
+    log = kit.protocol()
+
+    async def main() -> tuple[str, int]:
+        await kit.loop.create_connection(lambda: log, "stub.invalid.", 1, happy_eyeballs_delay=0.02)
+        peer: tuple[str, int] = log.transport.get_extra_info("peername")
+        log.transport.abort()
+        await log.until_event("lost")
+        return peer
+
+    kit.equal(kit.run(main()), good.getsockname(), "peername")
+
+
+@family("DNS-3", option=("happy_eyeballs_delay", "interleave", "all_errors"))
+def test_options_of_connecting(kit: Kit, option: str) -> None:
+    """The options of create_connection for several addresses are known, and harmless for one (uvloop#406)"""
+    if option == "all_errors" and sys.version_info < (3, 12):
+        kit.skip("this Python has no all_errors")
+    listener = kit.listener()
+    value = {"happy_eyeballs_delay": 0.1, "interleave": 1, "all_errors": True}[option]
+
+    async def main() -> None:
+        connect = kit.loop.create_connection
+        transport, _ = await connect(asyncio.Protocol, *listener.getsockname(), **{option: value})
+        transport.abort()
+        await asyncio.sleep(0.005)
+
+    kit.run(main())
+
+
+@case("DNS-3")
+def test_server_at_several_hosts(kit: Kit) -> None:
+    """create_server with a list of hosts listens at each, with one socket for each."""
+
+    async def main() -> list[str]:
+        server = await kit.loop.create_server(asyncio.Protocol, ["127.0.0.1", "127.0.0.2"], 0)
+        hosts = sorted(sock.getsockname()[0] for sock in server.sockets)
+        for sock in server.sockets:
+            kit.client(sock.getsockname()).close()
+        await asyncio.sleep(0.01)
+        server.close()
+        return hosts
+
+    kit.equal(kit.run(main()), ["127.0.0.1", "127.0.0.2"], "hosts of the sockets")

@@ -1,0 +1,258 @@
+# real clock
+"""Cases of what a loop lets go (HOLD-*): protocols, transports, handlers and arguments, however they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from loopcheck.children import Child
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import reset
+
+ROUNDS = 1000
+BLOCKS_MAX = ROUNDS // 2  # that ROUNDS of something may leave
+
+
+class Kept(asyncio.Protocol):
+    """Something to be weakly referenced."""
+
+    def __init__(self, kit: Kit, action: str = "") -> None:
+        self.kit, self.action = kit, action
+        self.lost = kit.loop.create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.kit.recorder.note()
+        self.transport = transport  # a cycle, as in most protocols
+
+    def data_received(self, data: bytes) -> None:
+        if self.action == "raise":
+            raise ZeroDivisionError("planted")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set_result(None)
+
+
+def freed(kit: Kit, *references: weakref.ref[Any]) -> None:
+    kit.turns(3)
+    kit.errors.clear()
+    gc.collect()
+    kit.equal([one() is None for one in references], [True] * len(references), "are they freed")
+
+
+ENDS = ("close", "abort", "eof", "reset", "raise", "close_with_data")
+
+
+@family("HOLD-1", end=ENDS)
+def test_connection(kit: Kit, end: str) -> None:
+    """A protocol and its transport are freed after connection_lost, however that came about (talyn BUG-110)"""
+
+    async def main() -> list[weakref.ref[Any]]:
+        given, peer = kit.tcp_pair()
+        protocol = Kept(kit, end)
+        transport, _ = await kit.loop.create_connection(lambda: protocol, sock=given)
+        if end in ("close", "abort"):
+            getattr(transport, end)()
+        elif end == "close_with_data":
+            transport.write(bytes(1 << 16))
+            transport.close()
+        elif end == "raise":
+            kit.put(peer, b"x")
+        else:
+            reset(peer) if end == "reset" else peer.shutdown(socket.SHUT_WR)
+        await protocol.lost
+        return [weakref.ref(protocol), weakref.ref(transport)]
+
+    freed(kit, *kit.run(main()))
+
+
+@case("HOLD-1")
+def test_server_and_its_clients(kit: Kit) -> None:
+    """A server that was closed, its factory and its clients' protocols are freed."""
+
+    async def main() -> list[weakref.ref[Any]]:
+        protocol = Kept(kit)
+        server = await kit.loop.create_server(lambda: protocol, "127.0.0.1", 0)
+        client = kit.client(server.sockets[0].getsockname())
+        await asyncio.sleep(0.003)
+        client.close()
+        await protocol.lost
+        server.close()
+        await server.wait_closed()
+        return [weakref.ref(protocol), weakref.ref(server)]
+
+    freed(kit, *kit.run(main()))
+
+
+@case("HOLD-1")
+def test_datagram_endpoint(kit: Kit) -> None:
+    """A datagram endpoint and its protocol are freed after connection_lost."""
+
+    class Endpoint(asyncio.DatagramProtocol):
+        """Something to be weakly referenced."""
+
+    async def main() -> list[weakref.ref[Any]]:
+        create = kit.loop.create_datagram_endpoint
+        transport, protocol = await create(Endpoint, local_addr=("127.0.0.1", 0))
+        transport.close()
+        await asyncio.sleep(0.003)
+        return [weakref.ref(transport), weakref.ref(protocol)]
+
+    freed(kit, *kit.run(main()))
+
+
+@case("HOLD-1")
+def test_subprocess(kit: Kit) -> None:
+    """A subprocess's transport and protocol are freed after connection_lost."""
+
+    async def main() -> list[weakref.ref[Any]]:
+        protocol = Child(kit)
+        await kit.loop.subprocess_exec(lambda: protocol, "true")
+        await protocol.lost
+        await asyncio.sleep(0.01)
+        protocol.transport = None
+        return [weakref.ref(protocol)]  # not every loop's transport can be referenced weakly
+
+    freed(kit, *kit.run(main()))
+
+
+@case("HOLD-2")
+def test_signal_handler(kit: Kit) -> None:
+    """The callback and arguments of a signal handler are freed when it is replaced and when it is removed."""
+
+    class Thing:
+        def __call__(self, *_: object) -> None: ...
+
+    def add() -> weakref.ref[Thing]:
+        thing = Thing()
+        kit.loop.add_signal_handler(signal.SIGUSR1, thing, thing)
+        return weakref.ref(thing)
+
+    first, second = add(), add()
+    freed(kit, first)
+    kit.soon(kit.loop.remove_signal_handler, signal.SIGUSR1)
+    freed(kit, second)
+
+
+@case("HOLD-2")
+def test_raising_callback(kit: Kit) -> None:
+    """A callback that raised, and its arguments, are freed once the exception handler has returned."""
+
+    class Thing:
+        def __call__(self, *_: object) -> None:
+            raise ZeroDivisionError("planted")
+
+    thing = Thing()
+    reference = weakref.ref(thing)
+    kit.loop.call_soon(thing, thing)
+    kit.loop.call_later(0.001, thing, thing)
+    kit.loop.call_soon_threadsafe(thing, thing)
+    del thing
+    kit.run_for(0.005)
+    freed(kit, reference)
+
+
+@case("HOLD-2")
+def test_executor_job(kit: Kit) -> None:
+    """The function, arguments and result of an executor's job are freed when it is done and awaited."""
+
+    class Thing:
+        """Something to be weakly referenced."""
+
+    async def main() -> list[weakref.ref[Any]]:
+        thing = Thing()
+        reference: weakref.ref[Any] = weakref.ref(thing)
+        await kit.loop.run_in_executor(None, [thing].count, thing)
+        return [reference]
+
+    references = kit.run(main())
+    kit.run(kit.loop.shutdown_default_executor())
+    freed(kit, *references)
+
+
+def timers(kit: Kit) -> None:
+    kit.loop.call_later(3600, print).cancel()
+
+
+def cancelled_task(kit: Kit) -> None:
+    async def main() -> None:
+        task = asyncio.ensure_future(asyncio.sleep(3600))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+
+    kit.loop.run_until_complete(main())
+
+
+def watcher(kit: Kit) -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        kit.loop.add_reader(left, print)
+        kit.loop.remove_reader(left)
+
+
+def post(kit: Kit) -> None:
+    kit.loop.call_soon_threadsafe(int)
+    kit.loop.call_soon(kit.loop.stop)
+    kit.loop.run_forever()
+
+
+GROWING: dict[str, tuple[Callable[[Kit], None], int]] = {  # what is done, and how often
+    "cancelled_timers": (timers, ROUNDS),
+    "cancelled_tasks": (cancelled_task, 200),
+    "watchers": (watcher, 200),
+    "posts": (post, ROUNDS),
+}
+
+
+@family("HOLD-3", what=GROWING)
+def test_growth(kit: Kit, what: tuple[Callable[[Kit], None], int]) -> None:
+    """A thousand cancelled timers, watchers, posts and tasks leave no more memory in use than before"""
+    work, rounds = what
+    kit.loop.call_later(1800, print)  # one that lives, before those that are cancelled
+
+    def many() -> int:
+        for _ in range(rounds):
+            work(kit)
+        kit.turns(2)
+        gc.collect()
+        return sys.getallocatedblocks()
+
+    many()
+    before = many()
+    grown = many() - before
+    kit.check(grown < BLOCKS_MAX, f"{rounds} of them left {grown} blocks of memory")
+
+
+@case("HOLD-3")
+def test_connections_leave_nothing(kit: Kit) -> None:
+    """A hundred connections leave neither fds nor memory behind."""
+
+    async def one() -> None:
+        given, peer = kit.tcp_pair()
+        protocol = Kept(kit)
+        transport, _ = await kit.loop.create_connection(lambda: protocol, sock=given)
+        transport.abort()
+        await protocol.lost
+        peer.close()
+
+    def many() -> tuple[int, int]:
+        for _ in range(50):
+            kit.run(one())
+        kit._sockets.clear()
+        kit.turns(2)
+        gc.collect()
+        return sys.getallocatedblocks(), len(os.listdir("/proc/self/fd"))
+
+    many()
+    before, after = many(), many()
+    kit.check(after[0] - before[0] < BLOCKS_MAX, f"50 connections left {after[0] - before[0]} blocks of memory")
+    kit.equal(after[1], before[1], "open fds")

@@ -1,0 +1,215 @@
+# real clock
+"""Cases of sendfile and sock_sendfile (SENDFILE-*)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import reset
+from loopcheck.tls import contexts, join
+
+PATTERN = bytes(range(256)) * 2048  # half a MiB
+SIZE = len(PATTERN)
+PARTS: dict[str, tuple[int, int | None]] = {
+    "all": (0, None),
+    "from_the_middle": (SIZE // 2, None),
+    "odd_part": (777, 300_001),
+    "one_byte": (5, 1),
+    "more_than_there_is": (SIZE - 10, 1000),
+    "behind_the_end": (SIZE + 10, None),
+}
+WRONG: dict[str, dict[str, Any]] = {
+    "count_zero": {"count": 0},
+    "count_negative": {"count": -1},
+    "count_text": {"count": "1"},
+    "offset_negative": {"offset": -1},
+    "offset_text": {"offset": "1"},
+}
+
+
+async def collect(kit: Kit, peer: Any, into: bytearray) -> None:
+    """Reads the peer's end to the end of file."""
+    with contextlib.suppress(ConnectionError):
+        while data := await kit.loop.sock_recv(peer, 65536):
+            into += data
+
+
+def real_file() -> Any:
+    file = tempfile.TemporaryFile(buffering=0)  # what was read ahead would not count
+    file.write(PATTERN)
+    file.seek(0)
+    return file
+
+
+async def send(kit: Kit, how: str, file: Any, **options: Any) -> tuple[Any, bytes]:
+    """Sends by one of the four ways; returns the result and what arrived."""
+    given, peer = kit.tcp_pair()
+    got = bytearray()
+    reading = asyncio.ensure_future(collect(kit, peer, got))
+    try:
+        if how.startswith("sock"):
+            with given:
+                result = await kit.loop.sock_sendfile(given, file, **options)
+        else:
+            transport, _ = await kit.loop.create_connection(asyncio.Protocol, sock=given)
+            try:
+                result = await kit.loop.sendfile(transport, file, **options)
+            finally:
+                transport.close()
+    finally:
+        await reading
+    return result, bytes(got)
+
+
+@family("SENDFILE-1", how=("transport", "sock"), source={"file": real_file, "memory": None}, part=PARTS)
+def test_part(kit: Kit, how: str, source: Callable[[], Any] | None, part: tuple[int, int | None]) -> None:
+    """Exactly the part between offset and offset + count arrives, from a file and, by the fallback, from memory"""
+    offset, count = part
+    expected = PATTERN[offset:] if count is None else PATTERN[offset : offset + count]
+    with source() if source else io.BytesIO(PATTERN) as file:
+        result, got = kit.run(send(kit, how, file, offset=offset, count=count))
+    kit.equal((result, len(got)), (len(expected), len(expected)), "result and bytes that arrived")
+    kit.check(got == expected, "other bytes arrived")
+
+
+@family("SENDFILE-1", how=("transport", "sock"), source={"file": real_file, "memory": None})
+def test_position(kit: Kit, how: str, source: Callable[[], Any] | None) -> None:
+    """offset 0 is the begin, wherever the file stands, and afterwards it stands behind what was sent (gh-150107)"""
+    with source() if source else io.BytesIO(PATTERN) as file:
+        file.read(100)
+        result, got = kit.run(send(kit, how, file, offset=0, count=1000))
+        kit.equal((result, got == PATTERN[:1000]), (1000, True), "result, and are the bytes right")
+        kit.equal(file.tell(), 1000, "position of the file")
+
+
+@case("SENDFILE-1")
+def test_between_writes(kit: Kit) -> None:
+    """The file goes out behind what was written before it, and before what is written after it."""
+
+    async def main() -> bytes:
+        given, peer = kit.tcp_pair()
+        got = bytearray()
+        reading = asyncio.ensure_future(collect(kit, peer, got))
+        transport, _ = await kit.loop.create_connection(asyncio.Protocol, sock=given)
+        transport.write(PATTERN[::-1])
+        with real_file() as file:
+            await kit.loop.sendfile(transport, file)
+        transport.write(b"the end")
+        transport.close()
+        await reading
+        return bytes(got)
+
+    kit.check(kit.run(main()) == PATTERN[::-1] + PATTERN + b"the end", "other bytes arrived, or in another order")
+
+
+@family("SENDFILE-1", count={"all": None, "odd": 100_001})
+def test_over_tls(kit: Kit, count: int | None) -> None:
+    """Over TLS the fallback sends the part, from offset 0 though the file stands elsewhere"""
+    tls = contexts()
+
+    async def main() -> tuple[int, bytes]:
+        inside, log = kit.protocol(), kit.protocol()
+        await join(kit, tls, inside, log)
+        with real_file() as file:
+            result = await kit.loop.sendfile(log.transport, file, 0, count)
+        log.transport.close()
+        await inside.until_event("lost")
+        await log.until_event("lost")
+        return result, bytes(inside.received)
+
+    expected = PATTERN[:count]
+    kit.equal(kit.run(main()), (len(expected), expected), "result and bytes")
+
+
+@case("SENDFILE-2")
+def test_no_fallback_wanted(kit: Kit) -> None:
+    """With fallback=False what the kernel cannot send raises SendfileNotAvailableError."""
+
+    async def main(how: str) -> None:
+        try:
+            await send(kit, how, io.BytesIO(PATTERN), fallback=False)
+        except asyncio.SendfileNotAvailableError:
+            return
+        kit.fail("it was sent by the fallback")
+
+    for how in ("transport", "sock"):
+        kit.run(main(how))
+
+
+@family("SENDFILE-2", how=("transport", "sock"), wrong=WRONG)
+def test_wrong_numbers(kit: Kit, how: str, wrong: dict[str, Any]) -> None:
+    """A count or an offset that makes no sense raises ValueError or TypeError, and nothing is sent"""
+    try:
+        with real_file() as file:
+            kit.run(send(kit, how, file, **wrong))
+    except (ValueError, TypeError):
+        return
+    kit.fail(f"{wrong} was accepted")
+
+
+@family("SENDFILE-2", how=("transport", "sock"))
+def test_text_file(kit: Kit, how: str) -> None:
+    """A file opened for text is refused with ValueError"""
+    try:
+        with tempfile.TemporaryFile("w+", encoding="ascii") as file:
+            kit.run(send(kit, how, file))
+    except ValueError:
+        return
+    kit.fail("a text file was accepted")
+
+
+@case("SENDFILE-2")
+def test_closing_transport(kit: Kit) -> None:
+    """sendfile on a transport that is closing raises RuntimeError."""
+
+    async def main() -> None:
+        given, _peer = kit.tcp_pair()
+        log = kit.protocol()
+        await kit.loop.create_connection(lambda: log, sock=given)
+        log.transport.close()
+        try:
+            with real_file() as file:
+                await kit.loop.sendfile(log.transport, file)
+        except RuntimeError as error:
+            await log.until_event("lost")
+            if isinstance(error, NotImplementedError):
+                raise
+            return
+        kit.fail("it was accepted")
+
+    kit.run(main())
+
+
+@family("SENDFILE-2", how=("transport", "sock"), source={"file": real_file, "memory": None})
+def test_peer_goes(kit: Kit, how: str, source: Callable[[], Any] | None) -> None:
+    """A connection that is reset while the file is sent ends sendfile with an OSError"""
+
+    async def main(file: Any) -> BaseException | None:
+        given, peer = kit.tcp_pair()
+        log = kit.protocol()
+        if how == "sock":
+            sending = asyncio.ensure_future(kit.loop.sock_sendfile(kit.own(given), file))
+        else:
+            await kit.loop.create_connection(lambda: log, sock=given)
+            sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, file))
+        await asyncio.sleep(0.005)
+        if sending.done():
+            kit.fail(f"it is done though nobody reads, with the result {sending.result()}")
+        reset(peer)
+        await asyncio.wait({sending})
+        return sending.exception()
+
+    with source() if source else io.BytesIO(PATTERN) as file:
+        for _ in range(8):  # more than the kernel buffers
+            file.seek(0, 2)
+            file.write(PATTERN)
+        file.seek(0)
+        error = kit.run(main(file))
+    kit.check(isinstance(error, OSError), f"it ended with {error!r}")
