@@ -259,7 +259,7 @@ def test_cancelled_in_the_turn_of_its_event(kit: Kit, call: str) -> None:
         kit.put(right, b"x") if call == "recv" else kit.client(listener)
         kit.soon(task.cancel)
         await asyncio.wait({task})
-        taken.append(await asyncio.wait_for(take(), 2) if task.cancelled() else task.result())
+        taken.append(await asyncio.wait_for(take(), 1) if task.cancelled() else task.result())
 
     kit.run(main())
     kit.equal(len(taken), 1, "what was received or accepted")
