@@ -85,9 +85,9 @@ def socket_of(kit: Kit, kind: int = socket.AF_INET, address: Any = HERE) -> sock
 
 
 def dead_port() -> tuple[str, int]:
-    """An address where no socket is bound."""
+    """An address where no socket is bound, on a host that no other process takes a port of by chance."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
-        unused.bind(HERE)
+        unused.bind(("127.99.0.1", 0))
         address: tuple[str, int] = unused.getsockname()
     return address
 

@@ -135,9 +135,10 @@ def test_loop_closed_with_lookups(kit: Kit) -> None:
 
 
 def closed_port(kit: Kit) -> int:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    """A port of 127.0.0.1 where nobody listens, nor can: it is bound."""
+    sock = kit.own(socket.socket())
+    sock.bind(("127.0.0.1", 0))
+    port: int = sock.getsockname()[1]
     return port
 
 

@@ -234,7 +234,7 @@ def test_growth(kit: Kit, what: tuple[Callable[[Kit], None], int]) -> None:
 
 @case("HOLD-3")
 def test_connections_leave_nothing(kit: Kit) -> None:
-    """A hundred connections leave neither fds nor memory behind."""
+    """Connections that come and go leave neither fds nor memory behind."""
 
     async def one() -> None:
         given, peer = kit.tcp_pair()
@@ -245,7 +245,7 @@ def test_connections_leave_nothing(kit: Kit) -> None:
         peer.close()
 
     def many() -> tuple[int, int]:
-        for _ in range(50):
+        for _ in range(20):
             kit.run(one())
         kit._sockets.clear()
         kit.turns(2)
@@ -254,5 +254,5 @@ def test_connections_leave_nothing(kit: Kit) -> None:
 
     many()
     before, after = many(), many()
-    kit.check(after[0] - before[0] < BLOCKS_MAX, f"50 connections left {after[0] - before[0]} blocks of memory")
+    kit.check(after[0] - before[0] < 20 * 5, f"20 connections left {after[0] - before[0]} blocks of memory")
     kit.equal(after[1], before[1], "open fds")

@@ -93,7 +93,7 @@ def test_fds_of_transports_and_servers(kit: Kit) -> None:
 
     async def main() -> None:
         for _ in range(5):
-            server = await kit.loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+            server = await kit.loop.create_server(asyncio.Protocol, "127.99.0.3", 0)  # nobody else takes its port
             address = server.sockets[0].getsockname()
             transport, _ = await kit.loop.create_connection(asyncio.Protocol, *address)
             transport.abort()

@@ -102,9 +102,9 @@ def test_sock_connect(kit: Kit) -> None:
 @case("FD-2")
 def test_sock_connect_refused(kit: Kit) -> None:
     """sock_connect to a port where nobody listens raises ConnectionRefusedError, and the loop goes on."""
-    listener = kit.listener()
-    address = listener.getsockname()
-    listener.close()
+    bound = kit.own(socket.socket())  # and not listening: the port is nobody else's meanwhile
+    bound.bind(("127.0.0.1", 0))
+    address = bound.getsockname()
     for _ in range(2):
         sock = kit.own(socket.socket())
         kit.raises(ConnectionRefusedError, lambda s=sock: kit.run(kit.loop.sock_connect(s, address)))

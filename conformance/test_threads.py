@@ -111,8 +111,12 @@ def test_storm_loses_nothing(kit: Kit) -> None:
 def test_post_in_a_callback_of_the_loop(kit: Kit) -> None:
     """call_soon_threadsafe may be called on the loop's own thread, in callbacks and before a sleep."""
     ran: list[str] = []
-    kit.soon(lambda: kit.threadsafe(lambda: (ran.append("a"), kit.threadsafe(ran.append, "b"))))
-    kit.later(0.01, lambda: kit.threadsafe(kit.stop))
+
+    def last() -> None:
+        ran.append("b")
+        kit.stop()
+
+    kit.soon(lambda: kit.threadsafe(lambda: (ran.append("a"), kit.threadsafe(last))))
     kit.run_forever()
     kit.equal(ran, ["a", "b"], "posts served")
 

@@ -38,6 +38,11 @@ def test_sound_tree(plant):
     assert sentences(plant(FILES)) == []
 
 
+def test_family_stands_for_its_members(plant):
+    source = FILES["conformance/test_watchers.py"].replace("@case", "@family")
+    assert sentences(plant({**FILES, "conformance/test_watchers.py": source})) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "word"),
     [
