@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from loopcheck import child, cpython_inject
+from loopcheck import child, cpython_inject, inject
 from loopcheck.kit import is_missing
 from loopcheck.load import Case, KitFault, Unusable, describe
 from loopcheck.shared import DETAIL_CHARS_MAX, Shared
@@ -55,7 +55,7 @@ def load_tests(package: str, only: str = "") -> dict[str, tuple[Case, Callable[[
 
     The function of a case does nothing: `test_work` finds the test by its id.
     """
-    cpython_inject.watch_running()
+    inject.watch_running()
     names = module_names(package)
     if only:
         names = [name for name in names if only.startswith(f"{name}.py::")]
@@ -103,7 +103,7 @@ def test_work(shared: Shared, package: str, test_id: str, get_factory: Callable[
         "kind": kind,
         "rule": "",
         "detail": cut(detail, DETAIL_CHARS_MAX),
-        "observations": cpython_inject.MADE.runs,
+        "observations": inject.MADE.runs,
         "leaks": [],
     }
 

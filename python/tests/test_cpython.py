@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopcheck import cpython, cpython_inject, cpython_tests
+from loopcheck import cpython, cpython_inject, cpython_tests, inject
 from loopcheck.load import Unusable
 from tiny_suite import COUNTED, make_suite
 
@@ -179,15 +179,15 @@ def test_factory_that_asks_asyncio_gets_its_own_loop() -> None:
         made.append(make())
         return made[-1]
 
-    make = cpython_inject.Maker(factory, lambda: "asyncio's own")
+    make = inject.Maker(factory, lambda: "asyncio's own")
     assert make() == "asyncio's own"
     assert made == ["asyncio's own"]
 
 
 def test_asyncio_without_policies_gives_its_event_loop() -> None:
     home = types.SimpleNamespace(EventLoop=asyncio.SelectorEventLoop)
-    assert cpython_inject.policy_name(home) == ""  # type: ignore[arg-type]
-    assert cpython_inject.own_factory(home) is asyncio.SelectorEventLoop  # type: ignore[arg-type]
+    assert inject.policy_name(home) == ""  # type: ignore[arg-type]
+    assert inject.own_factory(home) is asyncio.SelectorEventLoop  # type: ignore[arg-type]
 
 
 class BareLoop:
@@ -203,7 +203,7 @@ class BareLoop:
         self.calls.append("shutdown")
 
     def run_until_complete(self, _: object) -> None:
-        cpython_inject.MADE.ran(self)
+        inject.MADE.ran(self)
 
     def close(self) -> None:
         self.calls.append("close")
@@ -212,9 +212,9 @@ class BareLoop:
 def test_close_needs_no_private_attribute_and_counts_no_run() -> None:
     seen: list[Any] = []
     close = cpython_inject.neutral_close(lambda loop: (seen.append(loop._default_executor), loop.close()))  # type: ignore[arg-type,func-returns-value]
-    loop, runs = cpython_inject.MADE.add(BareLoop()), cpython_inject.MADE.runs
+    loop, runs = inject.MADE.add(BareLoop()), inject.MADE.runs
     close(loop)
     assert (loop.calls, seen) == (["shutdown", "close"], [None])
-    assert cpython_inject.MADE.runs == runs
-    cpython_inject.MADE.ran(loop)
-    assert cpython_inject.MADE.runs == runs + 1
+    assert inject.MADE.runs == runs
+    inject.MADE.ran(loop)
+    assert inject.MADE.runs == runs + 1
