@@ -1,4 +1,4 @@
-"""The command line: check, cpython, page, replay, rules.
+"""The command line: check, cpython, upstream, page, replay, rules.
 
 Exit status: 0 every verdict as expected; 1 something unexpected; 2 the arguments or a loop cannot be
 used (one sentence on standard error); 3 the kit itself failed; 130 interrupted (what there is is
@@ -22,12 +22,13 @@ from rich.text import Text
 import loopcheck
 from loopcheck import cpython as suite
 from loopcheck import page as html
-from loopcheck import paths, report, table
+from loopcheck import paths, report, table, upstream_setup
 from loopcheck.check import EXIT_INTERRUPTED, EXIT_KIT, EXIT_UNUSABLE, Check, NothingSelected, Plan, Results, Watcher
 from loopcheck.expect import ExpectError
 from loopcheck.load import KitFault, Spec, Unusable, describe
 from loopcheck.rules import Rules, UnknownRule
 from loopcheck.supervisor import Options
+from loopcheck.upstream import Upstream
 
 LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS does not say
 STDOUT = "-"
@@ -230,6 +231,47 @@ def cpython(
     with suite.scratch_folder():
         results = _carry_out(plan, rules, console, suite.SuiteCheck)
     table.print_results(console, results)
+    _finish(results, files)
+
+
+@commands.command()
+@click.argument("loop", metavar="LOOP")
+@click.argument("libraries", nargs=-1, metavar="[LIBRARY...]")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this.")
+@click.option("-n", "workers", type=click.IntRange(1, 2), default=2, metavar="WORKERS", help="Loops at a time.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, metavar="S")
+@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
+@click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
+@click.option("--cache", default="", metavar="DIR", help="Where the libraries are installed; else the user's cache.")
+def upstream(
+    loop: str,
+    libraries: tuple[str, ...],
+    pattern: str,
+    workers: int,
+    timeout: float,
+    expect: str,
+    json_file: str,
+    junit: str,
+    cache: str,
+) -> None:
+    """Runs libraries' own tests on a loop and on asyncio, and reports where they differ.
+
+    Each library is installed in an environment of its own first, which needs the network and is kept.
+    """
+    console = _console(stderr=json_file == STDOUT)
+    known = upstream_setup.Library.load_all()
+    unknown = [name for name in libraries if name not in known]
+    if unknown:
+        raise Unusable(f"there is no library {unknown[0]!r}; there are {', '.join(known)}")
+    files = _files(json_file, junit, "")
+    folder = Path(cache) if cache else upstream_setup.cache_folder()
+    chosen = [known[name] for name in dict.fromkeys(libraries or tuple(known))]
+    one = Upstream(Spec.parse(loop), timeout, pattern, workers, expect, lambda text: console.print(Text(text)))
+    results = one.run(chosen, folder)
+    table.print_results(console, results)
+    for note in results.notes:
+        console.print(Text(note), soft_wrap=True)
     _finish(results, files)
 
 
