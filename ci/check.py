@@ -100,6 +100,13 @@ def check_refloop() -> str:
     return parts.runner(argv, r"\d+ verdicts", {"REFLOOP_CHECK": "1"})
 
 
+def cpython(*words: str) -> str:
+    """CPython's own tests of asyncio, run on one or more loops."""
+    if not machine.has_cpython_tests():
+        raise parts.Skipped("this Python comes without test.test_asyncio")
+    return parts.runner([PYTHON, "-m", "loopcheck", "cpython", *words], r"\d+ verdicts")
+
+
 def asyncio_rounds() -> str:
     """stdlib asyncio is the control: it shows no failure, round after round."""
     for number in range(1, ASYNCIO_ROUNDS + 1):
@@ -147,6 +154,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("report in a browser", report_in_browser)
     run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
     run.part("cases on refloop", check_refloop)
+    run.part("CPython's tests, some", lambda: cpython("--quick", "asyncio:new_event_loop", "refloop:new_event_loop"))
     replay_all(run, options)
     run.part("reproducers of findings", reproducers.run_all)
     run.part("wheel outside the checkout", wheel.test)
@@ -162,6 +170,8 @@ def nightly(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("coverage build", lambda: coverage.build() or "built")
     for target in fuzzing.targets():
         run.part(f"coverage of {target}", lambda target=target: coverage.check(target))
+    for loop in ("asyncio", "refloop", "uvloop"):
+        run.part(f"CPython's tests on {loop}", lambda loop=loop: cpython(f"{loop}:new_event_loop"))
 
 
 COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {

@@ -118,6 +118,11 @@ C_LOOPS = [
 ]
 
 
+def has_cpython_tests() -> bool:
+    argv = [base_python(), "-c", "import test.test_asyncio.utils"]
+    return subprocess.run(argv, capture_output=True).returncode == 0
+
+
 def has_browser() -> bool:
     """A Chromium and the driver that tests steer it with."""
     for name in ("chromium", "chromedriver"):
@@ -189,6 +194,9 @@ def needs(everything: bool, browser: bool = True) -> list[Need]:
                 ("clang-*",),
                 lambda: find_clang() is not None,
                 "fuzz targets and sanitizer builds",
+            ),
+            Need(
+                "CPython's own tests", (f"lib{version}-testsuite",), has_cpython_tests, "CPython's tests on the loops"
             ),
         ]
     if everything and browser:

@@ -31,13 +31,14 @@ class Plan:
     loops: tuple[Spec, ...]
     pattern: str = ""  # a part of a case id, or a pattern with * ? [
     rules: tuple[str, ...] = ()  # only cases that cite one of them
+    is_quick: bool = False  # of a suite of tests, only its quick choice
     workers: int = 0  # 0: as many as there are cpus, at most WORKERS_MAX
     options: Options = field(default_factory=Options)
     expect: str = ""  # "": what is shipped; "none"; or a file
 
     @property
     def is_filtered(self) -> bool:
-        return bool(self.pattern or self.rules)
+        return bool(self.pattern or self.rules or self.is_quick)
 
     @property
     def worker_count(self) -> int:
@@ -169,7 +170,7 @@ class Check:
     def run(self) -> Results:
         """Raises KitFault, ExpectError or NothingSelected; a loop that cannot be used is a result."""
         try:
-            expected = {spec.text: expectations_for(spec, self.plan.expect) for spec in self.plan.loops}
+            expected = {spec.text: self._expectations_for(spec, self.plan.expect) for spec in self.plan.loops}
             tasks = [task for spec in self.plan.loops for task in self._open(spec, expected[spec.text])]
             self.pool.run(tasks, self._judge)
             self._compare_with_control()
@@ -249,12 +250,21 @@ class Check:
         self.results.notes.append(f"not run: {task.case_id} on {task.spec.text}")
 
     def _rule(self, spec: Spec, facts: Facts, seconds: float) -> None:
-        judged = self._expectations[spec.text].judge(facts.case.id, decide(facts, self.rules.level_of))
+        judged = self._expectations[spec.text].judge(facts.case.id, self._decide(spec, facts))
         row = self._row(spec.text, facts, judged, seconds)
-        self.results.rows.append(row)
         if spec.is_control:
             self._control_runs[row.case] = ControlRun(row.verdict, facts.trace)
+        self._keep(row)
+
+    def _keep(self, row: Row) -> None:
+        self.results.rows.append(row)
         self.watcher.done(row)
+
+    def _decide(self, spec: Spec, facts: Facts) -> Ruling:
+        return decide(facts, self.rules.level_of)
+
+    def _expectations_for(self, spec: Spec, choice: str) -> Expectations:
+        return expectations_for(spec, choice)
 
     def _row(self, loop: str, facts: Facts, judged: Judged, seconds: float) -> Row:
         ruling = judged.ruling
@@ -289,10 +299,9 @@ class Check:
         """A case that a loop fails unexpectedly and the control fails as well is the kit's fault."""
         suspects = [row for row in self.results.unexpected if row.verdict != "STALE" and not self._is_plain(row)]
         wanted = list(dict.fromkeys(row.case for row in suspects if row.loop != CONTROL))
-        shipped = expectations_for(Spec.parse(CONTROL), "")
+        shipped = self._expectations_for(Spec.parse(CONTROL), "")
         failed = {row.case: row for row in suspects if row.loop == CONTROL and _is_fault(row, shipped)}
-        ran = {row.case for row in self.results.rows if row.loop == CONTROL}
-        wanted = [case_id for case_id in wanted if case_id not in ran]
+        wanted = [case_id for case_id in wanted if case_id not in self._control_runs]
         if wanted:
             failed |= self._run_control(wanted, shipped)
         for row in failed.values():
@@ -310,7 +319,7 @@ class Check:
         def judge(done: Done) -> None:
             if done.facts is None:
                 raise KitFault(f"the control could not run {done.task.case_id}: {done.error!r}")
-            judged = shipped.judge(done.task.case_id, decide(done.facts, self.rules.level_of))
+            judged = shipped.judge(done.task.case_id, self._decide(control, done.facts))
             self._control_runs[done.task.case_id] = ControlRun(judged.ruling.verdict, done.facts.trace)
             if judged.is_unexpected and judged.ruling.verdict != "STALE":
                 failed[done.task.case_id] = self._row(CONTROL, done.facts, judged, done.seconds)
@@ -349,14 +358,14 @@ def _is_fault(row: Row, shipped: Expectations) -> bool:
     return shipped.judge(row.case, Ruling(row.verdict, row.rule, row.detail)).is_unexpected
 
 
-def expectations_for(spec: Spec, choice: str) -> Expectations:
-    """The file that applies to a loop. Raises ExpectError."""
+def expectations_for(spec: Spec, choice: str, folder: str = "") -> Expectations:
+    """The file that applies to a loop; shipped ones are in `folder` of conformance/expect. Raises ExpectError."""
     if choice == NO_EXPECTATIONS:
         return Expectations()
     if choice:
         return Expectations.load(Path(choice))
     for name in spec.expect_names:
-        path = paths.shipped_expect_file(name)
+        path = paths.shipped_expect_file(folder + name)
         if path is not None:
             try:
                 return Expectations.load(path)

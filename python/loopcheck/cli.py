@@ -1,4 +1,4 @@
-"""The command line: check, page, replay, fuzz, rules.
+"""The command line: check, fuzz, replay, cpython, upstream, page, rules.
 
 Exit status: 0 every verdict as expected; 1 something unexpected; 2 the arguments or a loop cannot be
 used (one sentence on standard error); 3 the kit itself failed; 130 interrupted (what there is is
@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.text import Text
 
 import loopcheck
-from loopcheck import fuzz_report, paths, report, table
+from loopcheck import cpython as suite
+from loopcheck import fuzz_report, paths, report, table, upstream_setup
 from loopcheck import page as html
 from loopcheck.check import (
     EXIT_INTERRUPTED,
@@ -38,6 +39,7 @@ from loopcheck.load import KitFault, Spec, Unusable, describe
 from loopcheck.replay import read_programs, replay_all
 from loopcheck.rules import Rules, UnknownRule
 from loopcheck.supervisor import Options
+from loopcheck.upstream import Upstream
 
 LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS does not say
 STDOUT = "-"
@@ -170,11 +172,11 @@ def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render
     return files
 
 
-def _carry_out(plan: Plan, rules: Rules, console: Console) -> Results:
+def _carry_out(plan: Plan, rules: Rules, console: Console, kind: type[Check] = Check) -> Results:
     """Runs the plan with progress on the console; SIGTERM is taken for Ctrl-C."""
     live = table.Live(console)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    one_check = Check(plan, rules, live)
+    one_check = kind(plan, rules, live)
     try:
         return one_check.run()
     except KitFault as error:
@@ -206,6 +208,83 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
     if failed:
         _give_up(failed, EXIT_UNUSABLE)
     sys.exit(results.exit_status)
+
+
+@commands.command()
+@click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this, or is like it.")
+@click.option("--quick", is_flag=True, help="Only a choice of some sixty tests.")
+@click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, metavar="S")
+@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
+@click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
+@click.option("--package", default=suite.PACKAGE, show_default=True, metavar="NAME", help="Where the tests are.")
+def cpython(
+    loops: tuple[Spec, ...],
+    pattern: str,
+    quick: bool,
+    workers: int | None,
+    timeout: float,
+    expect: str,
+    json_file: str,
+    junit: str,
+    package: str,
+) -> None:
+    """Runs CPython's own tests of asyncio, those of this interpreter, on one or more loops.
+
+    A test counts when a loop under test ran in it; what fails is tried on asyncio as well.
+    """
+    options = Options(timeout_s=timeout, package=package)
+    plan = Plan(loops=loops, pattern=pattern, is_quick=quick, workers=workers or 0, options=options, expect=expect)
+    rules = suite.rules_of(package)
+    files = _files(json_file, junit, "")
+    console = _console(stderr=json_file == STDOUT)
+    with suite.scratch_folder():
+        results = _carry_out(plan, rules, console, suite.SuiteCheck)
+    table.print_results(console, results)
+    _finish(results, files)
+
+
+@commands.command()
+@click.argument("loop", metavar="LOOP")
+@click.argument("libraries", nargs=-1, metavar="[LIBRARY...]")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this.")
+@click.option("-n", "workers", type=click.IntRange(1, 2), default=2, metavar="WORKERS", help="Loops at a time.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, metavar="S")
+@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
+@click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
+@click.option("--cache", default="", metavar="DIR", help="Where the libraries are installed; else the user's cache.")
+def upstream(
+    loop: str,
+    libraries: tuple[str, ...],
+    pattern: str,
+    workers: int,
+    timeout: float,
+    expect: str,
+    json_file: str,
+    junit: str,
+    cache: str,
+) -> None:
+    """Runs libraries' own tests on a loop and on asyncio, and reports where they differ.
+
+    Each library is installed in an environment of its own first, which needs the network and is kept.
+    """
+    console = _console(stderr=json_file == STDOUT)
+    known = upstream_setup.Library.load_all()
+    unknown = [name for name in libraries if name not in known]
+    if unknown:
+        raise Unusable(f"there is no library {unknown[0]!r}; there are {', '.join(known)}")
+    files = _files(json_file, junit, "")
+    folder = Path(cache) if cache else upstream_setup.cache_folder()
+    chosen = [known[name] for name in dict.fromkeys(libraries or tuple(known))]
+    one = Upstream(Spec.parse(loop), timeout, pattern, workers, expect, lambda text: console.print(Text(text)))
+    results = one.run(chosen, folder)
+    table.print_results(console, results)
+    for note in results.notes:
+        console.print(Text(note), soft_wrap=True)
+    _finish(results, files)
 
 
 @commands.command()

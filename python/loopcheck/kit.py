@@ -396,7 +396,7 @@ def _bare_loop(factory: Factory) -> asyncio.AbstractEventLoop | None:
 INTERFACES = (asyncio.AbstractEventLoop, asyncio.AbstractServer, asyncio.Transport, asyncio.DatagramTransport)
 
 
-def _is_missing(error: BaseException, loops: list[asyncio.AbstractEventLoop]) -> bool:
+def is_missing(error: BaseException, loops: list[asyncio.AbstractEventLoop]) -> bool:
     """Does the exception say that the loop lacks something of asyncio's interface?"""
     if isinstance(error, NotImplementedError):
         return True
@@ -423,7 +423,7 @@ def _judge(function: Case, kit: Kit) -> Outcome:
     except Skip as skip:
         return Outcome("skip", kit.rule, str(skip))
     except BaseException as error:
-        if _is_missing(error, kit._loops):
+        if is_missing(error, kit._loops):
             return Outcome("missing", kit.rule, f"{type(error).__name__}: {error}")
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         return Outcome("error", kit.rule, text[-DETAIL_SIZE_MAX:])

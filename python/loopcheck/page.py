@@ -24,7 +24,21 @@ from loopcheck.report import SCHEMA, fragment, to_document
 from loopcheck.verdict import FAILURES
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
-WORST_FIRST = ("STALE", "CRASH", "SPIN", "HANG", "LEAK", "FAIL", "VACUOUS", "WARN", "DIFF", "MISSING", "SKIP", "PASS")
+WORST_FIRST = (
+    "STALE",
+    "CRASH",
+    "SPIN",
+    "HANG",
+    "LEAK",
+    "FAIL",
+    "VACUOUS",
+    "WARN",
+    "DIFF",
+    "INAPPLICABLE",
+    "MISSING",
+    "SKIP",
+    "PASS",
+)
 MEANINGS = {3: "the kit itself failed", 130: "interrupted", 2: "a loop could not be used"}  # of an exit status
 LOOPS_FITTING = 7  # beside one another on a narrow desktop; the table scrolls within the page when there are more
 SHORT_CHARS_MAX = 200  # of a version, or of a name in a heading

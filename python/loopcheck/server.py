@@ -24,8 +24,8 @@ from os import write as write_fd
 from pathlib import Path
 from typing import Any, NoReturn
 
-from loopcheck import child, processes
-from loopcheck.load import BATCH_CASE, KitFault, Spec, Unusable, describe, load_cases, load_factory
+from loopcheck import child, cpython_tests, processes
+from loopcheck.load import BATCH_CASE, Case, KitFault, Spec, Unusable, describe, load_cases, load_factory
 from loopcheck.shared import PHASE_IMPORT, Shared
 from loopcheck.watch import Limits, Watch
 
@@ -47,6 +47,7 @@ class Settings:
     import_s: float = 20.0
     rss_bytes_max: int = 1 << 30
     is_driver: bool = False  # `loop` is the driver of a C loop
+    package: str = ""  # of tests that take the place of the cases
     case: str = ""
     nonce: int = 0
 
@@ -117,7 +118,7 @@ class Server:
         self.spec = (Spec.driver if settings.is_driver else Spec.parse)(settings.loop)
         self.line = Line(settings.control)
         self.shared = Shared(settings.shared)
-        self.cases = load_cases(Path(settings.conformance))
+        self.cases = _load(settings)
         self.functions = {case_id: function for case_id, (_, function) in self.cases.items()}
         self.factory: child.Factory | None = None
         self.own_signals = SignalState()
@@ -184,12 +185,21 @@ class Server:
         return self.factory if self.factory is not None else load_factory(self.spec)
 
 
+def _load(settings: Settings) -> dict[str, tuple[Case, Callable[[Any], None]]]:
+    """The cases, or the tests of a package; a fresh interpreter for one test takes only what that needs."""
+    if settings.package:
+        return cpython_tests.load_tests(settings.package, only=settings.case)
+    return load_cases(Path(settings.conformance))
+
+
 def work(server: Server, case_id: str) -> Callable[[], dict[str, Any]]:
     """What the process of this case has to do."""
     if case_id == child.PROBE:
         return lambda: child.probe_work(server.shared, server.spec, server.get_factory)
     if case_id == BATCH_CASE:
         return lambda: child.batch_work(server.shared, server.spec, server.get_factory)
+    if server.settings.package:
+        return lambda: cpython_tests.test_work(server.shared, server.settings.package, case_id, server.get_factory)
     function = child.function_of(case_id, server.functions)
     return lambda: child.case_work(server.shared, function, server.get_factory)
 

@@ -44,6 +44,7 @@ class Options:
     timeout_s: float = 4.0  # of a case that asks for no more
     import_s: float = 20.0  # of importing the loop
     rss_bytes_max: int = 1 << 30  # of a case, over all its processes
+    package: str = ""  # of tests like CPython's own, which are run instead of the cases
 
 
 @dataclass
@@ -192,6 +193,7 @@ class Server:
             import_s=self.options.import_s,
             rss_bytes_max=self.options.rss_bytes_max,
             is_driver=self.spec.is_driver,
+            package=self.options.package,
         )
         mark = secrets.token_hex(8)
         with theirs:

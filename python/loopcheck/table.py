@@ -16,7 +16,7 @@ from loopcheck.load import Spec
 from loopcheck.report import areas, headline, reason, standing
 from loopcheck.rules import Rule
 
-COLOURS = {"PASS": "green", "WARN": "yellow", "DIFF": "cyan", "SKIP": "dim", "MISSING": "blue"}
+COLOURS = {"PASS": "green", "WARN": "yellow", "DIFF": "cyan", "SKIP": "dim", "MISSING": "blue", "INAPPLICABLE": "dim"}
 FAILURE_COLOUR = "red"
 # A rule under the head, one between loops, and no frame.
 TABLE_BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
@@ -77,8 +77,8 @@ class Live(Watcher):
 
     def control(self, cases: int) -> None:
         """Says why something else runs now."""
-        what = "an unexpected failure" if cases == 1 else f"{cases} unexpected failures"
-        text = f"trying {what} on the control, to tell the loop's fault from the kit's"
+        what = "a case" if cases == 1 else f"{cases} cases"
+        text = f"trying {what} on the control too, to tell the loop's fault from the kit's"
         self.console.print(Text(text, style="dim"), soft_wrap=True)
 
     def stop(self) -> None:

@@ -11,7 +11,21 @@ from typing import Any
 from loopcheck.load import Case
 from loopcheck.watch import Ending
 
-VERDICTS = ("PASS", "FAIL", "WARN", "HANG", "CRASH", "SPIN", "LEAK", "MISSING", "VACUOUS", "DIFF", "SKIP", "STALE")
+VERDICTS = (
+    "PASS",
+    "FAIL",
+    "WARN",
+    "HANG",
+    "CRASH",
+    "SPIN",
+    "LEAK",
+    "MISSING",
+    "VACUOUS",
+    "DIFF",
+    "INAPPLICABLE",
+    "SKIP",
+    "STALE",
+)
 FAILURES = frozenset(("FAIL", "HANG", "CRASH", "SPIN", "LEAK", "VACUOUS", "STALE"))  # unless expected
 VERDICT_OF_LEVEL = {"MUST": "FAIL", "SHOULD": "WARN", "INFO": "DIFF"}
 SEVERITY = {"FAIL": 3, "LEAK": 3, "WARN": 2, "DIFF": 1}
@@ -61,18 +75,22 @@ class _Breach:
 
 def decide(facts: Facts, level_of: Callable[[str], str]) -> Ruling:
     """The verdict. `level_of` gives MUST, SHOULD or INFO for a rule's id."""
-    own = facts.case.rule
+    return decide_early(facts) or _judged(facts, level_of)
+
+
+def decide_early(facts: Facts) -> Ruling | None:
+    """The verdict on a loop that is not one of its own, or a case that did not end as a case ends, else None."""
     if facts.plain:
-        return Ruling("VACUOUS", own, facts.plain)
+        return Ruling("VACUOUS", facts.case.rule, facts.plain)
     violent = violence(facts)
-    if violent is not None:
-        verdict, sentence = violent
-        rule, hint = _suspect(facts)
-        return Ruling(verdict, rule, _clean("; ".join(part for part in (sentence, hint, _last_words(facts)) if part)))
-    return _judged(facts, level_of)
+    if violent is None:
+        return None
+    verdict, sentence = violent
+    rule, hint = _suspect(facts)
+    return Ruling(verdict, rule, clean("; ".join(part for part in (sentence, hint, _last_words(facts)) if part)))
 
 
-def _clean(detail: str) -> str:
+def clean(detail: str) -> str:
     """The text without control characters, which a loop may have printed, and not too long."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in cut(detail, DETAIL_CHARS_MAX))
 
@@ -170,8 +188,8 @@ def _judged(facts: Facts, level_of: Callable[[str], str]) -> Ruling:
         worst = max(breaches, key=lambda breach: SEVERITY[breach.verdict])
         other = [breach for breach in breaches if breach.rule != worst.rule or breach.sentence not in worst.sentence]
         rest = [f"{breach.rule}: {breach.sentence}" for breach in other]
-        return Ruling(worst.verdict, worst.rule, _clean("; also ".join([worst.sentence, *rest])))
-    own, detail = facts.case.rule, _clean(str(outcome.get("detail", "")))
+        return Ruling(worst.verdict, worst.rule, clean("; also ".join([worst.sentence, *rest])))
+    own, detail = facts.case.rule, clean(str(outcome.get("detail", "")))
     if outcome["kind"] == "skip":
         return Ruling("SKIP", own, detail)
     if outcome["kind"] == "missing":
