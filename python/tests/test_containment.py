@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from loopcheck import processes
-from loopcheck.shared import Shared
+from loopcheck.shared import PROGRAM_BYTES_MAX, Shared
 from loopcheck.supervisor import MARK, TAIL_BYTES
 from loopcheck.verdict import decide
 from two_cases import CALM, IDLE, WILD, hostile_spec, level_of, make_root, server_of
@@ -111,8 +111,8 @@ def test_program_reaches_the_case(root: Path) -> None:
     with server_of("asyncio:new_event_loop") as server:
         ruling = decide(server.run("test_program.py::test_program", b"step"), level_of)
         assert (ruling.verdict, ruling.detail) == ("SKIP", "step")
-        with pytest.raises(ValueError, match="8193 bytes"):
-            server.run(CALM, bytes(8193))
+        with pytest.raises(ValueError, match=f"{PROGRAM_BYTES_MAX + 1} bytes"):
+            server.run(CALM, bytes(PROGRAM_BYTES_MAX + 1))
 
 
 def test_case_holds_no_line_to_the_kit(root: Path) -> None:
