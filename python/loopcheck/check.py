@@ -281,7 +281,8 @@ class Check:
         )
 
     def _again(self, loop: str, case_id: str) -> str:
-        return f"loopcheck check {shlex.quote(loop)} -k {shlex.quote(case_id)}"
+        shim = self.plan.options.shim.arguments
+        return f"loopcheck check {shlex.quote(loop)} -k {shlex.quote(case_id)}{shim}"
 
     # The control.
 

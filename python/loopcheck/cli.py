@@ -37,6 +37,7 @@ from loopcheck.fuzz import Plan as FuzzPlan
 from loopcheck.load import KitFault, Spec, Unusable, describe
 from loopcheck.replay import read_programs, replay_all
 from loopcheck.rules import Rules, UnknownRule
+from loopcheck.shim import Shim
 from loopcheck.supervisor import Options
 
 LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS does not say
@@ -106,6 +107,18 @@ _timeout = click.option(
     help="Seconds of effective time a case may take (time spent waiting for a cpu does not count).",
 )
 
+_virtual_time = click.option(
+    "--virtual-time",
+    is_flag=True,
+    help="The clock stands still, and jumps when all processes and threads sleep; timers are judged exactly.",
+)
+_faults = click.option(
+    "--faults",
+    type=click.Choice(["linux", "posix"]),
+    help="Reads, writes and waits meet what this kernel, or any that POSIX allows, may do to them.",
+)
+_seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Same seed, same faults.")
+
 
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
@@ -119,6 +132,9 @@ _timeout = click.option(
 @click.option(
     "--report", "directory", default="", metavar="DIR", help="Write index.html, results.json and summary.md there."
 )
+@_virtual_time
+@_faults
+@_seed
 def check(
     loops: tuple[Spec, ...],
     pattern: str,
@@ -129,6 +145,9 @@ def check(
     json_file: str,
     junit: str,
     directory: str,
+    virtual_time: bool,
+    faults: str | None,
+    seed: int,
 ) -> None:
     """Runs the cases on one or more loops and prints a table of verdicts."""
     known = Rules.load(paths.rules_file())
@@ -137,7 +156,7 @@ def check(
         pattern=pattern,
         rules=tuple(known.find_id(rule) for rule in rules),
         workers=workers or 0,
-        options=Options(timeout_s=timeout),
+        options=Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed)),
         expect=expect,
     )
     files = _files(json_file, junit, directory)
@@ -232,7 +251,18 @@ def _spec_of(loop: str, path: str) -> Spec:
 @_driver
 @click.option("--verbose", is_flag=True, help="Print the trace of every program; else only that of a single one.")
 @_timeout
-def replay(arguments: tuple[str, ...], driver: str, verbose: bool, timeout: float) -> None:
+@_virtual_time
+@_faults
+@_seed
+def replay(
+    arguments: tuple[str, ...],
+    driver: str,
+    verbose: bool,
+    timeout: float,
+    virtual_time: bool,
+    faults: str | None,
+    seed: int,
+) -> None:
     """Runs stored programs on one or more loops, and prints traces and verdicts.
 
     FILE is a text of one operation a line (as in corpora/), or the bytes a fuzzer left; of a DIR all *.loop below it.
@@ -247,10 +277,14 @@ def replay(arguments: tuple[str, ...], driver: str, verbose: bool, timeout: floa
     console = _console()
     programs, results = read_programs(files)
     is_verbose = verbose or len(programs) * len(specs) == 1
-    for replayed in replay_all(specs, programs, known, Options(timeout_s=timeout), results):
+    options = Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed))
+    for replayed in replay_all(specs, programs, known, options, results):
         if is_verbose and replayed.trace:
             console.print(Text(f"{replayed.row.case} on {replayed.row.loop}\n", style="bold"), soft_wrap=True)
             console.print(Text(replayed.trace), soft_wrap=True)
+        if is_verbose and replayed.counters:
+            counted = ", ".join(f"{name} {count}" for name, count in replayed.counters.items())
+            console.print(Text(f"counted: {counted}"), soft_wrap=True)
         if replayed.row.verdict == "PASS":
             name = "" if is_verbose else f"PASS {replayed.row.case} on {replayed.row.loop}: "
             console.print(Text(f"{name}{replayed.row.detail}"), soft_wrap=True)
