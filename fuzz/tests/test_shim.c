@@ -260,6 +260,25 @@ static void test_condition_variables(void)
     }
 }
 
+/* Who waits for the very mutex that a wait lets go of is not asleep: it runs next. */
+static void test_condition_variable_and_its_mutex(void)
+{
+    for (int i = 0; i < 20; i++) {
+        const struct timespec end = at(CLOCK_MONOTONIC, 100 * S);
+        int64_t delay = 0, began = now_ns();
+        pthread_t thread;
+        is_ready = false;
+        pthread_mutex_lock(&mutex);
+        pthread_create(&thread, NULL, set_ready, &delay);
+        sleep_ns(1); /* until it waits for the mutex */
+        while (!is_ready)
+            CHECK(pthread_cond_clockwait(&condition, &mutex, CLOCK_MONOTONIC, &end) == 0);
+        pthread_mutex_unlock(&mutex);
+        CHECK(now_ns() - began == 1);
+        pthread_join(thread, NULL);
+    }
+}
+
 static sem_t semaphore;
 
 static void *post_later(void *arg)
@@ -346,6 +365,7 @@ int main(void)
         TEST(test_alarm_ends_a_sleep),
         TEST(test_a_signal_ends_the_wait),
         TEST(test_condition_variables),
+        TEST(test_condition_variable_and_its_mutex),
         TEST(test_semaphores),
         TEST(test_futexes),
         TEST(test_blocking_read_of_a_pipe),

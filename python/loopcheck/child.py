@@ -10,7 +10,7 @@ from os import getpid, register_at_fork
 from signal import SIG_BLOCK, pthread_sigmask
 from typing import Any, NoReturn
 
-from loopcheck import probe, shim
+from loopcheck import bypass, probe, shim
 from loopcheck.load import PROGRAM_CASE, Spec, Unusable, describe
 from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared, unpack_programs
 from loopcheck.verdict import cut
@@ -163,6 +163,8 @@ def _look_at_loop(spec: Spec, factory: Factory) -> dict[str, Any]:
     why_not = probe.why_not_a_loop(loop)
     if why_not:
         raise Unusable(f"{spec.text} returned {why_not}")
+    if shim.is_armed() and (why := bypass.why_past_the_shim(bypass.objects())):
+        raise Unusable(f"{spec.text}: {why}")
     plain = probe.why_plain_stdlib(spec.module, loop)
     return {"kind": "probe", "plain": plain, "version": probe.version_of(spec.module)}
 

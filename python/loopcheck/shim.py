@@ -25,6 +25,7 @@ PAGE_VARIABLE, SETTINGS_VARIABLE = "LOOPCHECK_SHIM_PAGE", "LOOPCHECK_SHIM"
 # that count microseconds (struct timeval) may cut off what they cannot hold.
 EXACT_TICK_NS = 1000
 _COUNTER = struct.Struct("<24sQ")
+_RINGS_REFUSED = "ring refused"
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,14 @@ class Page:
                 found[text] = count
         return found
 
+    def why_unusable(self) -> str:
+        """What to add to the sentence that says that a loop cannot be used here, or ""."""
+        if _RINGS_REFUSED not in self.counters():
+            return ""
+        return " (it asked for an io_uring, which the kernel shim refuses: it could not see into one)"
+
     def close(self) -> None:
+        """Gives the memory back."""
         self._map.close()
         os.close(self._fd)
 
@@ -105,7 +113,7 @@ _arm: Callable[[Any], int] | None = getattr(_here, "lc_shim_arm", None)
 _kit = ctypes.cast(ctypes.CDLL(_contract.__file__).PyInit__contract, ctypes.c_void_p)  # drives the loop: no faults
 _spare: Spare | None = getattr(_here, "lc_shim_spare", None)
 _settings = os.environ.get(SETTINGS_VARIABLE, "").split() if os.environ.get(PAGE_VARIABLE) else []
-_is_exact = False
+_is_armed = _is_exact = False
 
 
 def why_not_loaded() -> str:
@@ -115,9 +123,14 @@ def why_not_loaded() -> str:
 
 def arm() -> None:
     """From here on this process and what it starts are under the shim, if it is there."""
-    global _is_exact
+    global _is_armed, _is_exact
     if _arm is not None and _settings and _arm(_kit) == 0:
-        _is_exact = "time" in _settings
+        _is_armed, _is_exact = True, "time" in _settings
+
+
+def is_armed() -> bool:
+    """Is this process under the shim?"""
+    return _is_armed
 
 
 def spare(fd: int) -> None:

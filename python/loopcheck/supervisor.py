@@ -103,7 +103,7 @@ class Server:
             self.plain, self.version = str(outcome.get("plain", "")), str(outcome.get("version", ""))
             self.profile = dict(outcome.get("profile", {}))
         elif outcome.get("kind") == "unusable":
-            raise Unusable(str(outcome.get("detail")))
+            raise Unusable(str(outcome.get("detail")) + (self._page.why_unusable() if self._page is not None else ""))
         else:
             raise Unusable(f"{self.spec.text}: {_how_it_ended('calling it', facts.ending, facts.server, self.options)}")
 
