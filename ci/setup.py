@@ -104,7 +104,7 @@ def install_project() -> None:
         "contract/**/CMakeLists.txt",
         "loop/**/CMakeLists.txt",
         "fuzz/kernels/adversary.[ch]",
-        "fuzz/kernels/shim*.[ch]",
+        "fuzz/kernels/shim*",
         "fuzz/kernels/CMakeLists.txt",
     )
     modules = [steps.relative(path) for path in steps.files("python/loopcheck/**/*.py", "loop/python/refloop/**/*.py")]

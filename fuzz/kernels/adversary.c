@@ -6,7 +6,7 @@ enum {
     ATOMIC_PIPE_BYTES = 4096 /* PIPE_BUF on Linux: a pipe takes so many at once or none (libuv asserts that, rightly) */
 };
 
-/* Of 256 calls, how many meet a fault; below 256 in total, so that every caller that repeats gets on. */
+/* Of 256 calls, how many meet a fault. */
 static const uint8_t share[ADVERSARY_CALLS][ADVERSARY_FAULTS] = {
     [ADVERSARY_READ] = {[ADVERSARY_SHORT] = 64, [ADVERSARY_EAGAIN] = 24, [ADVERSARY_EINTR] = 24, [ADVERSARY_RESET] = 4},
     [ADVERSARY_WRITE] =
@@ -47,11 +47,8 @@ static bool is_in_reach(const struct adversary *adversary, enum adversary_call c
     return level_of(call, fault) <= adversary->level;
 }
 
-enum adversary_fault adversary_draw(const struct adversary *adversary, enum adversary_call call, int fd,
-                                    uint32_t number)
+static enum adversary_fault draw(const struct adversary *adversary, enum adversary_call call, int fd, uint32_t number)
 {
-    if (adversary->level == ADVERSARY_OFF)
-        return ADVERSARY_NONE;
     unsigned drawn = (unsigned)(random_at(adversary, fd, number, call) & 255);
     for (int i = 0; i < ADVERSARY_FAULTS; i++) {
         enum adversary_fault fault = (enum adversary_fault)i;
@@ -60,6 +57,22 @@ enum adversary_fault adversary_draw(const struct adversary *adversary, enum adve
         drawn -= share[call][i];
     }
     return ADVERSARY_NONE;
+}
+
+static bool is_refusal(enum adversary_fault fault)
+{
+    return fault != ADVERSARY_NONE && fault != ADVERSARY_SHORT;
+}
+
+enum adversary_fault adversary_draw(const struct adversary *adversary, enum adversary_call call, int fd,
+                                    uint32_t number)
+{
+    if (adversary->level == ADVERSARY_OFF)
+        return ADVERSARY_NONE;
+    enum adversary_fault fault = draw(adversary, call, fd, number);
+    if (number > 0 && is_refusal(fault) && is_refusal(draw(adversary, call, fd, number - 1)))
+        return ADVERSARY_NONE;
+    return fault;
 }
 
 /* A read may be short while the rest "is still on its way": no more once the peer has ended, because what a wait shows

@@ -46,7 +46,8 @@ struct adversary_situation {
 };
 
 /* The same for the same arguments, always: `number` is the how manieth call this is on this fd, so that the order of
- * threads does not matter. Never a fault that the level excludes; the situation is still to be asked. */
+ * threads does not matter. Never a fault that the level excludes, and never two refusals in a row; the situation is
+ * still to be asked. */
 enum adversary_fault adversary_draw(const struct adversary *adversary, enum adversary_call call, int fd,
                                     uint32_t number);
 

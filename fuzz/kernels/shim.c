@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -13,7 +14,7 @@
 #include "shim_time.h"
 
 #define PAGE_VARIABLE "LOOPCHECK_SHIM_PAGE" /* the file behind the page */
-#define SETTINGS_VARIABLE "LOOPCHECK_SHIM"  /* words: time faults=linux|posix loud seed=N counts */
+#define SETTINGS_VARIABLE "LOOPCHECK_SHIM"  /* words: time faults=linux|posix loud seed=N counts spare-main */
 
 _Static_assert(sizeof(struct shim_page) <= SHIM_PAGE_BYTES, "the page is too small");
 
@@ -72,6 +73,22 @@ static void give_up(const char *sentence, const char *what)
     _exit(2);
 }
 
+/* Finds the object that an address is in. */
+static int is_here(struct dl_phdr_info *info, size_t size, void *address)
+{
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const uintptr_t begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
+        const uintptr_t end = begin + info->dlpi_phdr[i].p_memsz;
+        if (info->dlpi_phdr[i].p_type != PT_LOAD || (uintptr_t)address < begin || (uintptr_t)address >= end)
+            continue;
+        shim_kit_begin = begin;
+        shim_kit_end = end;
+        return 1;
+    }
+    return 0;
+}
+
 static void take_word(const char *word)
 {
     struct adversary *adversary = &shim_page->adversary;
@@ -88,6 +105,8 @@ static void take_word(const char *word)
         adversary->seed = strtoull(word + 5, &end, 10);
         if (end == word + 5 || *end != '\0')
             give_up("no number: ", word);
+    } else if (strcmp(word, "spare-main") == 0) { /* the kit is the program itself, the loop a library */
+        dl_iterate_phdr(is_here, (void *)getauxval(AT_ENTRY));
     } else if (strcmp(word, "counts") == 0) {
         wants_counts = true;
     } else {
@@ -178,22 +197,6 @@ static void arm(void)
     start_clocks();
     join();
     atomic_store(&shim_page->is_armed, 1);
-}
-
-/* Finds the object that an address is in. */
-static int is_here(struct dl_phdr_info *info, size_t size, void *address)
-{
-    (void)size;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const uintptr_t begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-        const uintptr_t end = begin + info->dlpi_phdr[i].p_memsz;
-        if (info->dlpi_phdr[i].p_type != PT_LOAD || (uintptr_t)address < begin || (uintptr_t)address >= end)
-            continue;
-        shim_kit_begin = begin;
-        shim_kit_end = end;
-        return 1;
-    }
-    return 0;
 }
 
 /* Arms this process, and with it those that it starts from now on. The page has to be zeroed memory, or as another

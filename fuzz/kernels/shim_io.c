@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -22,6 +23,8 @@ static struct {
     int epfd; /* that watches its edges; 0: none */
     struct epoll_event edge;
 } known[SHIM_FDS_MAX];
+
+static _Atomic uint64_t writers[SHIM_FDS_MAX / 64]; /* a bit for each fd that was written to and may hold bytes back */
 
 static bool is_known(int fd)
 {
@@ -200,7 +203,30 @@ static bool begin(struct move *move)
 static ssize_t end(struct move *move, ssize_t result)
 {
     shim_sleep_end(move->sleeper);
+    if (move->call == ADVERSARY_WRITE && result > 0 && shim_has_time() && is_known(move->fd))
+        atomic_fetch_or(&writers[move->fd / 64], UINT64_C(1) << (move->fd % 64));
     return result;
+}
+
+/* Does the kernel hold bytes on this fd that it will send by itself? TCP does until those before them are acknowledged,
+ * which may take 40 ms of real time (Nagle's algorithm, and an acknowledgement that is delayed). When all that was sent
+ * is acknowledged and more is left, the peer's buffer is full, and the peer may sleep on it. */
+static bool is_in_flight(int fd)
+{
+    int unsent, unacknowledged;
+    if (ioctl(fd, SIOCOUTQNSD, &unsent) == 0 && unsent > 0 && ioctl(fd, SIOCOUTQ, &unacknowledged) == 0)
+        return unacknowledged > unsent;
+    atomic_fetch_and(&writers[fd / 64], ~(UINT64_C(1) << (fd % 64)));
+    return false;
+}
+
+bool shim_is_data_in_flight(void)
+{
+    for (int i = 0; i < SHIM_FDS_MAX / 64; i++)
+        for (uint64_t left = atomic_load(&writers[i]); left != 0; left &= left - 1)
+            if (is_in_flight(i * 64 + __builtin_ctzll(left)))
+                return true;
+    return false;
 }
 
 #define MOVE(kind, number, options, bytes, plain)                                                                      \

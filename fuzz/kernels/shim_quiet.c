@@ -244,7 +244,7 @@ bool shim_is_quiet(const void *held, struct shim_calm *calm)
 {
     int saved = errno;
     *calm = (struct shim_calm){shim_now_ns(), SHIM_NEVER_NS};
-    if (!shim_find_next(calm)) {
+    if (!shim_find_next(calm) || shim_is_data_in_flight()) {
         errno = saved;
         return false;
     }

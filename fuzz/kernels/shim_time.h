@@ -47,6 +47,9 @@ int shim_wait(const struct shim_wait *wait, int64_t deadline_ns);
 unsigned shim_signals_handled(void);
 unsigned shim_signals_interrupting(void);
 
+/* Is the kernel about to deliver what this process has written (shim_io.c)? */
+bool shim_is_data_in_flight(void);
+
 /* Timers (shim_timer.c): those of this process that are due fire. */
 void shim_timers_fire(void);
 void shim_timers_forget(int fd); /* -2: all of this process */
