@@ -195,6 +195,7 @@ class Check:
             self.watcher.unusable(str(error))
             return []
         expectations.loop_version = server.version
+        expectations.under = self.plan.options.shim.conditions
         self._expectations[spec.text] = expectations
         cases = self._selected(server)
         for case in cases:
@@ -291,6 +292,7 @@ class Check:
         suspects = [row for row in self.results.unexpected if row.verdict != "STALE" and not self._is_plain(row)]
         wanted = list(dict.fromkeys(row.case for row in suspects if row.loop != CONTROL))
         shipped = expectations_for(Spec.parse(CONTROL), "")
+        shipped.under = self.plan.options.shim.conditions
         failed = {row.case: row for row in suspects if row.loop == CONTROL and _is_fault(row, shipped)}
         ran = {row.case for row in self.results.rows if row.loop == CONTROL}
         wanted = [case_id for case_id in wanted if case_id not in ran]

@@ -301,6 +301,8 @@ def replay(
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, metavar="N", help="Same seed, same programs.")
 @click.option("--save", default="", metavar="DIR", help="Write programs, reproducers and traces there.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Processes at a time.")
+@_virtual_time
+@_faults
 def fuzz(
     loop: str,
     driver: str,
@@ -310,6 +312,8 @@ def fuzz(
     seed: int,
     save: str,
     workers: int | None,
+    virtual_time: bool,
+    faults: str | None,
 ) -> None:
     """Runs random programs on a loop, and shrinks and reproduces what breaks.
 
@@ -326,6 +330,7 @@ def fuzz(
         runs=runs or 0,
         seed=seed,
         workers=workers or 2 * min(WORKERS_MAX, os.cpu_count() or 1),
+        options=Options(shim=Shim(virtual_time, faults or "", seed)),
     )
     if save:
         report.make_directory(Path(save))

@@ -41,6 +41,11 @@ class Shim:
         return self.has_virtual_time or bool(self.faults)
 
     @property
+    def conditions(self) -> frozenset[str]:
+        """What a run under it is under, in the words of an expect file."""
+        return frozenset(["virtual-time"] * self.has_virtual_time + ["faults"] * bool(self.faults))
+
+    @property
     def arguments(self) -> str:
         """The same as options of the command line, with a blank before each."""
         time = " --virtual-time" if self.has_virtual_time else ""

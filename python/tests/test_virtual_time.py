@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from loopcheck import bypass, paths, shim
+from loopcheck import _contract, bypass, paths, shim
 from loopcheck.check import Check, Plan, Results, Watcher
-from loopcheck.load import Spec, Unusable
+from loopcheck.load import PROGRAM_CASE, Spec, Unusable
 from loopcheck.rules import Rules
 from loopcheck.shim import Page, Shim
 from loopcheck.supervisor import Options, Server
@@ -124,15 +124,31 @@ def test_bytes_survive_all_faults(loop: str, settings: str) -> None:
     assert run("echo", loop, settings) == "same True\n"
 
 
+BOTH_WAYS = """
+pair f1 f2
+stream s1 f1
+stream s2 f2
+step
+write s1 60000
+write s2 60000
+step
+timer t1 5ms
+write s1 60000
+write s2 1000
+step
+step
+"""
+
+
 def test_same_seed_same_faults() -> None:
-    """Each run of a case meets the same faults, and another seed gives others."""
-    counts = []
+    """Each run of a program meets the same faults and leaves the same trace; another seed gives others."""
+    seen = []
     for seed in (1, 1, 2):
         with server(ASYNCIO, has_virtual_time=True, faults="posix", seed=seed) as one:
             one.start()
-            counters = one.run("test_streams.py::test_echo_through_streams").counters
-            counts.append([counters[name] for name in ("fault", "read", "write")])
-    assert counts[0] == counts[1] != counts[2] and counts[0][0] > 0
+            facts = one.run(PROGRAM_CASE, _contract.parse(BOTH_WAYS))
+            seen.append((facts.counters.get("fault", 0), facts.trace))
+    assert seen[0] == seen[1] != seen[2] and seen[0][0] > 0
 
 
 def test_the_parent_stays_outside() -> None:
