@@ -76,10 +76,13 @@ enum adversary_fault adversary_draw(const struct adversary *adversary, enum adve
 }
 
 /* A read may be short while the rest "is still on its way": no more once the peer has ended, because what a wait shows
- * then (HUP) says that all is here, and loops stop reading after a short read with HUP. */
-static bool allows_short(enum adversary_call call, const struct adversary_situation *situation)
+ * then (HUP) says that all is here, and loops stop reading after a short read with HUP. Between processes of one
+ * machine nothing is on its way: Linux passes on what one write gave as a whole, as far as it fits, where POSIX
+ * promises that of no read. (libuv loses part of a signal's message to a short read of its own pipe.) */
+static bool allows_short(const struct adversary *adversary, enum adversary_call call,
+                         const struct adversary_situation *situation)
 {
-    if (situation->size < 2)
+    if (situation->size < 2 || (situation->file != ADVERSARY_INET_STREAM && adversary->level < ADVERSARY_POSIX))
         return false;
     if (call == ADVERSARY_READ)
         return !situation->has_peer_ended;
@@ -108,7 +111,7 @@ bool adversary_allows(const struct adversary *adversary, enum adversary_call cal
     if (situation->file == ADVERSARY_OTHER) /* datagrams, eventfds, terminals: no history explains a fault */
         return false;
     if (fault == ADVERSARY_SHORT)
-        return allows_short(call, situation);
+        return allows_short(adversary, call, situation);
     if (fault == ADVERSARY_EAGAIN)
         return allows_eagain(call, situation);
     if (fault == ADVERSARY_RESET)

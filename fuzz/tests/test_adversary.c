@@ -83,6 +83,18 @@ static void test_small_writes_to_pipes_are_whole(void)
     CHECK(allows(ADVERSARY_WRITE, ADVERSARY_SHORT, (struct adversary_situation){.file = ADVERSARY_PIPE, .size = 4097}));
 }
 
+/* On Linux only the network cuts what one write gave. */
+static void test_local_bytes_are_cut_at_the_level_of_posix_alone(void)
+{
+    for (int file = ADVERSARY_PIPE; file <= ADVERSARY_INET_STREAM; file++) {
+        struct adversary_situation here = {.file = (enum adversary_file)file, .size = 9000};
+        CHECK(allows(ADVERSARY_READ, ADVERSARY_SHORT, here) && allows(ADVERSARY_WRITE, ADVERSARY_SHORT, here));
+        for (int call = ADVERSARY_READ; call <= ADVERSARY_WRITE; call++)
+            CHECK(adversary_allows(&linux_level, (enum adversary_call)call, ADVERSARY_SHORT, &here) ==
+                  (file == ADVERSARY_INET_STREAM));
+    }
+}
+
 /* "Full" proves there that a wake-up is to come; only an inet stream may lack memory for a moment. */
 static void test_a_local_write_with_room_is_taken(void)
 {
@@ -141,6 +153,7 @@ int main(void)
         TEST(test_loud_faults_only_on_request),
         TEST(test_nobody_is_refused_twice_in_a_row),
         TEST(test_small_writes_to_pipes_are_whole),
+        TEST(test_local_bytes_are_cut_at_the_level_of_posix_alone),
         TEST(test_a_local_write_with_room_is_taken),
         TEST(test_reads_are_whole_once_the_peer_has_ended),
         TEST(test_what_is_left_alone),
