@@ -103,6 +103,9 @@ def install_project() -> None:
         "python/**/CMakeLists.txt",
         "contract/**/CMakeLists.txt",
         "loop/**/CMakeLists.txt",
+        "fuzz/kernels/adversary.[ch]",
+        "fuzz/kernels/shim*",
+        "fuzz/kernels/CMakeLists.txt",
     )
     modules = [steps.relative(path) for path in steps.files("python/loopcheck/**/*.py", "loop/python/refloop/**/*.py")]
     stamp = Stamp(VENV / "loopcheck-installed.json", steps.digest(sources, *modules))

@@ -196,6 +196,7 @@ class Check:
             self.watcher.unusable(str(error))
             return []
         expectations.loop_version = server.version
+        expectations.under = self.plan.options.shim.conditions
         self._expectations[spec.text] = expectations
         cases = self._selected(server)
         for case in cases:
@@ -291,7 +292,8 @@ class Check:
         )
 
     def _again(self, loop: str, case_id: str) -> str:
-        return f"loopcheck check {shlex.quote(loop)} -k {shlex.quote(case_id)}"
+        shim = self.plan.options.shim.arguments
+        return f"loopcheck check {shlex.quote(loop)} -k {shlex.quote(case_id)}{shim}"
 
     # The control.
 
@@ -300,6 +302,7 @@ class Check:
         suspects = [row for row in self.results.unexpected if row.verdict != "STALE" and not self._is_plain(row)]
         wanted = list(dict.fromkeys(row.case for row in suspects if row.loop != CONTROL))
         shipped = self._expectations_for(Spec.parse(CONTROL), "")
+        shipped.under = self.plan.options.shim.conditions
         failed = {row.case: row for row in suspects if row.loop == CONTROL and _is_fault(row, shipped)}
         wanted = [case_id for case_id in wanted if case_id not in self._control_runs]
         if wanted:

@@ -10,7 +10,7 @@ from os import getpid, register_at_fork
 from signal import SIG_BLOCK, pthread_sigmask
 from typing import Any, NoReturn
 
-from loopcheck import probe
+from loopcheck import bypass, probe, shim
 from loopcheck.load import PROGRAM_CASE, Spec, Unusable, describe
 from loopcheck.shared import DETAIL_CHARS_MAX, FLAG_SECOND_PROCESS, PHASE_RUN, Shared, unpack_programs
 from loopcheck.verdict import cut
@@ -80,6 +80,7 @@ def case_work(shared: Shared, function: Function, get_factory: Callable[[], Fact
 
     factory = get_factory()
     prepare(shared)
+    shim.arm()
     tell_on_second_process(shared)
     blocked = pthread_sigmask(SIG_BLOCK, ())
     outcome = run_case(function, factory, _contract.Trace(shared.trace), program=shared.program())
@@ -99,6 +100,7 @@ def batch_work(shared: Shared, spec: Spec, get_factory: Callable[[], Factory]) -
 
     factory = get_factory()
     prepare(shared)
+    shim.arm()
     tell_on_second_process(shared)
     rescue_s, programs = unpack_programs(shared.program())
     driver.RESCUE_S = rescue_s
@@ -132,6 +134,7 @@ def probe_work(shared: Shared, spec: Spec, get_factory: Callable[[], Factory]) -
     try:
         factory = get_factory()
         prepare(shared)
+        shim.arm()
         return _look_at_loop(spec, factory)
     except Unusable as error:
         return {"kind": "unusable", "detail": str(error)}
@@ -160,6 +163,8 @@ def _look_at_loop(spec: Spec, factory: Factory) -> dict[str, Any]:
     why_not = probe.why_not_a_loop(loop)
     if why_not:
         raise Unusable(f"{spec.text} returned {why_not}")
+    if shim.is_armed() and (why := bypass.why_past_the_shim(bypass.objects())):
+        raise Unusable(f"{spec.text}: {why}")
     plain = probe.why_plain_stdlib(spec.module, loop)
     return {"kind": "probe", "plain": plain, "version": probe.version_of(spec.module)}
 

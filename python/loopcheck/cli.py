@@ -38,6 +38,7 @@ from loopcheck.fuzz import Plan as FuzzPlan
 from loopcheck.load import KitFault, Spec, Unusable, describe
 from loopcheck.replay import read_programs, replay_all
 from loopcheck.rules import Rules, UnknownRule
+from loopcheck.shim import Shim
 from loopcheck.supervisor import Options
 from loopcheck.upstream import Upstream
 
@@ -108,6 +109,18 @@ _timeout = click.option(
     help="Seconds of effective time a case may take (time spent waiting for a cpu does not count).",
 )
 
+_virtual_time = click.option(
+    "--virtual-time",
+    is_flag=True,
+    help="The clock stands still, and jumps when all processes and threads sleep; timers are judged exactly.",
+)
+_faults = click.option(
+    "--faults",
+    type=click.Choice(["linux", "posix"]),
+    help="Reads, writes and waits meet what this kernel, or any that POSIX allows, may do to them.",
+)
+_seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Same seed, same faults.")
+
 
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
@@ -121,6 +134,9 @@ _timeout = click.option(
 @click.option(
     "--report", "directory", default="", metavar="DIR", help="Write index.html, results.json and summary.md there."
 )
+@_virtual_time
+@_faults
+@_seed
 def check(
     loops: tuple[Spec, ...],
     pattern: str,
@@ -131,6 +147,9 @@ def check(
     json_file: str,
     junit: str,
     directory: str,
+    virtual_time: bool,
+    faults: str | None,
+    seed: int,
 ) -> None:
     """Runs the cases on one or more loops and prints a table of verdicts."""
     known = Rules.load(paths.rules_file())
@@ -139,7 +158,7 @@ def check(
         pattern=pattern,
         rules=tuple(known.find_id(rule) for rule in rules),
         workers=workers or 0,
-        options=Options(timeout_s=timeout),
+        options=Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed)),
         expect=expect,
     )
     files = _files(json_file, junit, directory)
@@ -311,7 +330,18 @@ def _spec_of(loop: str, path: str) -> Spec:
 @_driver
 @click.option("--verbose", is_flag=True, help="Print the trace of every program; else only that of a single one.")
 @_timeout
-def replay(arguments: tuple[str, ...], driver: str, verbose: bool, timeout: float) -> None:
+@_virtual_time
+@_faults
+@_seed
+def replay(
+    arguments: tuple[str, ...],
+    driver: str,
+    verbose: bool,
+    timeout: float,
+    virtual_time: bool,
+    faults: str | None,
+    seed: int,
+) -> None:
     """Runs stored programs on one or more loops, and prints traces and verdicts.
 
     FILE is a text of one operation a line (as in corpora/), or the bytes a fuzzer left; of a DIR all *.loop below it.
@@ -326,10 +356,14 @@ def replay(arguments: tuple[str, ...], driver: str, verbose: bool, timeout: floa
     console = _console()
     programs, results = read_programs(files)
     is_verbose = verbose or len(programs) * len(specs) == 1
-    for replayed in replay_all(specs, programs, known, Options(timeout_s=timeout), results):
+    options = Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed))
+    for replayed in replay_all(specs, programs, known, options, results):
         if is_verbose and replayed.trace:
             console.print(Text(f"{replayed.row.case} on {replayed.row.loop}\n", style="bold"), soft_wrap=True)
             console.print(Text(replayed.trace), soft_wrap=True)
+        if is_verbose and replayed.counters:
+            counted = ", ".join(f"{name} {count}" for name, count in replayed.counters.items())
+            console.print(Text(f"counted: {counted}"), soft_wrap=True)
         if replayed.row.verdict == "PASS":
             name = "" if is_verbose else f"PASS {replayed.row.case} on {replayed.row.loop}: "
             console.print(Text(f"{name}{replayed.row.detail}"), soft_wrap=True)
@@ -346,6 +380,8 @@ def replay(arguments: tuple[str, ...], driver: str, verbose: bool, timeout: floa
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, metavar="N", help="Same seed, same programs.")
 @click.option("--save", default="", metavar="DIR", help="Write programs, reproducers and traces there.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Processes at a time.")
+@_virtual_time
+@_faults
 def fuzz(
     loop: str,
     driver: str,
@@ -355,6 +391,8 @@ def fuzz(
     seed: int,
     save: str,
     workers: int | None,
+    virtual_time: bool,
+    faults: str | None,
 ) -> None:
     """Runs random programs on a loop, and shrinks and reproduces what breaks.
 
@@ -371,6 +409,7 @@ def fuzz(
         runs=runs or 0,
         seed=seed,
         workers=workers or 2 * min(WORKERS_MAX, os.cpu_count() or 1),
+        options=Options(shim=Shim(virtual_time, faults or "", seed)),
     )
     if save:
         report.make_directory(Path(save))

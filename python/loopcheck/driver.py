@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
+from loopcheck import shim
 from loopcheck.kit import Kit, case
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -115,11 +116,11 @@ class AsyncioDriver:
         c.CAP_STOP | c.CAP_RAISE | c.CAP_STREAM | c.CAP_MADE | c.CAP_FLUSH | c.CAP_WRITE_EOF | c.CAP_FLOW
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
-    tick_ns: int = TICK_NS
     sink: Sink
 
     def __init__(self, factory: Factory) -> None:
         self.factory = factory
+        self.tick_ns = shim.tick_ns(TICK_NS)
         self.failures: list[str] = []
         self.callbacks = 0  # that ran inside run_forever of the factory's loop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -219,8 +220,8 @@ class AsyncioDriver:
         self._handles[handle] = [self.loop.call_later(arg / 1e9, self.called, handle, c.EVENT_TIMER)]
 
     def _at(self, handle: int, arg: int, flags: int) -> None:
-        ticks = -((time.monotonic_ns() - arg) // TICK_NS)  # whole ones, rounded up; may be negative
-        when = self.loop.time() + ticks * (TICK_NS / 1e9)
+        ticks = -((time.monotonic_ns() - arg) // self.tick_ns)  # whole ones, rounded up; may be negative
+        when = self.loop.time() + ticks * (self.tick_ns / 1e9)
         self._handles[handle] = [self.loop.call_at(when, self.called, handle, c.EVENT_TIMER)]
 
     def _watch(self, handle: int, arg: int, flags: int) -> None:

@@ -7,6 +7,7 @@
     reason = "keeps whole milliseconds"
     link = "https://..."                        # optional
     python = ">=3.12"                           # optional, as is loop_version = ">=0.20,<0.22"
+    under = "virtual-time"                      # optional: only there; or "faults"
 
 Expectations are strict: one that passes is STALE, and a failure.
 """
@@ -29,7 +30,8 @@ else:
     import tomli as tomllib
 
 _REQUIRED = ("case", "verdict", "rule", "reason")
-_OPTIONAL = ("link", "python", "loop_version")
+_OPTIONAL = ("link", "python", "loop_version", "under")
+_CONDITIONS_OF_A_RUN = ("", "virtual-time", "faults")
 _COMPARE = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -56,6 +58,7 @@ class Deviation:
     link: str = ""
     python: str = ""
     loop_version: str = ""
+    under: str = ""  # "": on the real kernel and its clock, too
 
     def applies_to(self, case_id: str, python: str, loop_version: str) -> bool:
         """Is the entry about this case, on this Python and this version of the loop?"""
@@ -81,6 +84,7 @@ class Expectations:
     deviations: list[Deviation] = field(default_factory=list)
     python: str = field(default_factory=platform.python_version)
     loop_version: str = ""
+    under: frozenset[str] = frozenset()  # what the run is under
     used: set[Deviation] = field(default_factory=set)  # entries that were about a case that ran
 
     @classmethod
@@ -100,7 +104,7 @@ class Expectations:
 
     def judge(self, case_id: str, ruling: Ruling) -> Judged:
         """Compares a ruling with the entries about its case."""
-        about = [d for d in self.deviations if d.applies_to(case_id, self.python, self.loop_version)]
+        about = [d for d in self._mine() if d.applies_to(case_id, self.python, self.loop_version)]
         self.used.update(about)
         if ruling.verdict == "PASS":
             due = [d for d in about if "PASS" not in d.verdicts]
@@ -110,9 +114,12 @@ class Expectations:
                 return Judged(ruling, False, deviation)
         return Judged(ruling, ruling.verdict in FAILURES)
 
+    def _mine(self) -> list[Deviation]:
+        return [d for d in self.deviations if not d.under or d.under in self.under]
+
     def unused(self) -> list[Deviation]:
         """Entries that were about no case; a note in a run that was not filtered."""
-        mine = [d for d in self.deviations if holds(d.python, self.python)]
+        mine = [d for d in self._mine() if holds(d.python, self.python)]
         return [d for d in mine if d not in self.used and holds(d.loop_version, self.loop_version)]
 
 
@@ -138,6 +145,8 @@ def _deviation(path: Path, number: int, entry: dict[str, object]) -> Deviation:
     for name in ("python", "loop_version"):
         if not all(_CONDITION.fullmatch(part) for part in texts[name].split(",") if texts[name]):
             raise ExpectError(f"{path}: deviation {number}: {name} = {texts[name]!r} is not like '>=3.12,<3.14'")
+    if texts["under"] not in _CONDITIONS_OF_A_RUN:
+        raise ExpectError(f"{path}: deviation {number}: under = {texts['under']!r} is neither virtual-time nor faults")
     return Deviation(verdicts=verdicts, **texts)
 
 

@@ -25,6 +25,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
+from loopcheck import shim
 from loopcheck.protocols import Hook, Log
 from loopcheck.recorder import Recorder
 from loopcheck.resources import Allowance, Resources, inode_of, leaks_since
@@ -289,6 +290,7 @@ class Kit:
     def own(self, sock: socket.socket) -> socket.socket:
         """Makes a socket the case's own: non-blocking, closed at the end, and not to be closed by the loop."""
         sock.setblocking(False)
+        shim.spare(sock.fileno())
         self._sockets.append((sock, os.fstat(sock.fileno()).st_ino))
         return sock
 
@@ -301,6 +303,7 @@ class Kit:
         ends = os.pipe()
         for fd in ends:
             os.set_blocking(fd, False)
+            shim.spare(fd)
             self._fds.append((fd, os.fstat(fd).st_ino))
         return ends
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopcheck import _contract as c
+from loopcheck import shim
 
 HANDLES_MAX = 2000  # traced handles of one kind; callbacks beyond are handed over untraced
 TICK_NS = 2_000_000  # timers are judged by the monitor beyond this; cases of TIMER-1 judge closer
@@ -64,7 +65,8 @@ class Recorder:
         promises = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
         capabilities = c.CAP_MULTI  # a case's own stops and exceptions are not in the trace
         trace.add(c.WHAT_OPEN, arg=capabilities | promises << 32)
-        trace.add(c.WHAT_TERMS, arg=TICK_NS)
+        self.tick_ns = shim.tick_ns(TICK_NS)
+        trace.add(c.WHAT_TERMS, arg=self.tick_ns)
 
     # What the loop is asked. Each returns what the loop's own method returns.
 
@@ -183,7 +185,7 @@ class Recorder:
             when = float(handle.when())
         except Exception:
             when = earliest
-        tick = TICK_NS / 1e9
+        tick = self.tick_ns / 1e9
         deadline = when if earliest - tick <= when <= latest + tick else earliest
         self._asked(c.OP_AT, wide, handle, arg=max(0, int(deadline * 1e9)))
 

@@ -33,6 +33,7 @@ class Replayed:
 
     row: Row
     trace: str
+    counters: dict[str, int]  # of the kernel shim, if it was there
 
 
 def read_programs(files: Sequence[Path]) -> tuple[list[Stored], Results]:
@@ -113,9 +114,9 @@ def _replay(server: Server, stored: Stored, rules: Rules, options: Options) -> R
         seconds=round(facts.ending.wall_s, 3),
         is_unexpected=ruling.verdict in FAILURES,
         rule_sentence=rules.sentence_of(ruling.rule),
-        again=f"loopcheck replay {loop} {shlex.quote(str(stored.file))}",
+        again=f"loopcheck replay {loop} {shlex.quote(str(stored.file))}{options.shim.arguments}",
     )
-    return Replayed(row, facts.trace)
+    return Replayed(row, facts.trace, facts.counters)
 
 
 def _ruling(facts: Facts, records: bytes, rules: Rules) -> Ruling:

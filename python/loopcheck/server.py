@@ -24,7 +24,7 @@ from os import write as write_fd
 from pathlib import Path
 from typing import Any, NoReturn
 
-from loopcheck import child, cpython_tests, processes
+from loopcheck import child, cpython_tests, processes, shim
 from loopcheck.load import BATCH_CASE, Case, KitFault, Spec, Unusable, describe, load_cases, load_factory
 from loopcheck.shared import PHASE_IMPORT, Shared
 from loopcheck.watch import Limits, Watch
@@ -220,6 +220,8 @@ def main() -> NoReturn:
         processes.become_subreaper()
     line = Line(settings.control)
     try:
+        if shim.why_not_loaded():
+            raise Unusable(shim.why_not_loaded())
         _set_up()
         server = Server(settings)
         if settings.role == "case":

@@ -20,6 +20,7 @@ from typing import Any
 from loopcheck import _contract, child, paths, processes, server
 from loopcheck.load import BATCH_CASE, Case, KitFault, Spec, Unusable
 from loopcheck.shared import FLAG_SECOND_PROCESS, Shared
+from loopcheck.shim import Page, Shim
 from loopcheck.verdict import Facts
 from loopcheck.watch import WALL_FACTOR, Ending
 
@@ -45,6 +46,7 @@ class Options:
     import_s: float = 20.0  # of importing the loop
     rss_bytes_max: int = 1 << 30  # of a case, over all its processes
     package: str = ""  # of tests like CPython's own, which are run instead of the cases
+    shim: Shim = field(default_factory=Shim)
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Server:
     profile: dict[str, int] = field(default_factory=dict)  # of a driver: capabilities, tick_ns, is_exact
     is_exec: bool = False  # each case gets a fresh interpreter
     _shared: Shared | None = None
+    _page: Page | None = None  # with a kernel shim
     _process: _Process | None = None
     _is_killed: bool = False
 
@@ -84,6 +87,8 @@ class Server:
         """Imports the loop and the cases in a new server process. Raises Unusable or KitFault."""
         if self._shared is None:
             self._shared = Shared.create()
+        if self._page is None and self.options.shim.is_on:
+            self._page = Page()
         message = self._spawn()
         if message.get("threads", 1) > 1 and not self.is_exec:
             self.close_process()
@@ -99,7 +104,7 @@ class Server:
             self.plain, self.version = str(outcome.get("plain", "")), str(outcome.get("version", ""))
             self.profile = dict(outcome.get("profile", {}))
         elif outcome.get("kind") == "unusable":
-            raise Unusable(str(outcome.get("detail")))
+            raise Unusable(str(outcome.get("detail")) + (self._page.why_unusable() if self._page is not None else ""))
         else:
             raise Unusable(f"{self.spec.text}: {_how_it_ended('calling it', facts.ending, facts.server, self.options)}")
 
@@ -109,6 +114,9 @@ class Server:
         if self._shared is not None:
             self._shared.close()
             self._shared = None
+        if self._page is not None:
+            self._page.close()
+            self._page = None
 
     def kill(self) -> None:
         """Ends the server from another thread; a `run` under way raises Interrupted."""
@@ -137,6 +145,8 @@ class Server:
         case = self.case_of(case_id)
         limit_s = limit_s or max(self.options.timeout_s, case.timeout_s or 0.0)
         shared.begin_case(nonce, program)
+        if self._page is not None:
+            self._page.clear()
         _drain(process)
         process.tail = b""
         request = {"case": case_id, "nonce": nonce, "run_s": limit_s}
@@ -160,6 +170,7 @@ class Server:
             judgement={} if case_id in (child.PROBE, BATCH_CASE) else {**_contract.judge(shared.trace)},
             output=process.tail.decode(errors="replace"),
             trace="" if case_id == BATCH_CASE else _contract.format_trace(shared.trace),
+            counters=self._page.counters() if self._page is not None else {},
         )
         if self._is_killed:
             raise Interrupted
@@ -180,6 +191,7 @@ class Server:
         assert self._shared is not None
         if self._is_killed:
             raise Interrupted
+        shim = self.options.shim.environment(self._page) if self._page is not None else {}
         ours, theirs = socket.socketpair()
         output, output_write = os.pipe()
         settings = server.Settings(
@@ -203,7 +215,7 @@ class Server:
                 stdout=output_write,
                 stderr=output_write,
                 pass_fds=(settings.control, settings.shared),
-                env=os.environ | {MARK: mark},
+                env=os.environ | {MARK: mark} | shim,
                 start_new_session=True,
             )
         os.close(output_write)

@@ -53,6 +53,7 @@ class Facts:
     judgement: dict[str, Any] = field(default_factory=dict)  # the monitor's, see _contract.judge
     output: str = ""  # the end of what it printed
     trace: str = ""  # the whole of it, one record a line
+    counters: dict[str, int] = field(default_factory=dict)  # of the kernel shim, if it was there
 
 
 @dataclass(frozen=True)

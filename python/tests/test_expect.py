@@ -103,3 +103,15 @@ def test_bad_file(tmp_path: Path, text: str, word: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ExpectError, match="No such file"):
         Expectations.load(tmp_path / "nosuch.toml")
+
+
+def test_entry_for_a_run_under_something(tmp_path: Path) -> None:
+    """It is about nothing else: neither expected nor stale nor unused."""
+    expectations = load(tmp_path, ENTRY + 'under = "virtual-time"\n')
+    assert expectations.judge(CASE, Ruling("FAIL", "TIMER-1", "")).is_unexpected
+    assert not expectations.judge(CASE, Ruling("PASS", "TIMER-1", "")).is_unexpected
+    assert expectations.unused() == []
+    expectations.under = frozenset(["virtual-time"])
+    assert not expectations.judge(CASE, Ruling("FAIL", "TIMER-1", "")).is_unexpected
+    with pytest.raises(ExpectError, match="neither virtual-time nor faults"):
+        load(tmp_path, ENTRY + 'under = "water"\n')
