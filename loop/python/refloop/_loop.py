@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import _core
 from ._elsewhere import Elsewhere, Watched
 from ._sockets import Sockets
+from ._tls import Tls
 
 
 def run_handle(handle: Any) -> None:
@@ -23,7 +24,7 @@ def run_handle(handle: Any) -> None:
         handle._run()
 
 
-class EventLoop(_core.Loop, Sockets):
+class EventLoop(_core.Loop, Sockets, Tls):
     """An asyncio event loop in C."""
 
     if TYPE_CHECKING:  # what asyncio's stubs leave out
