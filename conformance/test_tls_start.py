@@ -110,21 +110,25 @@ def test_stream_start_tls_with_a_waiting_hello(kit: Kit) -> None:
     """A ClientHello that was read ahead with the last plain line is not lost by start_tls (uvloop#707)."""
     if sys.version_info < (3, 11):
         kit.skip("this Python has no StreamWriter.start_tls")
-    tls = contexts()
+    tls, served = contexts(), kit.loop.create_future()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         with contextlib.suppress(OSError):
             await asyncio.wait_for(writer.start_tls(tls.server, ssl_handshake_timeout=5), 5)
         writer.close()
+        served.set_result(None)
 
     async def main() -> bytes:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        sock = kit.client(server.sockets[0].getsockname())
+        sock, answer = kit.client(server.sockets[0].getsockname()), b"nothing"
         await kit.loop.sock_sendall(sock, b"a plain line\n" + hello_of(tls))
         with contextlib.suppress(asyncio.TimeoutError):
-            return await asyncio.wait_for(kit.loop.sock_recv(sock, 1), 1.5)
-        return b"nothing"
+            answer = await asyncio.wait_for(kit.loop.sock_recv(sock, 1), 1.5)
+        sock.close()
+        server.close()
+        await served
+        return answer
 
     kit.errors.clear()
     kit.equal(kit.run(main()), b"\x16", "first byte of the answer (a handshake record)")

@@ -1,12 +1,12 @@
 """The loop: asyncio's, on the C loop.
 
 What schedules, waits and watches is in C (`_core.Loop`, which comes first among the bases). What is built on that,
-streams, servers, TLS, subprocesses, signals and DNS, is asyncio's own, by inheritance.
+streams, servers, TLS, subprocesses, signals and DNS, is asyncio's own, by inheritance; `_sockets`, `_transport` and
+`_tls` put its defects right.
 """
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from asyncio import base_events, events, format_helpers
 from asyncio.log import logger
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from ._elsewhere import Elsewhere, Watched
-from ._transport import SocketTransport
+from ._sockets import Sockets
+from ._tls import Tls
 
 
 def run_handle(handle: Any) -> None:
@@ -23,14 +24,13 @@ def run_handle(handle: Any) -> None:
         handle._run()
 
 
-class EventLoop(_core.Loop, asyncio.SelectorEventLoop):
+class EventLoop(_core.Loop, Sockets, Tls):
     """An asyncio event loop in C."""
 
     if TYPE_CHECKING:  # what asyncio's stubs leave out
         _asyncgen_finalizer_hook: Any
         _asyncgen_firstiter_hook: Any
         _check_running: Any
-        _ensure_fd_no_transport: Any
         _set_coroutine_origin_tracking: Any
 
     def __init__(self) -> None:
@@ -75,12 +75,6 @@ class EventLoop(_core.Loop, asyncio.SelectorEventLoop):
         """Lets go of everything; RuntimeError while the loop runs, nothing when it is closed [LIFE-5]."""
         super().close()
         self._close_core()
-
-    def _make_socket_transport(
-        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
-    ) -> SocketTransport:
-        self._ensure_fd_no_transport(sock)
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
 
     def _add_callback(self, handle: Any) -> None:
         if not handle._cancelled:

@@ -1,12 +1,26 @@
-"""asyncio's transport over a socket, with what it gets wrong put right. Each has a case in loopcheck."""
+"""asyncio's transports over a socket, with what it gets wrong put right. Each has a case in loopcheck."""
 
 from __future__ import annotations
 
+import sys
 from asyncio import selector_events
 from typing import Any
 
 
-class SocketTransport(selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
+class EndsOnce:
+    """The end of a transport that reaches it by any way."""
+
+    _sock: Any
+    _conn_lost: int
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        if self._sock is None:  # abort() in resume_writing() ends it, and the write that resumed once more [CLOSE-1]
+            return
+        self._conn_lost = self._conn_lost or 1  # a close() that flushed leaves 0: abort() would end it again [INSIDE-1]
+        super()._call_connection_lost(exc)  # type: ignore[misc]
+
+
+class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
     """Ends once, and reads no more after the end of file."""
 
     _has_seen_end = False
@@ -19,8 +33,17 @@ class SocketTransport(selector_events._SelectorSocketTransport):  # type: ignore
         if not self._has_seen_end:  # resume_reading() would have eof_received called again [STREAM-1]
             super()._add_reader(fd, callback)
 
-    def _call_connection_lost(self, exc: BaseException | None) -> None:
-        if (
-            self._sock is not None
-        ):  # abort() in resume_writing() ends it once, the write that resumed once more [CLOSE-1]
-            super()._call_connection_lost(exc)
+
+class DatagramTransport(EndsOnce, selector_events._SelectorDatagramTransport):  # type: ignore[name-defined,misc]
+    """Ends once, and sends nothing after that."""
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        if self._sock is None and not self._address:  # asyncio looks for the end only with a fixed address [DGRAM-4]
+            memoryview(data)  # still a TypeError for what is no data
+        else:
+            super().sendto(data, addr)
+
+
+if (3, 13) <= sys.version_info < (3, 13, 6):
+    # Counted into the buffer's size and never taken off, so that writing stays paused (gh-135444) [DGRAM-3].
+    DatagramTransport._header_size = 0

@@ -1,0 +1,56 @@
+"""What asyncio's loop does with sockets and files, with what it gets wrong put right. Each has a case in loopcheck."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ._transport import DatagramTransport, SocketTransport
+
+
+class Sockets(asyncio.SelectorEventLoop):
+    """The sock_* calls, sendfile, servers, and the transports of a loop."""
+
+    if TYPE_CHECKING:  # what asyncio's stubs leave out
+        _ensure_fd_no_transport: Any
+
+    def _make_socket_transport(
+        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
+    ) -> SocketTransport:
+        self._ensure_fd_no_transport(sock)
+        return SocketTransport(self, sock, protocol, waiter, extra, server)
+
+    def _make_datagram_transport(
+        self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
+    ) -> DatagramTransport:
+        self._ensure_fd_no_transport(sock)
+        return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _sock_accept(self, fut: asyncio.Future[Any], sock: Any) -> None:
+        if (
+            not fut.done()
+        ):  # a call cancelled in the turn of its event would take a client and drop it (gh-153761) [SOCK-3]
+            super()._sock_accept(fut, sock)  # type: ignore[misc]
+
+    # asyncio's fallbacks take offset 0 for "where the file stands" (gh-150107) [SENDFILE-1].
+
+    async def _sock_sendfile_fallback(self, sock: Any, file: Any, offset: int, count: int | None) -> Any:
+        rewind(file, offset)
+        return await super()._sock_sendfile_fallback(sock, file, offset, count)  # type: ignore[misc]
+
+    async def _sendfile_fallback(self, transp: Any, file: Any, offset: int, count: int | None) -> Any:
+        rewind(file, offset)
+        return await super()._sendfile_fallback(transp, file, offset, count)  # type: ignore[misc]
+
+    async def create_server(self, *args: Any, **options: Any) -> Any:
+        server = await super().create_server(*args, **options)
+        if not server.sockets:  # before 3.13 a lack of fds passes for an address family that is not there [SERVER-2]
+            server.close()
+            raise OSError("could not bind on any address")
+        return server
+
+
+def rewind(file: Any, offset: int) -> None:
+    """Goes to the begin if that is where sending begins; asyncio itself goes to any other offset."""
+    if not offset and hasattr(file, "seek"):
+        file.seek(0)

@@ -1,0 +1,146 @@
+"""asyncio's TLS, with what it gets wrong put right. Each has a case in loopcheck."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from asyncio import sslproto
+from typing import TYPE_CHECKING, Any
+
+from ._transport import SocketTransport
+
+asyncio_protocol: Any = sslproto.SSLProtocol  # asyncio's stubs leave out most of it
+
+
+class Upgraded(asyncio_protocol):  # type: ignore[misc]
+    """A protocol that start_tls puts between a transport and the protocol that the transport had."""
+
+    _was_paused = False
+
+    def take_over(self, transport: Any) -> None:
+        """Goes on where the old protocol is: what it has read ahead, and whether writing is paused."""
+        self._was_paused = transport._protocol_paused
+        self._ssl_writing_paused = self._was_paused  # or resume_writing() fails an assertion (gh-109051) [TLS-5]
+        reader = getattr(self._app_protocol, "_stream_reader", None)
+        if reader is not None and reader._buffer:  # a hello that the stream has read would be lost (gh-142352) [TLS-5]
+            self._incoming.write(reader._buffer)
+            reader._buffer.clear()
+
+    def hand_over(self) -> None:
+        """After the handshake: the old protocol, if it was told to pause, is told to go on by the new transport."""
+        if self._was_paused and self._app_protocol is not None:
+            self._app_writing_paused = True
+            self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._app_protocol is not None:
+            self._control_app_writing()
+
+
+class Filled(Upgraded):
+    """Fills the buffers of a BufferedProtocol."""
+
+    _space = memoryview(b"")
+    _is_full = False
+
+    def _set_app_protocol(self, app_protocol: Any) -> None:
+        super()._set_app_protocol(app_protocol)
+        if self._app_protocol_is_buffer:
+            self._app_protocol_get_buffer = self._get_space
+            self._app_protocol_buffer_updated = self._space_updated
+
+    def _get_space(self, sizehint: int) -> memoryview:
+        # Of a bytearray asyncio would take slices, which are copies (gh-156275) [TLS-2].
+        self._space = memoryview(self._app_protocol.get_buffer(sizehint))
+        return self._space
+
+    def _space_updated(self, count: int) -> None:
+        is_full = count == len(self._space)
+        self._space.release()  # so that the protocol may resize its buffer
+        self._app_protocol.buffer_updated(count)
+        self._is_full = is_full
+
+    def _do_read(self) -> None:
+        self._is_full = False
+        super()._do_read()
+        self._space.release()
+
+    def _do_flush(self) -> None:
+        # asyncio reads one buffer's worth and drops what is left to decrypt when the end comes [TLS-2].
+        self._do_read()
+        while self._is_full and not self._app_reading_paused:
+            self._do_read()
+        if not self._must_wait() and self._state is sslproto.SSLProtocolState.FLUSHING:
+            super()._do_flush()
+
+    def _must_wait(self) -> bool:
+        """The peer has closed, and the protocol has paused reading before it got everything."""
+        is_flushing = self._state is sslproto.SSLProtocolState.FLUSHING
+        return bool(is_flushing and self._eof_received and self._app_reading_paused and self._is_full)
+
+    def eof_received(self) -> bool:
+        return bool(super().eof_received()) or self._must_wait()
+
+
+class Notified(asyncio_protocol):  # type: ignore[misc]
+    """Of Python 3.10, where a close_notify ends the connection without eof_received [TLS-3]."""
+
+    def take_over(self, transport: Any) -> None:
+        """The old protocol is told of pauses as before."""
+
+    hand_over = take_over
+
+    def _start_shutdown(self) -> None:
+        is_asked_for = self._app_transport is None or self._app_transport._closed  # by close(), not by the peer
+        if not (is_asked_for or self._in_shutdown or self._in_handshake):
+            self._app_protocol.eof_received()
+        super()._start_shutdown()
+
+
+SSLProtocol: Any = Filled if sys.version_info >= (3, 11) else Notified
+
+
+class Tls(asyncio.SelectorEventLoop):
+    """The TLS connections of a loop."""
+
+    if TYPE_CHECKING:  # what asyncio's stubs leave out
+        _ensure_fd_no_transport: Any
+
+    def _make_ssl_transport(
+        self,
+        rawsock: Any,
+        protocol: Any,
+        sslcontext: Any,
+        waiter: Any = None,
+        *,
+        extra: Any = None,
+        server: Any = None,
+        **options: Any,
+    ) -> Any:
+        self._ensure_fd_no_transport(rawsock)
+        tls = SSLProtocol(self, protocol, sslcontext, waiter, **options)
+        SocketTransport(self, rawsock, tls, None, extra, server)
+        return tls._app_transport
+
+    async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
+        """The transport over TLS, for the protocol; as asyncio's, with the protocol of above."""
+        if not isinstance(sslcontext, ssl.SSLContext):
+            raise TypeError(f"sslcontext is expected to be an instance of ssl.SSLContext, got {sslcontext!r}")
+        if not getattr(transport, "_start_tls_compatible", False):
+            raise TypeError(f"transport {transport!r} is not supported by start_tls()")
+        waiter = self.create_future()
+        tls = SSLProtocol(self, protocol, sslcontext, waiter, call_connection_made=False, **options)
+        transport.pause_reading()  # until the protocol knows its transport
+        tls.take_over(transport)
+        transport.set_protocol(tls)
+        steps = [self.call_soon(tls.connection_made, transport), self.call_soon(transport.resume_reading)]
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            for step in steps:
+                step.cancel()
+            raise
+        tls.hand_over()
+        return tls._app_transport
