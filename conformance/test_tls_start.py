@@ -116,8 +116,7 @@ def test_stream_start_tls_with_a_waiting_hello(kit: Kit) -> None:
         await reader.readline()
         with contextlib.suppress(OSError):
             await asyncio.wait_for(writer.start_tls(tls.server, ssl_handshake_timeout=5), 5)
-        writer.close()
-        served.set_result(None)
+        served.set_result(writer.close())
 
     async def main() -> bytes:
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -125,8 +124,8 @@ def test_stream_start_tls_with_a_waiting_hello(kit: Kit) -> None:
         await kit.loop.sock_sendall(sock, b"a plain line\n" + hello_of(tls))
         with contextlib.suppress(asyncio.TimeoutError):
             answer = await asyncio.wait_for(kit.loop.sock_recv(sock, 1), 1.5)
-        sock.close()
-        server.close()
+        for end in (sock, server):
+            end.close()
         await served
         return answer
 

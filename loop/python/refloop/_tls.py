@@ -89,7 +89,8 @@ class Notified(asyncio_protocol):  # type: ignore[misc]
     def take_over(self, transport: Any) -> None:
         """The old protocol is told of pauses as before."""
 
-    hand_over = take_over
+    def hand_over(self) -> None:
+        """Nothing is left to be told."""
 
     def _start_shutdown(self) -> None:
         is_asked_for = self._app_transport is None or self._app_transport._closed  # by close(), not by the peer

@@ -6,6 +6,10 @@ import sys
 from asyncio import selector_events
 from typing import Any
 
+# asyncio counts 8 bytes more for each datagram in the queue and never takes them off, so that writing stays paused
+# (gh-135444) [DGRAM-3]. From 3.13.6 on it takes them off.
+COUNTS_HEADERS = (3, 13) <= sys.version_info < (3, 13, 6)
+
 
 class EndsOnce:
     """The end of a transport that reaches it by any way."""
@@ -30,8 +34,20 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
         super()._read_ready__on_eof()
 
     def _add_reader(self, fd: int, callback: Any) -> None:
-        if not self._has_seen_end:  # resume_reading() would have eof_received called again [STREAM-1]
+        # resume_reading() would have eof_received called again [STREAM-1]; before 3.11 a pause_reading() in
+        # connection_made() has no effect [STREAM-6].
+        if not self._has_seen_end and self.is_reading():
             super()._add_reader(fd, callback)
+
+    def writelines(self, list_of_data: Any) -> None:
+        # From 3.12 on asyncio does not look for the end, also not for one that the iterator brings (gh-136234)
+        # [STREAM-1, INSIDE-3], nor, at first, whether it has to pause (gh-127655) [STREAM-5].
+        parts = list(list_of_data)
+        if self._conn_lost:
+            self.write(b"".join(parts))
+        else:
+            super().writelines(parts)
+            self._maybe_pause_protocol()
 
 
 class DatagramTransport(EndsOnce, selector_events._SelectorDatagramTransport):  # type: ignore[name-defined,misc]
@@ -40,10 +56,8 @@ class DatagramTransport(EndsOnce, selector_events._SelectorDatagramTransport):  
     def sendto(self, data: Any, addr: Any = None) -> None:
         if self._sock is None and not self._address:  # asyncio looks for the end only with a fixed address [DGRAM-4]
             memoryview(data)  # still a TypeError for what is no data
-        else:
-            super().sendto(data, addr)
-
-
-if (3, 13) <= sys.version_info < (3, 13, 6):
-    # Counted into the buffer's size and never taken off, so that writing stays paused (gh-135444) [DGRAM-3].
-    DatagramTransport._header_size = 0
+            return
+        queued_before = len(self._buffer)
+        super().sendto(data, addr)
+        if COUNTS_HEADERS and len(self._buffer) > queued_before:
+            self._buffer_size -= 8
