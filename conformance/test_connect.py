@@ -168,7 +168,7 @@ def test_extra_info(kit: Kit) -> None:
 
 @family("CONN-3", how=("refused", "reset", "in_use"))
 def test_errors_are_let_go(kit: Kit, how: str) -> None:
-    """Fifty failing calls leave no exception, no socket and no fd behind, without the collector (cpython gh-88863)"""
+    """Fifty failing calls leave no exception and no fd behind (cpython gh-88863)"""
     listener = kit.own(socket.socket())
     listener.bind((HERE, 0))
     address = listener.getsockname()
