@@ -168,7 +168,7 @@ def test_extra_info(kit: Kit) -> None:
 
 @family("CONN-3", how=("refused", "reset", "in_use"))
 def test_errors_are_let_go(kit: Kit, how: str) -> None:
-    """Fifty failing calls leave no exception, no socket and no fd behind, without the collector (cpython gh-88863)"""
+    """Fifty failing calls leave no exception and no fd behind (cpython gh-88863)"""
     listener = kit.own(socket.socket())
     listener.bind((HERE, 0))
     address = listener.getsockname()
@@ -188,7 +188,6 @@ def test_errors_are_let_go(kit: Kit, how: str) -> None:
     before = open_fds()
     for _ in range(50):
         kit.run(fail())
-    kit.turns(3)
     gc.collect()
     left = sum(isinstance(one, OSError) and one.errno == errno.ECONNREFUSED for one in gc.get_objects())
     kit.equal((open_fds() - before, left), (0, 0), "fds and exceptions left")

@@ -48,11 +48,13 @@ def test_plain_signal_handler_that_raises(kit: Kit) -> None:
     def handler(number: int, frame: object) -> None:
         raise Planted
 
+    is_idle = threading.Event()  # soon: then the loop sleeps
     kit.turns(1)
     old = signal.signal(signal.SIGUSR1, handler)
     try:
+        kit.thread(lambda: (is_idle.wait(), time.sleep(0.02), os.kill(os.getpid(), signal.SIGUSR1)))
+        kit.soon(is_idle.set)
         kit.later(1.0, kit.stop)
-        kit.thread(lambda: (time.sleep(0.01), os.kill(os.getpid(), signal.SIGUSR1)))
         kit.raises(Planted, kit.run_forever)
     finally:
         signal.signal(signal.SIGUSR1, old)
