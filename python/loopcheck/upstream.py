@@ -62,7 +62,8 @@ class Pair:
             elif test in aside or test in unsteady:
                 continue
             elif outcome.outcome == "skipped":
-                found[test] = Ruling("SKIP", rule, detail)
+                if self._control_passes(test):
+                    found[test] = Ruling("SKIP", rule, detail)
             elif not outcome.runs:
                 found[test] = Ruling("VACUOUS", rule, "no loop of this factory ran in it; on asyncio one does")
             else:

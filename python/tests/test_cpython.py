@@ -11,11 +11,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from loopcheck import cpython, cpython_inject, cpython_tests, inject
 from loopcheck.load import Unusable
 from tiny_suite import COUNTED, make_suite
 
+SCHEMA = Path(cpython.__file__).with_name("results.schema.json")
 ASYNCIO = "asyncio:new_event_loop"
 LOOP = """
 import asyncio, os, time
@@ -61,7 +63,9 @@ def check(*arguments: str) -> dict[str, Any]:
     """The JSON of a run of the small package."""
     done = run("--package", "tiny", "--json", "-", *arguments)
     assert done.stdout, done.stderr
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    return document  # type: ignore[no-any-return]
 
 
 def write_loop(body: str) -> str:

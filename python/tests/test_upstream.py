@@ -116,9 +116,25 @@ def test_library_that_cannot_be_had_does_not_take_the_others_with_it(
 
 def pair() -> Pair:
     """One test of each kind."""
-    idle, skipped = Outcome("passed"), Outcome("skipped", "why")
-    mine = {"same": PASSED, "worse": FAILED, "both": FAILED, "idle": idle, "lent": idle, "skipped": skipped}
-    control = {"same": PASSED, "worse": PASSED, "both": FAILED, "idle": idle, "lent": PASSED, "skipped": PASSED}
+    idle, skipped = Outcome("passed"), Outcome("skipped", "why", runs=1)
+    mine = {
+        "same": PASSED,
+        "worse": FAILED,
+        "both": FAILED,
+        "idle": idle,
+        "lent": idle,
+        "skipped": skipped,
+        "never": skipped,
+    }
+    control = {
+        "same": PASSED,
+        "worse": PASSED,
+        "both": FAILED,
+        "idle": idle,
+        "lent": PASSED,
+        "skipped": PASSED,
+        "never": skipped,
+    }
     return Pair(mine | {"hung": Outcome("hang"), "unsteady": FAILED}, control | {"hung": PASSED, "unsteady": PASSED})
 
 
