@@ -133,12 +133,16 @@ class SuiteCheck(Check):
             super()._keep(row)
 
     def _compare_with_control(self) -> None:
-        """Tests that ran no loop are tried on the control too; those that run none there are not counted."""
-        self.results.rows += [row for row in self._unproven if row.loop != CONTROL]
-        super()._compare_with_control()
-        idle = {test_id for test_id, run in self._control_runs.items() if run.verdict == "VACUOUS"}
-        self.results.rows = [row for row in self.results.rows if row.verdict != "VACUOUS" or row.case not in idle]
-        self._note_aside(idle)
+        """Tests that ran no loop are tried on the control too, and count only where one ran there."""
+        pending = [row for row in self._unproven if row.loop != CONTROL]
+        self.results.rows += pending
+        try:
+            super()._compare_with_control()
+        finally:
+            ran = {test_id for test_id, run in self._control_runs.items() if run.verdict != "VACUOUS"}
+            dropped = {id(row) for row in pending if row.case not in ran}
+            self.results.rows = [row for row in self.results.rows if id(row) not in dropped]
+        self._note_aside({test_id for test_id in self._control_runs if test_id not in ran})
 
     def _run_control(self, case_ids: list[str], shipped: Expectations) -> dict[str, Row]:
         failed = super()._run_control(case_ids, shipped)
