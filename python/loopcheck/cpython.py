@@ -57,7 +57,7 @@ class Lists:
     """What cpython.toml says of the tests."""
 
     inapplicable: tuple[Entry, ...]
-    repeated: tuple[Entry, ...]
+    left_out: tuple[Entry, ...]
     quick: tuple[str, ...]
 
     @classmethod
@@ -65,7 +65,7 @@ class Lists:
         """Reads the file. Raises KitFault."""
         try:
             document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
-            entries = {name: tuple(Entry(**entry) for entry in document[name]) for name in ("inapplicable", "repeated")}
+            entries = {name: tuple(Entry(**entry) for entry in document[name]) for name in ("inapplicable", "left_out")}
             return cls(quick=tuple(document["quick"]["tests"]), **entries)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise KitFault(f"{path} cannot be read: {type(error).__name__}: {error}") from error
@@ -98,14 +98,14 @@ class SuiteCheck(Check):
         super().__init__(*arguments)
         self.lists = Lists.load(LISTS)
         self._unproven: list[Row] = []  # what passed without a run of the loop, until the control is known
-        self._repeated = 0
+        self._left_out = 0
 
     def _selected(self, server: Server) -> list[Case]:
         cases = super()._selected(server)
         if self.plan.is_quick:
             cases = [case for case in cases if any(fnmatchcase(case.id, pattern) for pattern in self.lists.quick)]
-        chosen = [case for case in cases if not any(entry.is_about(case.id, PYTHON) for entry in self.lists.repeated)]
-        self._repeated = len(cases) - len(chosen)
+        chosen = [case for case in cases if not any(entry.is_about(case.id, PYTHON) for entry in self.lists.left_out)]
+        self._left_out = len(cases) - len(chosen)
         if not chosen:
             raise NothingSelected("no test is selected that says something about the loop")
         return chosen
@@ -133,12 +133,16 @@ class SuiteCheck(Check):
             super()._keep(row)
 
     def _compare_with_control(self) -> None:
-        """Tests that ran no loop are tried on the control too; those that run none there are not counted."""
-        self.results.rows += [row for row in self._unproven if row.loop != CONTROL]
-        super()._compare_with_control()
-        idle = {test_id for test_id, run in self._control_runs.items() if run.verdict == "VACUOUS"}
-        self.results.rows = [row for row in self.results.rows if row.verdict != "VACUOUS" or row.case not in idle]
-        self._note_aside(idle)
+        """Tests that ran no loop are tried on the control too, and count only where one ran there."""
+        pending = [row for row in self._unproven if row.loop != CONTROL]
+        self.results.rows += pending
+        try:
+            super()._compare_with_control()
+        finally:
+            ran = {test_id for test_id, run in self._control_runs.items() if run.verdict != "VACUOUS"}
+            dropped = {id(row) for row in pending if row.case not in ran}
+            self.results.rows = [row for row in self.results.rows if id(row) not in dropped]
+        self._note_aside({test_id for test_id in self._control_runs if test_id not in ran})
 
     def _run_control(self, case_ids: list[str], shipped: Expectations) -> dict[str, Row]:
         failed = super()._run_control(case_ids, shipped)
@@ -151,8 +155,8 @@ class SuiteCheck(Check):
         return replace(row, control=ControlRun(run.verdict, ""))
 
     def _note_aside(self, idle: set[str]) -> None:
-        if self._repeated:
-            self.results.notes.append(f"left out: {self._repeated} tests that repeat others on parts that are replaced")
+        if self._left_out:
+            self.results.notes.append(f"left out: {self._left_out} tests that repeat others, or need them")
         if idle:
             modules = Counter(test_id.partition(".py::")[0] for test_id in idle)
             names = ", ".join(f"{name} {count}" for name, count in sorted(modules.items()))

@@ -62,7 +62,8 @@ class Pair:
             elif test in aside or test in unsteady:
                 continue
             elif outcome.outcome == "skipped":
-                found[test] = Ruling("SKIP", rule, detail)
+                if self._control_passes(test):
+                    found[test] = Ruling("SKIP", rule, detail)
             elif not outcome.runs:
                 found[test] = Ruling("VACUOUS", rule, "no loop of this factory ran in it; on asyncio one does")
             else:
@@ -81,7 +82,7 @@ class Upstream:
         self.results = Results()
 
     def run(self, libraries: Sequence[Library], cache: Path) -> Results:
-        """Raises Unusable; when interrupted, the results have what there is."""
+        """A library that cannot be used is a result; when interrupted, the results have what there is."""
         self.expectations.loop_version = probe.version_of(self.spec.module)
         which = self.expectations.path.name if self.expectations.path else "no expect file applies"
         loop = Loop(self.spec.text, self.expectations.loop_version, self.spec.is_control, which)
@@ -92,7 +93,10 @@ class Upstream:
         )
         try:
             for library in libraries:
-                self._judge(library, self._run(provide(library, cache, self.say)))
+                try:
+                    self._judge(library, self._run(provide(library, cache, self.say)))
+                except Unusable as error:
+                    self.results.unusable.append(str(error))
         except KeyboardInterrupt:
             self.results.is_interrupted = True
         return self.results

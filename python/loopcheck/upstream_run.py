@@ -112,8 +112,8 @@ class Runner:
         if not library.settings:
             settings.write_text("[pytest]\n")
         command = [str(self.environment.python), "-m", "pytest", "-q", "-c", str(settings), "--rootdir", str(tests)]
-        command += ["-o", "addopts="]
-        command += ["-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "loopcheck_upstream"]
+        command += ["-o", "addopts=", "-o", "faulthandler_timeout=0"]
+        command += ["-p", "no:cacheprovider", "-p", "loopcheck_upstream"]
         for plugin in library.plugins:
             command += ["-p", plugin]
         return [*command, *library.arguments]

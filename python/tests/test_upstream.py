@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from loopcheck import upstream
 from loopcheck.load import Spec, Unusable
 from loopcheck.upstream import Pair
 from loopcheck.upstream_run import Outcome, Runner
@@ -96,11 +98,43 @@ def test_loop_that_cannot_be_imported_is_one_sentence(environment: Environment) 
         outcomes(environment, "nosuch.py:Loop")
 
 
+def test_library_that_cannot_be_had_does_not_take_the_others_with_it(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fake(library: Library, *_: object) -> Environment:
+        if library is not LIBRARY:
+            raise Unusable("no network")
+        return environment
+
+    monkeypatch.setattr(upstream, "provide", fake)
+    other = replace(LIBRARY, name="other")
+    check = upstream.Upstream(Spec.parse("mine.py:Loop"), 5.0, "test_runs", 2, "none", lambda _: None)
+    results = check.run([other, LIBRARY], Path())
+    assert [(row.case, row.verdict) for row in results.unexpected] == [("tiny::tests/test_tiny.py::test_runs", "FAIL")]
+    assert (results.unusable, results.exit_status) == (["no network"], 2)
+
+
 def pair() -> Pair:
     """One test of each kind."""
-    idle, skipped = Outcome("passed"), Outcome("skipped", "why")
-    mine = {"same": PASSED, "worse": FAILED, "both": FAILED, "idle": idle, "lent": idle, "skipped": skipped}
-    control = {"same": PASSED, "worse": PASSED, "both": FAILED, "idle": idle, "lent": PASSED, "skipped": PASSED}
+    idle, skipped = Outcome("passed"), Outcome("skipped", "why", runs=1)
+    mine = {
+        "same": PASSED,
+        "worse": FAILED,
+        "both": FAILED,
+        "idle": idle,
+        "lent": idle,
+        "skipped": skipped,
+        "never": skipped,
+    }
+    control = {
+        "same": PASSED,
+        "worse": PASSED,
+        "both": FAILED,
+        "idle": idle,
+        "lent": PASSED,
+        "skipped": PASSED,
+        "never": skipped,
+    }
     return Pair(mine | {"hung": Outcome("hang"), "unsteady": FAILED}, control | {"hung": PASSED, "unsteady": PASSED})
 
 

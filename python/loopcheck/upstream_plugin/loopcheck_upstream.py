@@ -59,7 +59,7 @@ def pytest_runtest_logstart(nodeid: str) -> None:
     LOG.write(begins=nodeid)
     LOG.outcome, LOG.detail = "passed", ""
     LOG.runs, LOG.began_s = inject.MADE.runs, time.monotonic()
-    faulthandler.dump_traceback_later(SETTINGS["timeout_s"], exit=True)
+    faulthandler.dump_traceback_later(SETTINGS["timeout_s"], file=2, exit=True)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
