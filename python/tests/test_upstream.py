@@ -94,7 +94,7 @@ def test_loop_is_injected(environment: Environment) -> None:
 
 
 def test_loop_that_cannot_be_imported_is_one_sentence(environment: Environment) -> None:
-    with pytest.raises(Unusable, match="there is no file nosuch.py|no file .*nosuch.py"):
+    with pytest.raises(Unusable, match=r"cannot be run on nosuch\.py:Loop.*Unusable"):
         outcomes(environment, "nosuch.py:Loop")
 
 
