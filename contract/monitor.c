@@ -34,6 +34,10 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_liveness(model, obs);
         break;
     case LC_WHAT_STEP:
+    case LC_WHAT_RUN:
+        lc_monitor_soon(model, obs);
+        lc_monitor_liveness(model, obs);
+        break;
     case LC_WHAT_RESCUE:
         lc_monitor_liveness(model, obs);
         break;

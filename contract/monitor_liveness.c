@@ -1,5 +1,5 @@
-/* Rules SOON-5, TIMER-5, FD-2, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1 and CLOSE-1): what is due
- * comes, within a few steps. */
+/* Rules SOON-5, TIMER-5, FD-2, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1 and ERR-4): what is
+ * due comes, within a few steps. */
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +37,7 @@ static const char *owed_rule(struct lc_model *model, unsigned i, const char **se
     }
     *sentence = strcmp(rule, "STREAM-1") == 0  ? "was never told that its connection is made"
                 : strcmp(rule, "CLOSE-1") == 0 ? "was closed and never told that its connection is lost"
+                : strcmp(rule, "ERR-4") == 0   ? "raised and was never told that its connection is lost"
                 : strcmp(rule, "FLOW-2") == 0
                     ? "was told to pause writing and, with nothing left to send, not to resume"
                     : "was not called though its connection had something to read";
@@ -85,7 +86,7 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
             h->is_owed = lc_model_is_due(model, kind, h, obs->time_ns);
         if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns))
             report(model, obs, i);
-        if (obs->what != LC_WHAT_STEPPED || obs->result < 0)
+        if (obs->what != LC_WHAT_STEPPED || obs->result != 0)
             continue;
         bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
         h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;

@@ -155,6 +155,15 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
     h->began_early = false;
 }
 
+static void take_raise(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    const bool is_exit = obs->bits >= LC_RAISE_EXIT;
+    model->exits += is_exit;
+    model->raises += !is_exit;
+    if (lc_model_is_of(obs, LC_KIND_STREAM) && (obs->arg == LC_EVENT_DATA || obs->arg == LC_EVENT_EOF))
+        h->stream.has_raised = !is_exit;
+}
+
 static void take_op(struct lc_model *model, const struct lc_obs *obs)
 {
     struct lc_model_handle *h = lc_model_at(model, obs->handle);
@@ -186,7 +195,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
             model->stop_seq = obs->seq;
         break;
     case LC_OP_RAISE:
-        model->raises++;
+        take_raise(model, obs, h);
         break;
     case LC_OP_RECYCLE:
         h->is_reused = true;
@@ -238,6 +247,8 @@ static void take_end(struct lc_model *model, const struct lc_obs *obs)
         model->depth--;
     if (obs->code == LC_EVENT_READY && h->fd != 0)
         h->ready_since |= lc_model_at(model, h->fd)->readiness;
+    if (h->stream.has_raised)
+        lc_model_take_failure(model, h);
 }
 
 static void take_fd(struct lc_model *model, const struct lc_obs *obs)
@@ -257,7 +268,7 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
     model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
     model->turn++;
     model->thread = obs->thread;
-    model->raises = model->errors = model->stop_seq = model->depth = 0;
+    model->raises = model->errors = model->exits = model->stop_seq = model->depth = 0;
 }
 
 void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
@@ -294,6 +305,7 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_RAN:
         model->phase = LC_AT_REST;
         model->is_late_run = true;
+        model->raises = model->errors = model->exits = 0;
         break;
     case LC_WHAT_FD:
         take_fd(model, obs);

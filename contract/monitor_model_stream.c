@@ -31,6 +31,8 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
 
     if (!s->is_made && (model->capabilities & LC_CAP_MADE))
         return "STREAM-1";
+    if (s->has_failed)
+        return "ERR-4";
     if (s->is_aborted || (s->is_flushing && (has_arrived || is_gone)))
         return "CLOSE-1";
     if (s->is_flushing)
@@ -116,6 +118,17 @@ static void take_ending(struct lc_model *model, const struct lc_obs *obs, struct
     s->is_aborted = (s->endings & ABORT_ASKED) != 0;
     end->is_shut = s->has_ended;
     end->dropped = s->is_aborted && end->is_full ? s->held : 0;
+}
+
+void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *h)
+{
+    struct lc_model_stream *s = &h->stream;
+    s->has_raised = false;
+    s->has_failed = true;
+    s->must_tell = !s->is_flushing;
+    s->endings |= ABORT_ASKED;
+    s->has_ended = s->is_flushing = s->is_aborted = true;
+    end_of(model, h)->is_shut = true;
 }
 
 /* What it had not sent is dropped. */

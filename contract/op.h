@@ -38,7 +38,7 @@ enum lc_op_code {
     LC_OP_SHUT = 17,      /* R a: end a sends no more, so that its peer sees end of file */
     LC_OP_RECYCLE = 18,   /* R a: cancels a's watchers, closes a, and opens a new pair until the number returns */
     LC_OP_ADVANCE = 19,   /* R arg: lets arg ns pass while the loop does not run */
-    LC_OP_RAISE = 20,     /* R inside a callback: the callback ends by raising an exception [RAISE] */
+    LC_OP_RAISE = 20,     /* R inside a callback, n = enum lc_raise: it ends by raising that [RAISE, EXIT] */
     LC_OP_STREAM = 21,    /* a, b, arg = fd number: takes the fd over, and reads from it until paused */
     LC_OP_WRITE = 22,     /* a, n: sends n bytes; to a driver arg is their address, good during the call */
     LC_OP_WRITE_EOF = 23, /* a: after what was written the peer sees end of file; reading goes on */
@@ -79,6 +79,17 @@ enum lc_event {
 
 enum { LC_IN = 1, LC_OUT = 2, LC_HUP = 4, LC_ERR = 8 }; /* readiness bits */
 enum { LC_WAIT = 1 };                                   /* flag of LC_OP_STEP */
+
+/* By what a callback ends. */
+enum lc_raise {
+    LC_RAISE_NONE = 0, /* in a program as LC_RAISE_EXCEPTION, and so is any number from LC_RAISE_COUNT on */
+    LC_RAISE_EXCEPTION = 1,
+    LC_RAISE_CANCELLED = 2, /* asyncio.CancelledError: one more exception, though no Exception */
+    LC_RAISE_EXIT = 3,      /* SystemExit: it leaves the step or run */
+    LC_RAISE_INTERRUPT = 4, /* KeyboardInterrupt: so does it */
+    LC_RAISE_COUNT
+};
+enum { LC_LEFT = 1 }; /* result of LC_OP_STEP and LC_OP_RUN: an exception of a callback has left it [EXIT] */
 
 /* What a read or a write of a stream may meet in a kernel that we control. */
 enum lc_fault {

@@ -165,8 +165,12 @@ static const uint8_t scenes[][SCENE_OPS_MAX] = {
     {LC_OP_HANGUP, LC_OP_WRITE, LC_OP_STEP},
     {LC_OP_PUT, LC_OP_RST, LC_OP_STEP},
     {LC_OP_FAULT, LC_OP_PUT, LC_OP_WRITE, LC_OP_STEP},
+    /* Where callbacks can raise: */
+    {LC_OP_RAISE, LC_OP_PUT, LC_OP_STEP, LC_OP_PUT, LC_OP_STEP},
+    {LC_OP_RAISE, LC_OP_PUT, LC_OP_SHUT, LC_OP_STEP, LC_OP_STEP},
+    {LC_OP_RAISE, LC_OP_LIMITS, LC_OP_WRITE, LC_OP_STEP, LC_OP_TAKE, LC_OP_STEP},
 };
-enum { SCENES = sizeof scenes / sizeof *scenes };
+enum { SCENES = sizeof scenes / sizeof *scenes, SCENES_OF_RAISE = 3 };
 
 /* What can be asked of this loop instead of this op, if it has to be another. */
 static uint8_t permitted(uint8_t code, const struct recipe *recipe)
@@ -211,6 +215,10 @@ static void any_attachment(struct lc_op *op, uint64_t *seed, const struct recipe
 
 static uint16_t any_count(uint8_t code, uint64_t *seed, const struct recipe *recipe)
 {
+    static const uint8_t raises[] = {
+        0, 0, 0, 0, LC_RAISE_CANCELLED, LC_RAISE_CANCELLED, LC_RAISE_EXIT, LC_RAISE_INTERRUPT};
+    if (code == LC_OP_RAISE) /* an exit ends its turn: where loops cannot do it, it would only be ignored */
+        return raises[below(seed, has(recipe, LC_CAP_EXIT) ? 8 : 6)];
     bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_PUT || code == LC_OP_TAKE || code == LC_OP_LIMITS;
     if (is_of_bytes && recipe->streams != 0)
         return any_size(code, seed);
@@ -281,7 +289,10 @@ static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recip
         op.a = handle(is_stream ? LC_KIND_STREAM : LC_KIND_FD, peer);
     else if (op.op == LC_OP_DESTROY || lc_op_forms[code].kind_a == LC_KIND_STREAM)
         op.a = handle(LC_KIND_STREAM, stream);
-    if (op.on != 0 && below(seed, 2)) /* the scene is complete, mostly */
+    if (op.op == LC_OP_RAISE) {
+        op.on = handle(LC_KIND_STREAM, stream);
+        op.event = any_event(seed, op.on);
+    } else if (op.on != 0 && below(seed, 2)) /* the scene is complete, mostly */
         op.on = op.event = 0;
     return op;
 }
@@ -289,7 +300,7 @@ static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recip
 /* A scene, with other ops in between; returns how long the program is then. */
 static size_t generate_scene(struct lc_program *program, size_t count, uint64_t *seed, const struct recipe *recipe)
 {
-    const uint8_t *scene = scenes[below(seed, SCENES)];
+    const uint8_t *scene = scenes[below(seed, has(recipe, LC_CAP_RAISE) ? SCENES : SCENES - SCENES_OF_RAISE)];
     const unsigned stream = any_stream(seed, recipe);
     for (unsigned i = 0; i < SCENE_OPS_MAX && scene[i] != LC_OP_NOP; i++) {
         if (below(seed, 6) == 0)

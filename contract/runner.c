@@ -57,11 +57,13 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
         lc_runner_launch_posts(r);
     r->run_left = is_run ? (op->n ? op->n : 1u) : 0;
     r->is_stopping = false;
+    r->is_in_turn = true;
     int64_t result = lc_runner_apply(r, (struct lc_op){.op = op->op, .flags = is_wait ? LC_WAIT : 0});
     r->run_left = 0;
+    r->is_in_turn = false;
     r->depth = 0; /* a loop that loses an exception never ended the callback */
     lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RAN : LC_WHAT_STEPPED,
-                                        .result = (int32_t)(result < 0 ? result : 0)});
+                                        .result = (int32_t)(result > LC_LEFT ? 0 : result)});
     if (is_wait) {
         r->kernel->join(r->kernel->self);
         for (; r->late_count > 0; r->late_count--)
@@ -143,10 +145,11 @@ static int begin(void *self, const struct lc_seen *seen)
     if (obs.what != LC_WHAT_BEGIN || !is_here)
         return 0;
     const int outer_raise = r->raise; /* CLOSED may come inside another callback's destroy */
-    const bool outer_may_raise = r->may_raise;
+    const uint8_t outer = r->inside, outer_event = r->inside_event;
     r->depth++;
-    r->raise = 0;
-    r->may_raise = lc_runner_has(r, LC_CAP_RAISE) && seen->event < LC_EVENT_CLOSED;
+    r->raise = LC_RAISE_NONE;
+    r->inside = seen->handle;
+    r->inside_event = (uint8_t)seen->event;
     note_callback(r, seen->handle, seen->event, seen->error);
     if (++r->stats->callbacks >= LC_CALLBACKS_MAX)
         r->is_over_budget = true;
@@ -155,8 +158,11 @@ static int begin(void *self, const struct lc_seen *seen)
     if (r->run_left > 0)
         stop_when_done(r);
     int raise = r->raise;
+    if (raise == LC_RAISE_EXCEPTION || raise == LC_RAISE_CANCELLED)
+        lc_runner_note_raise(r, seen->handle, (uint8_t)seen->event);
     r->raise = outer_raise;
-    r->may_raise = outer_may_raise;
+    r->inside = outer;
+    r->inside_event = outer_event;
     return raise;
 }
 

@@ -423,6 +423,13 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
     }
 }
 
+void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event)
+{
+    struct handle *h = lc_runner_at(r, handle);
+    if (event == LC_EVENT_DATA || event == LC_EVENT_EOF)
+        h->is_ended = h->is_flushing = h->is_aborted = true;
+}
+
 static bool is_reading(const struct handle *h)
 {
     return is_open_stream(h) && !h->is_paused && !h->has_seen_eof;

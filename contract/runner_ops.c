@@ -211,6 +211,33 @@ void lc_runner_launch_posts(struct runner *r)
     }
 }
 
+/* May the present callback end so? What a loop makes of it while it ends a handle, and of an exit where asyncio's own
+ * loop would be left in the middle of its work, is not judged. */
+static bool may_raise(const struct runner *r, int raise)
+{
+    const uint8_t event = r->inside_event;
+    const bool is_of_flow = event == LC_EVENT_PAUSE_WRITING || event == LC_EVENT_RESUME_WRITING;
+    if (r->depth == 0 || r->raise != LC_RAISE_NONE || event == LC_EVENT_CLOSED)
+        return false;
+    if (raise < LC_RAISE_EXIT)
+        return lc_runner_has(r, LC_CAP_RAISE);
+    return lc_runner_has(r, LC_CAP_EXIT) && r->depth == 1 && r->is_in_turn && !is_of_flow && event != LC_EVENT_EOF;
+}
+
+static bool do_raise(struct runner *r, const struct lc_op *op)
+{
+    const int raise = op->n == LC_RAISE_NONE || op->n >= LC_RAISE_COUNT ? LC_RAISE_EXCEPTION : op->n;
+    if (!may_raise(r, raise))
+        return false;
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
+                                        .code = LC_OP_RAISE,
+                                        .handle = LC_HANDLE_WIDE(r->inside),
+                                        .arg = r->inside_event,
+                                        .bits = (uint8_t)raise});
+    r->raise = raise;
+    return true;
+}
+
 static bool execute(struct runner *r, const struct lc_op *op)
 {
     struct handle *h = lc_runner_at(r, op->a);
@@ -235,11 +262,7 @@ static bool execute(struct runner *r, const struct lc_op *op)
     case LC_OP_STOP:
         return lc_runner_stop(r);
     case LC_OP_RAISE:
-        if (r->depth == 0 || !r->may_raise || r->raise != 0)
-            return false;
-        lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP, .code = LC_OP_RAISE});
-        r->raise = 1;
-        return true;
+        return do_raise(r, op);
     default:
         return lc_runner_execute_fds(r, op);
     }

@@ -57,14 +57,16 @@ struct runner {
     const struct lc_kernel *kernel;
     struct lc_trace *trace;
     struct lc_stats *stats;
-    pthread_t thread;    /* of the loop */
-    uint64_t opened_ns;  /* the loop's time when it was opened */
-    unsigned depth;      /* callbacks we are inside of */
-    unsigned steps;      /* made so far */
-    unsigned run_left;   /* callbacks until the runner stops a run, at least 1; 0: not in a run */
-    bool is_stopping;    /* the present run was stopped; a second stop is a case's business */
-    int raise;           /* exception by which the present callback has to end */
-    bool may_raise;      /* may it? */
+    pthread_t thread;   /* of the loop */
+    uint64_t opened_ns; /* the loop's time when it was opened */
+    unsigned depth;     /* callbacks we are inside of */
+    bool is_in_turn;    /* in a step or a run */
+    unsigned steps;     /* made so far */
+    unsigned run_left;  /* callbacks until the runner stops a run, at least 1; 0: not in a run */
+    bool is_stopping;   /* the present run was stopped; a second stop is a case's business */
+    int raise;          /* enum lc_raise by which the present callback has to end */
+    uint8_t inside;     /* the handle whose callback this is, and which */
+    uint8_t inside_event;
     bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
     size_t late_count;
@@ -107,6 +109,8 @@ bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);
 bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op);
 /* Records how ready the fds of all streams are, where that has changed. */
 void lc_runner_record_streams(struct runner *r);
+/* What its own exception in this callback means for a stream: the loop has to end it, as after an abort. */
+void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event);
 /* What a callback of a stream saw, for the record: into arg, bits and result. */
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
 /* Has the loop to call this stream back soon? */

@@ -85,6 +85,13 @@ enum fake_defect {
     FAKE_STREAM_CLOSE_ENDS_NOTHING, /* before the stream is destroyed */
     FAKE_STREAM_FD_LEAKED,
     FAKE_STREAM_ON_THREAD,
+    FAKE_EXIT_SWALLOWED,
+    FAKE_EXIT_GOES_ON,     /* the batch runs to its end first */
+    FAKE_EXIT_DROPS_BATCH, /* what comes behind it never runs */
+    FAKE_EXIT_UNASKED,     /* a CancelledError leaves the run too */
+    FAKE_FATAL_GOES_ON,    /* DATA that raises is only told */
+    FAKE_FATAL_UNTOLD,     /* LOST, without an error */
+    FAKE_FATAL_SILENT,     /* no LOST */
     FAKE_OPEN_FAILS,
     FAKE_DEFECTS
 };

@@ -3,14 +3,20 @@
 #include <errno.h>
 #include <string.h>
 
+enum { RUN_TURNS_MAX = 10000 }; /* a defect may keep a stream due for ever */
+
 void fake_loop_call(struct fake_loop *l, const struct lc_seen *seen)
 {
     const struct lc_sink *sink = &l->base.sink;
     l->slots[seen->handle].called_seq = ++l->seq;
-    int raised = sink->begin(sink->self, seen);
+    l->raised = sink->begin(sink->self, seen);
     sink->end(sink->self, seen->handle, seen->event);
-    if (raised == 0)
+    if (l->raised == LC_RAISE_NONE)
         return;
+    if (l->raised >= LC_RAISE_EXIT || (l->raised == LC_RAISE_CANCELLED && l->defect == FAKE_EXIT_UNASKED)) {
+        l->is_left = l->defect != FAKE_EXIT_SWALLOWED;
+        return;
+    }
     l->is_batch_dropped = l->defect == FAKE_BATCH_DROPPED;
     if (l->defect != FAKE_HANDLER_NOT_CALLED)
         sink->begin(sink->self, &(struct lc_seen){.event = LC_EVENT_ERROR});
@@ -124,8 +130,12 @@ static bool turn(struct fake_loop *l, bool may_sleep)
     if (l->base.capabilities & LC_CAP_ONE_PER_STEP)
         count = fake_loop_choose_one(l, batch, count);
     l->is_batch_dropped = false;
-    for (size_t i = 0; i < count && !l->is_batch_dropped; i++)
-        run_item(l, &batch[i], i);
+    for (size_t i = 0; i < count && !l->is_batch_dropped; i++) {
+        if (l->is_left && l->defect == FAKE_EXIT_DROPS_BATCH)
+            l->slots[batch[i].handle].state = FAKE_IDLE;
+        else if (!l->is_left || l->defect == FAKE_EXIT_GOES_ON)
+            run_item(l, &batch[i], i);
+    }
     if (l->defect == FAKE_SOON_IN_SAME_TURN) {
         count = fake_loop_collect(l, batch, LC_KIND_SOON);
         for (size_t i = 0; i < count; i++)
@@ -137,21 +147,23 @@ static bool turn(struct fake_loop *l, bool may_sleep)
 static int64_t step_or_run(struct fake_loop *l, const struct lc_op *op)
 {
     bool is_run = op->op == LC_OP_RUN, is_alive = true;
+    unsigned turns = 0;
     if (l->was_stopped && l->defect == FAKE_STEP_FAILS_AFTER_STOP) {
         l->was_stopped = false;
         return -EBUSY;
     }
     l->stops = 0;
-    l->is_stopped = false;
+    l->is_stopped = l->is_left = false;
     l->depth_max = ++l->depth > l->depth_max ? l->depth : l->depth_max;
     do
         is_alive = turn(l, (op->flags & LC_WAIT) != 0);
-    while (is_run && is_alive && !l->is_stopped && l->defect != FAKE_RUN_RETURNS_EARLY);
+    while (is_run && ++turns < RUN_TURNS_MAX && is_alive && !l->is_stopped && !l->is_left &&
+           l->defect != FAKE_RUN_RETURNS_EARLY);
     if (is_run && l->defect == FAKE_STOP_TURN_LATE)
         turn(l, false);
     l->was_stopped = l->is_stopped;
     l->depth--;
-    return 0;
+    return l->is_left ? LC_LEFT : 0;
 }
 
 /* ---- verbs ----------------------------------------------------------------------------------- */

@@ -33,6 +33,8 @@ struct fake_loop {
     int fd;
     uint64_t seq;
     bool is_stopped, was_stopped, is_asleep, is_batch_dropped;
+    bool is_left;   /* by an exit */
+    int raised;     /* by the last callback */
     unsigned depth; /* turns within turns: must not pass 1 */
     unsigned depth_max;
     unsigned sleeps;  /* turns that were allowed to sleep */

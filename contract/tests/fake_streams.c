@@ -83,7 +83,7 @@ static void lose(struct fake_loop *l, uint8_t handle, int error)
     struct lc_seen seen = {.handle = handle, .event = LC_EVENT_LOST, .error = error};
     if (l->defect == FAKE_STREAM_LOST_WITH_ERROR && error == 0)
         seen.error = -EPIPE;
-    if (l->defect == FAKE_STREAM_LOST_WITHOUT_ERROR)
+    if (l->defect == FAKE_STREAM_LOST_WITHOUT_ERROR || (l->defect == FAKE_FATAL_UNTOLD && error == -EIO))
         seen.error = 0;
     l->slots[handle].state = FAKE_IDLE;
     hold_nothing(stream_at(l, handle));
@@ -243,6 +243,13 @@ static bool may_read_now(struct fake_loop *l, const struct fake_stream *s)
     return s->fd >= 0 && may_read(l, s) && (l->kernel.base.ready(&l->kernel, s->fd) & LC_IN) != 0;
 }
 
+/* What DATA or EOF raise is the end of the stream. */
+static void fail(struct fake_loop *l, struct fake_stream *s)
+{
+    if ((l->raised == LC_RAISE_EXCEPTION || l->raised == LC_RAISE_CANCELLED) && l->defect != FAKE_FATAL_GOES_ON)
+        s->error = s->error != 0 ? s->error : -EIO;
+}
+
 static void see_eof(struct fake_loop *l, uint8_t handle)
 {
     struct fake_stream *s = stream_at(l, handle);
@@ -252,6 +259,7 @@ static void see_eof(struct fake_loop *l, uint8_t handle)
     if (l->defect == FAKE_STREAM_ENDS_BY_EOF)
         l->kernel.base.shut(&l->kernel, s->fd);
     call(l, handle, LC_EVENT_EOF);
+    fail(l, s);
     if (l->defect == FAKE_STREAM_EOF_TWICE && is_alive(l, handle))
         call(l, handle, LC_EVENT_EOF);
     if (l->defect == FAKE_STREAM_DATA_AFTER_EOF && is_alive(l, handle))
@@ -282,8 +290,10 @@ static void see_data(struct fake_loop *l, uint8_t handle, uint8_t *bytes, size_t
     s->reads++;
     s->seen = l->kernel.fds[s->fd].unread;
     size = spoil(l, bytes, size);
-    if (l->defect != FAKE_STREAM_READ_DROPS)
+    if (l->defect != FAKE_STREAM_READ_DROPS) {
         call_data(l, handle, bytes, size);
+        fail(l, s);
+    }
     if (l->defect == FAKE_STREAM_READ_TWICE && is_alive(l, handle) && may_read(l, s))
         call_data(l, handle, bytes, size);
     if (l->defect == FAKE_STREAM_EOF_FROM_SHORT_READ && is_short && is_alive(l, handle) && may_read(l, s))
@@ -322,6 +332,8 @@ static bool must_be_lost(const struct fake_loop *l, const struct fake_stream *s)
 {
     if (s->is_aborted)
         return l->defect != FAKE_STREAM_ABORT_SILENT;
+    if (s->error == -EIO && l->defect == FAKE_FATAL_SILENT)
+        return false;
     return s->error != 0 || (s->is_flushing && s->held_size == 0 && l->defect != FAKE_STREAM_CLOSE_SILENT);
 }
 

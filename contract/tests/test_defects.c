@@ -91,6 +91,13 @@ static const struct {
     [FAKE_STREAM_CLOSE_ENDS_NOTHING] = {"close ends nothing", "EOF-2"},
     [FAKE_STREAM_FD_LEAKED] = {"a stream's fd leaked", "LIFE-3"},
     [FAKE_STREAM_ON_THREAD] = {"stream calls on its own thread", "THREAD-1"},
+    [FAKE_EXIT_SWALLOWED] = {"an exit is swallowed", "ERR-3"},
+    [FAKE_EXIT_GOES_ON] = {"an exit lets its batch run", "ERR-3"},
+    [FAKE_EXIT_DROPS_BATCH] = {"an exit drops its batch", "SOON-5"},
+    [FAKE_EXIT_UNASKED] = {"a CancelledError is an exit", "ERR-3"},
+    [FAKE_FATAL_GOES_ON] = {"data goes on after it raised", "ERR-4"},
+    [FAKE_FATAL_UNTOLD] = {"LOST does not tell what was raised", "ERR-4"},
+    [FAKE_FATAL_SILENT] = {"no LOST after data raised", "ERR-4"},
 };
 
 static struct lc_program program;

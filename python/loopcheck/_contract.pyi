@@ -52,6 +52,7 @@ def generate(seed: int, capabilities: int, delay_ns_max: int, tick_ns: int, /) -
 def shrink(program: bytes, fails: Callable[[bytes], bool], tries_max: int = 200, /) -> bytes: ...
 
 CAP_COALESCE: int
+CAP_EXIT: int
 CAP_FLOW: int
 CAP_FLUSH: int
 CAP_MADE: int
@@ -84,6 +85,7 @@ KIND_STREAM: int
 KIND_TIMER: int
 KIND_WAKER: int
 KIND_WATCH: int
+LEFT: int
 OP_ABORT: int
 OP_ADVANCE: int
 OP_AT: int
@@ -128,6 +130,10 @@ PROMISE_FIFO: int
 PROMISE_ORDER: int
 PROMISE_TIES: int
 PROMISE_TURN: int
+RAISE_CANCELLED: int
+RAISE_EXCEPTION: int
+RAISE_EXIT: int
+RAISE_INTERRUPT: int
 WAIT: int
 WHAT_BEGIN: int
 WHAT_CLOSED: int

@@ -36,6 +36,26 @@ class ProgramError(Exception):
     """What a callback raises because its program says so."""
 
 
+class ProgramCancelled(asyncio.CancelledError):
+    """The same as a CancelledError."""
+
+
+class ProgramExit(SystemExit):
+    """The same as a SystemExit, which leaves the run."""
+
+
+class ProgramInterrupt(KeyboardInterrupt):
+    """The same as a KeyboardInterrupt, which leaves the run."""
+
+
+RAISES: dict[int, type[BaseException]] = {
+    c.RAISE_EXCEPTION: ProgramError,
+    c.RAISE_CANCELLED: ProgramCancelled,
+    c.RAISE_EXIT: ProgramExit,
+    c.RAISE_INTERRUPT: ProgramInterrupt,
+}
+
+
 class Sink(Protocol):
     """Where callbacks report; loopcheck._contract.Sink."""
 
@@ -113,7 +133,7 @@ class AsyncioDriver:
     """
 
     capabilities: int = (
-        c.CAP_STOP | c.CAP_RAISE | c.CAP_STREAM | c.CAP_MADE | c.CAP_FLUSH | c.CAP_WRITE_EOF | c.CAP_FLOW
+        c.CAP_STOP | c.CAP_RAISE | c.CAP_EXIT | c.CAP_STREAM | c.CAP_MADE | c.CAP_FLUSH | c.CAP_WRITE_EOF | c.CAP_FLOW
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     sink: Sink
@@ -167,6 +187,8 @@ class AsyncioDriver:
                 self._transport(handle).write(arg)
                 return 0
             return self._verbs[code](handle, n if code == c.OP_LIMITS else arg, flags) or 0
+        except (ProgramExit, ProgramInterrupt):
+            return c.LEFT
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -186,10 +208,10 @@ class AsyncioDriver:
             self.loop.stop()
         self.sink.end(handle, event)
         if raises:
-            raise ProgramError(f"raised by the program in callback {handle:#x}")
+            raise RAISES[raises](f"raised by the program in callback {handle:#x}")
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), ProgramError):
+        if not isinstance(context.get("exception"), (ProgramError, ProgramCancelled)):
             self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
         self.sink.begin(0, c.EVENT_ERROR)
 
