@@ -39,18 +39,25 @@ struct lc_model_handle {
     bool may_grow;         /* fd: a real TCP may find room though nobody read */
     bool is_full;          /* fd: it takes no more, until the other end has taken some */
     uint64_t dropped;      /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */
+    uint16_t server;       /* fd: of a client the server, of either end of what CONNECT made the listener; 0 none */
+    uint32_t refused;      /* server: connections whose FACTORY raised, of whichever client */
     bool has_seen_end;     /* fd: the runner read the end of file here */
     bool is_closed;        /* fd: closed by the runner or with its stream */
     bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
     struct lc_model_stream {
         bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, is_writing_paused;
-        uint8_t endings; /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
-        bool has_raised; /* its DATA or EOF ends by an exception */
-        bool has_failed; /* so it did: the loop has to end it */
-        bool must_tell;  /* and nobody had closed it before: LOST has to tell the exception */
-        bool has_limit;  /* LIMITS was asked for */
-        uint64_t limit;  /* bytes: the high-water mark, if has_limit */
-        uint64_t held;   /* bytes written since the limit was set while its fd took none */
+        uint8_t endings;    /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
+        bool is_connecting; /* asked to CONNECT and not told that it is DONE */
+        bool was_cancelled; /* while it was connecting */
+        bool is_done;       /* DONE has come */
+        bool may_fail;      /* nobody listened when it was asked to connect */
+        bool is_accepted;   /* a server's */
+        bool has_raised;    /* its DATA or EOF ends by an exception */
+        bool has_failed;    /* so it did: the loop has to end it */
+        bool must_tell;     /* and nobody had closed it before: LOST has to tell the exception */
+        bool has_limit;     /* LIMITS was asked for */
+        uint64_t limit;     /* bytes: the high-water mark, if has_limit */
+        uint64_t held;      /* bytes written since the limit was set while its fd took none */
     } stream;
 };
 

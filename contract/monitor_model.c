@@ -98,6 +98,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     }
     case LC_KIND_STREAM:
         return lc_model_stream_owed(model, h) != NULL;
+    case LC_KIND_FD:
+        return lc_model_is_client_waiting(model, h);
     default:
         return false;
     }
@@ -159,7 +161,9 @@ static void take_raise(struct lc_model *model, const struct lc_obs *obs, struct 
 {
     const bool is_exit = obs->bits >= LC_RAISE_EXIT;
     model->exits += is_exit;
-    model->raises += !is_exit;
+    model->raises += !is_exit && obs->arg != LC_EVENT_FACTORY;
+    model->refusals += obs->arg == LC_EVENT_FACTORY;
+    h->refused += obs->arg == LC_EVENT_FACTORY;
     if (lc_model_is_of(obs, LC_KIND_STREAM) && (obs->arg == LC_EVENT_DATA || obs->arg == LC_EVENT_EOF))
         h->stream.has_raised = !is_exit;
 }
@@ -177,7 +181,8 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         take_arming(model, obs, h);
         break;
     case LC_OP_CANCEL:
-        if (h->state != LC_ARMED)
+        h->stream.was_cancelled = h->stream.is_connecting;
+        if (h->state != LC_ARMED || h->stream.is_connecting)
             break;
         lc_model_set_state(model, h, LC_IDLE);
         h->was_cancelled = true;
@@ -234,7 +239,7 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     default:
         if (lc_model_is_of(obs, LC_KIND_STREAM))
             lc_model_take_stream_event(model, obs);
-        else if (h->state == LC_ARMED)
+        else if (h->state == LC_ARMED && obs->code != LC_EVENT_FACTORY)
             lc_model_set_state(model, h, LC_IDLE);
         break;
     }
@@ -268,7 +273,7 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
     model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
     model->turn++;
     model->thread = obs->thread;
-    model->raises = model->errors = model->exits = model->stop_seq = model->depth = 0;
+    model->raises = model->errors = model->exits = model->refusals = model->stop_seq = model->depth = 0;
 }
 
 void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
@@ -305,7 +310,7 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_RAN:
         model->phase = LC_AT_REST;
         model->is_late_run = true;
-        model->raises = model->errors = model->exits = 0;
+        model->raises = model->errors = model->exits = model->refusals = 0;
         break;
     case LC_WHAT_FD:
         take_fd(model, obs);

@@ -26,6 +26,7 @@ struct lc_model {
     uint32_t depth;                  /* callbacks we are inside of */
     uint16_t thread;                 /* of the present step or run */
     uint32_t raises, errors;         /* since the last step or run began or ended */
+    uint32_t refusals;               /* exceptions of a FACTORY, which need not be told */
     uint32_t exits;                  /* callbacks of the present step or run that ended by SystemExit or the like */
     uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
@@ -73,6 +74,8 @@ uint16_t lc_model_wide(const struct lc_model *model, unsigned place);
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement);
 void lc_model_drop(struct lc_model *model);
 
+/* Has this fd connected to a server that has made no stream for it yet? */
+bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_handle *fd);
 /* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
  * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */
 bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns);
@@ -100,6 +103,7 @@ void lc_monitor_watch(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_stream(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_server(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs);
 /* For a trace that ends inside a step or run: what was still owed, into the judgement. */
 void lc_monitor_owed(struct lc_model *model);

@@ -83,6 +83,7 @@ void lc_monitor_soon(struct lc_model *model, const struct lc_obs *obs)
         judge_told(model, obs);
     if (obs->what == LC_WHAT_STEPPED || obs->what == LC_WHAT_RAN)
         judge_turn_end(model, obs);
-    if (obs->what == LC_WHAT_ERROR && (model->capabilities & LC_CAP_RAISE) && model->errors >= model->raises)
+    if (obs->what == LC_WHAT_ERROR && (model->capabilities & LC_CAP_RAISE) &&
+        model->errors >= model->raises + model->refusals)
         lc_monitor_report(model, obs, "ERR-2", "called its exception handler though no callback raised, or twice");
 }

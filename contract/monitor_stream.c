@@ -37,11 +37,11 @@ static bool may_be_closed(struct lc_model *model, const struct lc_model_handle *
 static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_stream *s)
 {
     const uint8_t event = obs->code;
-    if (s->is_lost)
+    if (s->is_lost && event != LC_EVENT_DONE)
         lc_monitor_report(model, obs, "STREAM-1", "was called after its connection was lost");
     else if (event == LC_EVENT_MADE && s->is_made)
         lc_monitor_report(model, obs, "STREAM-1", "was told twice that its connection is made");
-    else if (event != LC_EVENT_MADE && !s->is_made && (model->capabilities & LC_CAP_MADE))
+    else if (event != LC_EVENT_MADE && event != LC_EVENT_DONE && !s->is_made && (model->capabilities & LC_CAP_MADE))
         lc_monitor_report(model, obs, "STREAM-1", "was called before its connection was made");
     else if (is_reading(event) && s->has_seen_eof)
         lc_monitor_report(model, obs, "STREAM-1", "was called after the end of file");
@@ -96,7 +96,7 @@ static void judge_lost(struct lc_model *model, const struct lc_obs *obs, struct 
     if (obs->result < 0 && !at.end->is_broken && !may_be_closed(model, at.peer))
         lc_monitor_report(model, obs, "CLOSE-2", "was lost with error %" PRId64 ", but its connection is well",
                           -(int64_t)obs->result);
-    else if (obs->result == 0 && !at.stream->stream.is_flushing)
+    else if (obs->result == 0 && !at.stream->stream.is_flushing && !at.stream->stream.was_cancelled)
         lc_monitor_report(model, obs, "CLOSE-2", "was lost without an error, and nobody closed it");
 }
 

@@ -13,6 +13,8 @@ enum lc_kind {
     LC_KIND_WAKER = 4,  /* p: the mailbox other threads post to */
     LC_KIND_FD = 5,     /* f: one end of a connected pair, owned by the runner until a stream takes it */
     LC_KIND_STREAM = 6, /* s: a stream of bytes over an fd that the loop owns */
+    LC_KIND_END = 7,    /* e: the end of stream s<i> that the loop made itself; traces alone name it */
+    LC_KIND_SERVER = 8, /* l: listens, and makes streams of those who connect */
     LC_KIND_COUNT
 };
 
@@ -51,7 +53,14 @@ enum lc_op_code {
     LC_OP_HANGUP = 30,    /* R a: closes end a */
     LC_OP_RST = 31,       /* R a: closes end a so that its peer finds the connection reset */
     LC_OP_FAULT = 32,     /* R flags, n: the next n reads or writes of streams meet this enum lc_fault */
-    LC_OP_PROGRAM_END,    /* the ops below cannot be written in a program */
+    LC_OP_LISTEN = 33, /* a, b = stream, n: listens on a free loopback port, which is returned. Those who connect become
+                        * b and the n - 1 streams behind it, in the order in which the loop tells of them */
+    LC_OP_CLIENT = 34, /* R a, b = server: connects a to it */
+    LC_OP_BACKLOG = 35, /* R a: listens; it is accepted only by ACCEPT */
+    LC_OP_CONNECT =
+        36,            /* a, arg = port (a program names a BACKLOG): connects, then MADE, then DONE. Ends in one DONE */
+    LC_OP_ACCEPT = 37, /* R a, b: a becomes the end of the first who connected to b */
+    LC_OP_PROGRAM_END, /* the ops below cannot be written in a program */
 
     LC_OP_OPEN = 64,  /* a fresh loop; nothing runs */
     LC_OP_CLOSE = 65, /* every handle is CLOSED already; all fds are back when it returns */
@@ -68,12 +77,15 @@ enum lc_event {
     LC_EVENT_CLOSED = 5, /* the handle is gone and the loop will not name it again */
     LC_EVENT_ERROR = 6,  /* not a callback of a handle: the loop's exception handler was called */
     LC_EVENT_RESCUE = 7, /* not a callback: the driver had to end a step that the loop slept through */
-    LC_EVENT_MADE = 8,   /* with LC_CAP_MADE: a stream's first callback */
+    LC_EVENT_MADE = 8,   /* with LC_CAP_MADE, or by LISTEN or CONNECT: a stream's first callback */
     LC_EVENT_DATA = 9,   /* data, size */
     LC_EVENT_EOF = 10,   /* at most once, after all data; writing goes on */
     LC_EVENT_LOST = 11,  /* a stream's last but CLOSED; error = -errno, or 0 after FLUSH or ABORT */
     LC_EVENT_PAUSE_WRITING = 12,
     LC_EVENT_RESUME_WRITING = 13,
+    LC_EVENT_FACTORY =
+        14,             /* of a server, before a connection's stream: raising here refuses it, and need not be told */
+    LC_EVENT_DONE = 15, /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL */
     LC_EVENT_COUNT
 };
 
@@ -101,7 +113,7 @@ enum lc_fault {
     LC_FAULT_COUNT
 };
 
-/* One operation, 16 bytes, as it stands in a program. In a program `b` names an fd handle; when an
+/* One operation, 16 bytes, as it stands in a program. In a program `b` names a handle, mostly an fd; when an
  * op reaches a driver, `arg` of LC_OP_WATCH and LC_OP_STREAM holds the file descriptor itself. */
 struct lc_op {
     uint8_t op;    /* enum lc_op_code; an unknown number does nothing */

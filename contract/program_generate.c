@@ -3,6 +3,7 @@
 
 #include "names.h"
 #include "program.h"
+#include "program_scenes.h"
 
 uint64_t lc_random(uint64_t *seed)
 {
@@ -24,6 +25,7 @@ static uint8_t handle(unsigned kind, unsigned index)
 
 /* Few handles of a kind, so that ops meet on the same ones. */
 enum { HANDLES_USED = 4, OPS_MIN = 4, OPS_SPREAD = 20 };
+#define FAMILY_SEED UINT64_C(0x66616d696c79) /* the families draw numbers of their own */
 
 static uint8_t any_handle(uint64_t *seed, unsigned kind)
 {
@@ -234,7 +236,7 @@ static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe 
         op.a = form->kind_a ? any_object(seed, form->kind_a, recipe) : any_source(seed, recipe);
     if (form->fields & LC_FIELD_B)
         do
-            op.b = any_object(seed, LC_KIND_FD, recipe);
+            op.b = any_object(seed, form->kind_b ? form->kind_b : LC_KIND_FD, recipe);
         while (op.b == op.a);
     if (form->fields & LC_FIELD_BITS)
         op.flags = (uint8_t)(1 + below(seed, 3));
@@ -373,9 +375,17 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed, cons
 
 void lc_program_generate(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
 {
+    uint64_t family_seed = seed ^ FAMILY_SEED;
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
     struct recipe recipe = {.profile = profile};
+    const enum lc_family family =
+        profile->family == LC_FAMILY_ANY ? lc_scenes_choose(&family_seed, profile) : profile->family;
     memset(program, 0, sizeof *program);
+    if (lc_scenes_fit(family, profile)) {
+        lc_scenes_generate(program, &family_seed, family);
+        lc_program_canonical(program);
+        return;
+    }
     if (has(&recipe, LC_CAP_STREAM) && below(&seed, 2))
         program->count = generate_streams(program, &seed, &recipe);
     else
@@ -425,6 +435,13 @@ static void alter(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
         *op = fresh;
 }
 
+/* A program of a family gets ops of it. */
+static struct lc_op any_op_like(const struct lc_program *program, uint64_t *seed, const struct recipe *recipe)
+{
+    const enum lc_family family = lc_scenes_family_of(program);
+    return lc_scenes_fit(family, recipe->profile) ? lc_scenes_any_op(seed, family) : any_op(seed, recipe);
+}
+
 void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile)
 {
     size_t count = program->count;
@@ -438,7 +455,7 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
     }
     switch (below(seed, 6)) {
     case 0:
-        insert(program, at, any_op(seed, &recipe));
+        insert(program, at, any_op_like(program, seed, &recipe));
         break;
     case 1:
         memmove(&program->ops[at], &program->ops[at + 1], (count - at - 1) * sizeof op);
@@ -453,7 +470,7 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
         program->ops[other] = op;
         break;
     case 4:
-        insert(program, count, any_op(seed, &recipe));
+        insert(program, count, any_op_like(program, seed, &recipe));
         break;
     default:
         alter(&program->ops[at], seed, &recipe);

@@ -34,7 +34,7 @@ static bool is_open(const struct runner *r, const struct handle *end)
 
 static unsigned ready_now(struct runner *r, const struct handle *end)
 {
-    return is_open(r, end) ? r->kernel->ready(r->kernel->self, end->fd) : 0;
+    return is_open(r, end) && end->fd >= 0 ? r->kernel->ready(r->kernel->self, end->fd) : 0;
 }
 
 static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
@@ -62,12 +62,19 @@ static void record_if_changed(struct runner *r, uint8_t handle)
 static void record_pair(struct runner *r, uint8_t handle)
 {
     record_fd(r, handle);
-    record_fd(r, r->handles[handle].peer);
+    if (r->handles[handle].peer != 0)
+        record_fd(r, r->handles[handle].peer);
 }
 
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle)
 {
     return r->handles[fd_handle].state == ARMED && r->handles[fd_handle].stream == 0;
+}
+
+/* One end of a connection, the runner's or one that the loop made? */
+static bool is_end(uint8_t handle)
+{
+    return handle >> 4 == LC_KIND_FD || handle >> 4 == LC_KIND_END;
 }
 
 /* ---- ops on fds ---------------------------------------------------------------------------- */
@@ -135,7 +142,7 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
     bool is_done = true;
-    if (!lc_runner_holds(r, op->a))
+    if (!lc_runner_holds(r, op->a) || end->is_listener)
         return false;
     if (op->op == LC_OP_PUT)
         is_done = put(r, op, end, op->n ? op->n : 1);
@@ -216,6 +223,8 @@ static bool do_hangup(struct runner *r, const struct lc_op *op)
     cancel_watchers(r, op->a);
     int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
     end->state = CLOSED;
+    if (end->is_listener)
+        lc_runner_hold_port(r, end);
     record_op(r, op->op, op->a, 0, 0, result);
     record_pair(r, op->a);
     return true;
@@ -250,7 +259,8 @@ static bool is_open_stream(const struct handle *h)
 static bool do_stream(struct runner *r, struct lc_op op)
 {
     struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
-    if (h->state != FREE || !lc_runner_holds(r, op.b) || !lc_runner_has(r, LC_CAP_STREAM))
+    if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || r->handles[op.b].is_listener ||
+        !lc_runner_has(r, LC_CAP_STREAM))
         return false;
     cancel_watchers(r, op.b);
     record_pair(r, op.b);
@@ -367,7 +377,7 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
     case LC_OP_LIMITS:
         return do_limits(r, op);
     default:
-        return false;
+        return lc_runner_execute_sockets(r, op);
     }
 }
 
@@ -375,11 +385,14 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
 
 void lc_runner_record_streams(struct runner *r)
 {
-    for (unsigned i = FIRST_FD; i < END_FD; i++)
-        if (r->handles[i].stream != 0 && is_open(r, &r->handles[i])) {
-            record_if_changed(r, (uint8_t)i);
+    for (size_t used = 0; used < r->used_count; used++) {
+        const uint8_t i = r->used[used];
+        if (!is_end(i) || r->handles[i].stream == 0 || !is_open(r, &r->handles[i]))
+            continue;
+        record_if_changed(r, i);
+        if (r->handles[i].peer != 0)
             record_if_changed(r, r->handles[i].peer);
-        }
+    }
 }
 
 static void note_data(struct runner *r, const struct lc_seen *seen, struct handle *end, struct lc_obs *obs)
@@ -399,6 +412,8 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
     struct handle *h = lc_runner_at(r, seen->handle), *end = &r->handles[h->fd_handle];
     if (h->state == FREE || h->fd_handle == 0)
         return;
+    if (seen->event == LC_EVENT_DONE)
+        lc_runner_note_done(r, seen);
     switch (seen->event) {
     case LC_EVENT_DATA:
         note_data(r, seen, end, obs);
@@ -440,11 +455,11 @@ bool lc_runner_is_stream_promised(struct runner *r, const struct handle *h)
     const struct handle *end = &r->handles[h->fd_handle];
     bool has_arrived = end->sent == r->handles[end->peer].got;
     bool is_gone = r->handles[end->peer].state == CLOSED;
-    if (!h->is_made || h->is_aborted)
+    if (!h->is_made || h->is_aborted || h->is_connecting)
         return true;
     if ((h->is_flushing && (has_arrived || is_gone)) || (h->is_writing_paused && has_arrived))
         return true;
-    return is_reading(h) && (r->kernel->ready(r->kernel->self, end->fd) & LC_IN) != 0;
+    return is_reading(h) && (ready_now(r, end) & LC_IN) != 0;
 }
 
 uint64_t lc_runner_take_all(struct runner *r)
@@ -462,9 +477,13 @@ uint64_t lc_runner_take_all(struct runner *r)
 
 bool lc_runner_is_outstanding(const struct runner *r)
 {
-    for (unsigned i = FIRST_FD; i < END_FD; i++) {
-        const struct handle *end = &r->handles[i];
+    for (size_t used = 0; used < r->used_count; used++) {
+        const struct handle *end = &r->handles[r->used[used]];
         const struct handle *stream = &r->handles[end->stream], *reader = &r->handles[r->handles[end->peer].stream];
+        if (lc_runner_is_client_waiting(r, end))
+            return true;
+        if (!is_end(r->used[used]) || end->peer == 0)
+            continue;
         bool is_wanted = end->stream != 0 ? !stream->is_aborted : is_reading(reader);
         if (is_wanted && end->sent != r->handles[end->peer].got)
             return true;

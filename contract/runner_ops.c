@@ -136,8 +136,10 @@ static bool do_rearm(struct runner *r, struct lc_op op, struct handle *h)
 bool lc_runner_cancel(struct runner *r, uint8_t handle)
 {
     struct handle *h = &r->handles[handle];
+    if (handle >> 4 == LC_KIND_STREAM)
+        return lc_runner_cancel_connect(r, handle);
     if ((h->state != ARMED && h->state != IDLE) || h->is_stale || handle >> 4 == LC_KIND_WAKER ||
-        handle >> 4 == LC_KIND_STREAM)
+        handle >> 4 == LC_KIND_SERVER)
         return false;
     h->state = IDLE; /* before the call: no callback may come from inside it either */
     return lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_CANCEL, .a = handle}, 0, 0) >= 0;
@@ -216,7 +218,8 @@ void lc_runner_launch_posts(struct runner *r)
 static bool may_raise(const struct runner *r, int raise)
 {
     const uint8_t event = r->inside_event;
-    const bool is_of_flow = event == LC_EVENT_PAUSE_WRITING || event == LC_EVENT_RESUME_WRITING;
+    const bool is_of_flow =
+        event == LC_EVENT_PAUSE_WRITING || event == LC_EVENT_RESUME_WRITING || event >= LC_EVENT_FACTORY;
     if (r->depth == 0 || r->raise != LC_RAISE_NONE || event == LC_EVENT_CLOSED)
         return false;
     if (raise < LC_RAISE_EXIT)
@@ -234,6 +237,8 @@ static bool do_raise(struct runner *r, const struct lc_op *op)
                                         .handle = LC_HANDLE_WIDE(r->inside),
                                         .arg = r->inside_event,
                                         .bits = (uint8_t)raise});
+    if (r->inside_event == LC_EVENT_FACTORY)
+        r->handles[r->inside].refused++;
     r->raise = raise;
     return true;
 }
@@ -268,7 +273,7 @@ static bool execute(struct runner *r, const struct lc_op *op)
     }
 }
 
-static void note_used(struct runner *r, uint8_t handle)
+void lc_runner_note_used(struct runner *r, uint8_t handle)
 {
     struct handle *h = lc_runner_at(r, handle);
     if (h->state == FREE || h->is_used)
@@ -280,7 +285,7 @@ static void note_used(struct runner *r, uint8_t handle)
 bool lc_runner_execute(struct runner *r, const struct lc_op *op)
 {
     const bool is_executed = execute(r, op);
-    note_used(r, op->a);
-    note_used(r, op->b);
+    lc_runner_note_used(r, op->a);
+    lc_runner_note_used(r, op->b);
     return is_executed;
 }

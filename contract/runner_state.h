@@ -6,43 +6,10 @@
 #include <stddef.h>
 
 #include "runner.h"
+#include "runner_handle.h"
 
+enum { LC_PORTS_MAX = 30 }; /* one for each fd and each server */
 enum { POSTS_LATE_MAX = 16, HANDLES_MAX = LC_KIND_COUNT << 4 };
-
-enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
-
-struct handle {
-    enum state state;
-    bool is_used; /* stands in runner.used */
-    /* watch, stream */
-    uint8_t fd_handle;
-    /* watch */
-    uint8_t bits;
-    bool is_stale; /* its fd was recycled: it may only be destroyed */
-    /* timer */
-    bool is_absolute;
-    uint64_t delay_ns;    /* as asked: a delay, or an absolute deadline */
-    uint64_t deadline_ns; /* of the present arming */
-    /* waker */
-    uint32_t posts_pending; /* posted, no callback begun since */
-    uint32_t posts_late;    /* given to a helper or waiting for one */
-    /* fd: one end of a pair */
-    int fd;
-    uint8_t peer;
-    uint8_t stream;    /* the stream that owns it; 0: the runner */
-    bool is_shut;      /* it sends no more */
-    unsigned recorded; /* its readiness, as the trace last has it */
-    uint64_t sent;     /* bytes that this end was given to send, by the runner or its stream */
-    uint64_t got;      /* bytes that arrived here and were taken, by the runner or its stream */
-    /* stream: ARMED until LOST or destroy */
-    bool is_made;           /* ops may come; always without LC_CAP_MADE */
-    bool is_paused;         /* reading */
-    bool is_ended;          /* write_eof, flush or abort was asked for */
-    bool is_flushing;       /* flush or abort was asked for */
-    bool is_aborted;        /* abort was asked for */
-    bool has_seen_eof;      /* EOF came */
-    bool is_writing_paused; /* between PAUSE_WRITING and RESUME_WRITING */
-};
 
 struct runner;
 
@@ -71,6 +38,8 @@ struct runner {
     bool is_over_budget; /* attachments no longer run */
     size_t late_count;
     struct late_post late[POSTS_LATE_MAX];
+    size_t held_count;
+    int held[LC_PORTS_MAX]; /* fds that hold the ports of closed listeners and servers */
     size_t used_count;
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
@@ -100,6 +69,24 @@ bool lc_runner_stop(struct runner *r);
 bool lc_runner_destroy(struct runner *r, uint8_t handle);
 /* Hands the posts that were asked for "later" to helpers; they post while the loop sleeps. */
 void lc_runner_launch_posts(struct runner *r);
+
+/* To be called when a handle is no longer FREE. */
+void lc_runner_note_used(struct runner *r, uint8_t handle);
+
+/* ---- runner_sockets.c ---- */
+
+/* Executes an op on servers, listeners and connections; any other does nothing. */
+bool lc_runner_execute_sockets(struct runner *r, const struct lc_op *op);
+/* Cancels a connect; false: there is none. */
+bool lc_runner_cancel_connect(struct runner *r, uint8_t stream);
+/* A server's stream comes into being with its MADE, and so does the end of its connection; that of a CONNECT gets its
+ * fd. To be called before the callback is recorded. */
+void lc_runner_note_made(struct runner *r, const struct lc_seen *seen);
+/* Nobody else gets the port of a listener or a server that was closed: who connects there is refused. */
+void lc_runner_hold_port(struct runner *r, struct handle *h);
+void lc_runner_note_done(struct runner *r, const struct lc_seen *seen);
+/* Has the server of this fd to make a stream for it soon? */
+bool lc_runner_is_client_waiting(const struct runner *r, const struct handle *fd);
 
 /* ---- runner_fds.c ---- */
 

@@ -56,8 +56,8 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
         if (obs->code == LC_EVENT_DATA)
             return snprintf(text, size, "  %s.data {%" PRIu64 " bytes%s", handle, obs->arg,
                             obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "");
-        if (obs->code == LC_EVENT_LOST)
-            return snprintf(text, size, "  %s.lost {error %" PRId64, handle, -(int64_t)obs->result);
+        if (obs->code == LC_EVENT_LOST || obs->code == LC_EVENT_DONE)
+            return snprintf(text, size, "  %s.%s {error %" PRId64, handle, event, -(int64_t)obs->result);
         return snprintf(text, size, "  %s.%s {", handle, event);
     case LC_WHAT_END:
         return snprintf(text, size, "  } %s%s", handle, obs->result ? " raises" : "");

@@ -92,6 +92,17 @@ enum fake_defect {
     FAKE_FATAL_GOES_ON,    /* DATA that raises is only told */
     FAKE_FATAL_UNTOLD,     /* LOST, without an error */
     FAKE_FATAL_SILENT,     /* no LOST */
+    FAKE_SERVER_DEAF,
+    FAKE_SERVER_SERVES_ONE,
+    FAKE_SERVER_STAYS_OPEN,
+    FAKE_SERVER_MAKES_TWO, /* streams for one client */
+    FAKE_CONNECT_SILENT,
+    FAKE_CONNECT_TWICE,
+    FAKE_CONNECT_DONE_FIRST, /* before MADE */
+    FAKE_CONNECT_FAILS,
+    FAKE_CONNECT_TO_NOBODY,
+    FAKE_CONNECT_CANCELS_ALL,
+    FAKE_CONNECT_CANCEL_SILENT,
     FAKE_OPEN_FAILS,
     FAKE_DEFECTS
 };

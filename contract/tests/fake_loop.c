@@ -1,4 +1,5 @@
 #include "fake_loop.h"
+#include "fake_sockets.h"
 
 #include <errno.h>
 #include <string.h>
@@ -72,6 +73,10 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
     }
     if (is_stale && !is_called_though_stale(l, slot, kind))
         return;
+    if (kind == LC_KIND_SERVER) {
+        fake_server_run(l, item->handle);
+        return;
+    }
     if (kind == LC_KIND_STREAM) {
         slot->called_seq = ++l->seq;
         fake_stream_run(l, item->handle);
@@ -212,6 +217,8 @@ static int64_t destroy(struct fake_loop *l, uint8_t handle)
 {
     if (handle >> 4 == LC_KIND_STREAM)
         fake_stream_drop(l, handle);
+    if (handle >> 4 == LC_KIND_SERVER && l->defect != FAKE_SERVER_STAYS_OPEN)
+        l->kernel.base.close(&l->kernel, l->slots[handle].fd, false);
     l->slots[handle].state = FAKE_CLOSING;
     if (l->is_closing_at_once)
         call_closed(l, handle);
@@ -231,6 +238,7 @@ static int64_t close_loop(struct fake_loop *l)
 static int64_t open_loop(struct fake_loop *l)
 {
     l->seq = 0;
+    l->accepted = 0;
     l->was_stopped = false;
     l->refusable = 0;
     memset(l->has_held, 0, sizeof l->has_held);
@@ -265,8 +273,15 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_POST:
         return post(l, op->a);
     case LC_OP_CANCEL:
-        l->slots[op->a].state = FAKE_IDLE;
+        if (op->a >> 4 == LC_KIND_STREAM)
+            fake_connect_cancel(l, op->a);
+        else
+            l->slots[op->a].state = FAKE_IDLE;
         return 0;
+    case LC_OP_LISTEN:
+        return fake_server_listen(l, op);
+    case LC_OP_CONNECT:
+        return fake_connect(l, op);
     case LC_OP_DESTROY:
         return destroy(l, op->a);
     case LC_OP_STOP:

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fake_loop.h"
+#include "fake_sockets.h"
 
 enum { LIMIT_BYTES = 1000 }; /* when nobody has asked for another */
 
@@ -138,7 +139,7 @@ void fake_streams_send(struct fake_loop *l)
 {
     for (uint8_t i = 0; i < sizeof l->streams / sizeof *l->streams; i++) {
         struct fake_stream *s = &l->streams[i];
-        if (!is_alive(l, (uint8_t)(LC_KIND_STREAM << 4 | i)) || l->defect == FAKE_STREAM_WRITE_STUCK)
+        if (!is_alive(l, (uint8_t)(LC_KIND_STREAM << 4 | i)) || s->fd < 0 || l->defect == FAKE_STREAM_WRITE_STUCK)
             continue;
         while (s->held_size > 0 && s->error == 0 && (l->kernel.base.ready(&l->kernel, s->fd) & LC_OUT) != 0) {
             size_t sent = send_some(l, s, s->held, s->held_size);
@@ -191,12 +192,17 @@ static void do_ending(struct fake_loop *l, struct fake_stream *s, uint8_t code)
         finish(l, s);
 }
 
+void fake_stream_begin(struct fake_loop *l, uint8_t handle, int fd)
+{
+    *stream_at(l, handle) = (struct fake_stream){.fd = fd, .limit = LIMIT_BYTES, .is_made = true};
+}
+
 int64_t fake_stream_apply(struct fake_loop *l, const struct lc_op *op)
 {
     struct fake_stream *s = stream_at(l, op->a);
     switch (op->op) {
     case LC_OP_STREAM:
-        *s = (struct fake_stream){.fd = (int)op->arg, .limit = LIMIT_BYTES};
+        fake_stream_begin(l, op->a, (int)op->arg);
         s->is_made = (l->base.capabilities & LC_CAP_MADE) == 0;
         return 0;
     case LC_OP_WRITE:
@@ -345,6 +351,8 @@ static bool must_resume(const struct fake_loop *l, const struct fake_stream *s)
 bool fake_stream_is_due(struct fake_loop *l, uint8_t handle)
 {
     const struct fake_stream *s = stream_at(l, handle);
+    if (s->is_connecting)
+        return l->defect != FAKE_CONNECT_SILENT && !(s->was_cancelled && l->defect == FAKE_CONNECT_CANCEL_SILENT);
     if (must_be_made(l, s))
         return l->defect != FAKE_STREAM_MADE_NEVER;
     return must_be_lost(l, s) || must_resume(l, s) || may_read_now(l, s);
@@ -369,7 +377,9 @@ static void resume(struct fake_loop *l, uint8_t handle)
 void fake_stream_run(struct fake_loop *l, uint8_t handle)
 {
     const struct fake_stream *s = stream_at(l, handle);
-    if (must_be_made(l, s))
+    if (s->is_connecting)
+        fake_connect_run(l, handle);
+    else if (must_be_made(l, s))
         make(l, handle);
     else if (l->defect == FAKE_STREAM_READS_CLOSED && may_read_now(l, s))
         read_some(l, handle);
