@@ -21,6 +21,7 @@ struct rig {
     struct lc_obs *trace; /* rig_dispose frees it */
     size_t trace_count;
     int result; /* of lc_run */
+    bool has_no_network;
 };
 
 extern struct rig rig;
