@@ -32,6 +32,7 @@ enum lc_capability {
     LC_CAP_SERVER = 1 << 12,  /* LISTEN */
     LC_CAP_CONNECT = 1 << 13, /* CONNECT */
     LC_CAP_CANCEL = 1 << 14,  /* CANCEL of what will end in DONE */
+    LC_CAP_REQUEST = 1 << 15, /* RECV */
     LC_CAP_EXIT = 1 << 11     /* LC_RAISE_EXIT and _INTERRUPT in a callback end the step or run: LC_LEFT */
 };
 enum lc_promise {

@@ -26,6 +26,7 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_life(model, obs);
         lc_monitor_stream(model, obs);
         lc_monitor_server(model, obs);
+        lc_monitor_request(model, obs);
         break;
     case LC_WHAT_STEPPED:
     case LC_WHAT_RAN:

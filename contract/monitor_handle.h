@@ -22,6 +22,7 @@ struct lc_model_handle {
     uint16_t fd;           /* watch, stream: its fd's handle, 0 unknown */
     uint8_t asked;         /* watch: the bits it was armed for */
     uint8_t ready_since;   /* watch: bits that were ready at any time since its last callback */
+    uint64_t asked_bytes;  /* request: at most so many */
     uint32_t posts;        /* waker: posts begun */
     uint32_t posted;       /* waker: callbacks begun */
     uint32_t post_seq;     /* waker: when the last post began */

@@ -20,6 +20,7 @@ static const struct {
     [LC_KIND_TIMER] = {"TIMER-5", "was due and did not fire"},
     [LC_KIND_WATCH] = {"FD-2", "was not called though its fd was ready"},
     [LC_KIND_FD] = {"SERVER-4", "connected to a server that never made a stream for it"},
+    [LC_KIND_REQUEST] = {"FD-10", "could have ended, or was cancelled, and never did"},
     [LC_KIND_WAKER] = {"WAKE-1", "was posted to and never called: the wake-up was lost"},
 };
 
@@ -60,7 +61,7 @@ static uint32_t count_live(const struct lc_model *model)
 static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const struct lc_model_handle *h)
 {
     uint32_t steps = STEPS_UNPAID_MAX;
-    if (kind == LC_KIND_FD || h->stream.is_connecting)
+    if (kind == LC_KIND_FD || kind == LC_KIND_REQUEST || h->stream.is_connecting)
         steps = STEPS_CONNECTED_MAX;
     else if (kind == LC_KIND_STREAM && !h->stream.is_made && (model->capabilities & LC_CAP_MADE))
         steps = STEPS_MADE_MAX;

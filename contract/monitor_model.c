@@ -100,6 +100,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
         return lc_model_stream_owed(model, h) != NULL;
     case LC_KIND_FD:
         return lc_model_is_client_waiting(model, h);
+    case LC_KIND_REQUEST:
+        return h->was_cancelled || (lc_model_at(model, h->fd)->readiness & LC_IN) != 0;
     default:
         return false;
     }
@@ -182,7 +184,9 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         break;
     case LC_OP_CANCEL:
         h->stream.was_cancelled = h->stream.is_connecting;
-        if (h->state != LC_ARMED || h->stream.is_connecting)
+        if (LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST)
+            h->was_cancelled = true;
+        if (h->state != LC_ARMED || h->stream.is_connecting || LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST)
             break;
         lc_model_set_state(model, h, LC_IDLE);
         h->was_cancelled = true;
@@ -239,6 +243,8 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     default:
         if (lc_model_is_of(obs, LC_KIND_STREAM))
             lc_model_take_stream_event(model, obs);
+        else if (lc_model_is_of(obs, LC_KIND_REQUEST) && obs->code == LC_EVENT_DONE)
+            lc_model_take_request_done(model, obs);
         else if (h->state == LC_ARMED && obs->code != LC_EVENT_FACTORY)
             lc_model_set_state(model, h, LC_IDLE);
         break;

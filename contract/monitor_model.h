@@ -44,6 +44,7 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs);
 /* The part of lc_model_take that is about streams and the ends of their connections. */
 void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs);
 void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs);
+void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs);
 /* The callback in which a stream raised has ended: from now on the loop has to end it. */
 void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
 
@@ -104,6 +105,7 @@ void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_stream(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_server(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_request(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs);
 /* For a trace that ends inside a step or run: what was still owed, into the judgement. */
 void lc_monitor_owed(struct lc_model *model);

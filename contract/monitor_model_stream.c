@@ -127,6 +127,21 @@ static void take_done(struct lc_model *model, const struct lc_obs *obs, struct l
     end_of(model, h)->is_shut = end_of(model, h)->is_closed = true;
 }
 
+static void take_request(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    lc_model_set_state(model, h, obs->result < 0 ? LC_IDLE : LC_ARMED);
+    h->fd = LC_HANDLE_WIDE(obs->arg & 255);
+    h->asked_bytes = obs->arg >> 8;
+}
+
+void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    if (h->state == LC_ARMED)
+        lc_model_set_state(model, h, LC_IDLE);
+    take_bytes(model, obs, end_of(model, h));
+}
+
 /* A client of a server is awaited until its stream is made. */
 static void take_client(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
@@ -202,6 +217,9 @@ static void take_socket_op(struct lc_model *model, const struct lc_obs *obs, str
         break;
     case LC_OP_CLIENT:
         take_client(model, obs, h);
+        break;
+    case LC_OP_RECV:
+        take_request(model, obs, h);
         break;
     case LC_OP_ACCEPT:
         h->server = LC_HANDLE_WIDE(obs->arg & 255);

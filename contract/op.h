@@ -7,14 +7,15 @@
 /* A handle: kind in the high four bits, index 1..15 in the low four; 0 is "no handle". */
 enum lc_kind {
     LC_KIND_NONE = 0,
-    LC_KIND_SOON = 1,   /* c: a callback for the next turn */
-    LC_KIND_TIMER = 2,  /* t */
-    LC_KIND_WATCH = 3,  /* w: a watcher of one file descriptor */
-    LC_KIND_WAKER = 4,  /* p: the mailbox other threads post to */
-    LC_KIND_FD = 5,     /* f: one end of a connected pair, owned by the runner until a stream takes it */
-    LC_KIND_STREAM = 6, /* s: a stream of bytes over an fd that the loop owns */
-    LC_KIND_END = 7,    /* e: the end of stream s<i> that the loop made itself; traces alone name it */
-    LC_KIND_SERVER = 8, /* l: listens, and makes streams of those who connect */
+    LC_KIND_SOON = 1,    /* c: a callback for the next turn */
+    LC_KIND_TIMER = 2,   /* t */
+    LC_KIND_WATCH = 3,   /* w: a watcher of one file descriptor */
+    LC_KIND_WAKER = 4,   /* p: the mailbox other threads post to */
+    LC_KIND_FD = 5,      /* f: one end of a connected pair, owned by the runner until a stream takes it */
+    LC_KIND_STREAM = 6,  /* s: a stream of bytes over an fd that the loop owns */
+    LC_KIND_END = 7,     /* e: the end of stream s<i> that the loop made itself; traces alone name it */
+    LC_KIND_SERVER = 8,  /* l: listens, and makes streams of those who connect */
+    LC_KIND_REQUEST = 9, /* q: one call on an fd that stays the runner's */
     LC_KIND_COUNT
 };
 
@@ -60,6 +61,7 @@ enum lc_op_code {
     LC_OP_CONNECT =
         36,            /* a, arg = port (a program names a BACKLOG): connects, then MADE, then DONE. Ends in one DONE */
     LC_OP_ACCEPT = 37, /* R a, b: a becomes the end of the first who connected to b */
+    LC_OP_RECV = 38,   /* a, b, n, arg = fd number: reads once, at most n bytes, when there are some: DONE with them */
     LC_OP_PROGRAM_END, /* the ops below cannot be written in a program */
 
     LC_OP_OPEN = 64,  /* a fresh loop; nothing runs */
@@ -85,7 +87,7 @@ enum lc_event {
     LC_EVENT_RESUME_WRITING = 13,
     LC_EVENT_FACTORY =
         14,             /* of a server, before a connection's stream: raising here refuses it, and need not be told */
-    LC_EVENT_DONE = 15, /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL */
+    LC_EVENT_DONE = 15, /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL; of RECV data, size */
     LC_EVENT_COUNT
 };
 

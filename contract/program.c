@@ -54,6 +54,8 @@ bool lc_event_is_of(unsigned event, unsigned kind)
         return true;
     if (event == LC_EVENT_FACTORY)
         return kind == LC_KIND_SERVER;
+    if (event == LC_EVENT_DONE)
+        return kind == LC_KIND_STREAM || kind == LC_KIND_REQUEST;
     if (event >= LC_EVENT_MADE && event < LC_EVENT_COUNT)
         return kind == LC_KIND_STREAM;
     return event <= LC_EVENT_POSTED;

@@ -38,6 +38,7 @@ enum lc_family {
     LC_FAMILY_LOOP = 1, /* scheduling and watchers, or streams */
     LC_FAMILY_SERVERS = 2,
     LC_FAMILY_CONNECTS = 3,
+    LC_FAMILY_REQUESTS = 4,
     LC_FAMILY_COUNT
 };
 

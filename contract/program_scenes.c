@@ -58,6 +58,26 @@ static const char *const of_connects[] = {
 #undef F
 };
 
+static const char *const of_requests[] = {
+#define Q "q{1|2|3|4|5|6|7|8}"
+    "{pair|tcp} f1 f2\n{|recv q1 f1{| 100}\n}" STEPS,
+    "recv " Q " f{1|1|1|2} {1|100|9000}\n" STEPS,
+    "put f2 " BYTES "\nrecv " Q " f1 {1|100|65535}\n" STEPS,
+    "put f{1|2} " BYTES "\n" STEPS,
+    "{recv q1 f1\n" STEPS
+    "cancel q1\nrecv q2 f1|recv q2 f1\ncancel q2\nrecv q3 f1|recv q4 f1\nstep poll\ncancel q4\nrecv q5 f1}\n"
+    "{|put f2 5\n}" STEPS,
+    "recv " Q " f1\n{|step poll\n}{cancel|destroy} " Q "\n{|recv " Q " f1\n}{|put f2 5\n}" STEPS,
+    "on " Q ".done: {recv " Q " f1 100|cancel " Q "|destroy " Q "|put f2 5|raise{| 2}|watch w1 f1 in|stop}\n",
+    "soon c1\non c1: {cancel " Q "|recv " Q " f1|put f2 5}\n",
+    "{shut|take} f{1|2}\n" STEPS,
+    "{hangup|rst|recycle} f2\n" STEPS,
+    "watch w1 f{1|2} {in|out}\nstep\ncancel w1\nrecv " Q " f{1|2}\n",
+    "run {1|2}\n",
+    STEPS,
+#undef Q
+};
+
 /* The first scene of each begins its programs. */
 static const struct {
     uint32_t capability;
@@ -66,6 +86,7 @@ static const struct {
 } families[LC_FAMILY_COUNT] = {
     [LC_FAMILY_SERVERS] = {LC_CAP_SERVER, of_servers, sizeof of_servers / sizeof *of_servers},
     [LC_FAMILY_CONNECTS] = {LC_CAP_CONNECT, of_connects, sizeof of_connects / sizeof *of_connects},
+    [LC_FAMILY_REQUESTS] = {LC_CAP_REQUEST, of_requests, sizeof of_requests / sizeof *of_requests},
 };
 
 static unsigned below(uint64_t *seed, unsigned bound)
@@ -141,6 +162,8 @@ enum lc_family lc_scenes_family_of(const struct lc_program *program)
         case LC_OP_BACKLOG:
         case LC_OP_CONNECT:
             return LC_FAMILY_CONNECTS;
+        case LC_OP_RECV:
+            return LC_FAMILY_REQUESTS;
         default:
             break;
         }

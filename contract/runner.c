@@ -38,6 +38,9 @@ static bool is_promised(struct runner *r)
             return true;
         if (i >> 4 == LC_KIND_FD && lc_runner_is_client_waiting(r, h))
             return true;
+        if (i >> 4 == LC_KIND_REQUEST &&
+            (h->was_cancelled || (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & LC_IN) != 0))
+            return true;
         if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
             return true;
     }
@@ -140,6 +143,8 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
         obs.what = seen->event == LC_EVENT_ERROR ? LC_WHAT_ERROR : LC_WHAT_RESCUE;
     else if (seen->event == LC_EVENT_READY)
         obs.arg = r->kernel->ready(r->kernel->self, r->handles[lc_runner_at(r, seen->handle)->fd_handle].fd);
+    else if (seen->handle >> 4 == LC_KIND_REQUEST && is_here && seen->event == LC_EVENT_DONE)
+        lc_runner_note_request(r, seen, &obs);
     else if (seen->handle >> 4 == LC_KIND_STREAM && is_here)
         lc_runner_note_stream(r, seen, &obs);
     return obs;

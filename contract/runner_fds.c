@@ -46,7 +46,7 @@ static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
                .what = LC_WHAT_FD, .handle = LC_HANDLE_WIDE(handle), .arg = (uint64_t)h->fd, .bits = (uint8_t)bits});
 }
 
-static void record_fd(struct runner *r, uint8_t handle)
+void lc_runner_record_fd(struct runner *r, uint8_t handle)
 {
     record_bits(r, handle, ready_now(r, &r->handles[handle]));
 }
@@ -61,9 +61,9 @@ static void record_if_changed(struct runner *r, uint8_t handle)
 
 static void record_pair(struct runner *r, uint8_t handle)
 {
-    record_fd(r, handle);
+    lc_runner_record_fd(r, handle);
     if (r->handles[handle].peer != 0)
-        record_fd(r, r->handles[handle].peer);
+        lc_runner_record_fd(r, r->handles[handle].peer);
 }
 
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle)
@@ -120,7 +120,7 @@ static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
         got = r->kernel->read(r->kernel->self, end->fd, buffer, left < TAKE_BYTES ? (size_t)left : TAKE_BYTES);
         if (got <= 0)
             break;
-        if (lc_bytes_right(end->peer, end->got, buffer, (size_t)got) < (size_t)got)
+        if (!end->is_unsure && lc_bytes_right(end->peer, end->got, buffer, (size_t)got) < (size_t)got)
             bits |= LC_BYTES_WRONG;
         end->got += (uint64_t)got;
         done += (uint64_t)got;
@@ -142,7 +142,8 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
     bool is_done = true;
-    if (!lc_runner_holds(r, op->a) || end->is_listener)
+    if (!lc_runner_holds(r, op->a) || end->is_listener ||
+        (op->op == LC_OP_TAKE && lc_runner_is_in_call(r, op->a, true)))
         return false;
     if (op->op == LC_OP_PUT)
         is_done = put(r, op, end, op->n ? op->n : 1);
@@ -194,7 +195,8 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     struct handle *h = &r->handles[op->a], *peer = &r->handles[h->peer];
     int fds[2], wanted = h->fd;
 
-    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer))
+    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || lc_runner_is_in_call(r, op->a, true) ||
+        lc_runner_is_in_call(r, h->peer, true))
         return false;
     cancel_watchers(r, op->a);
     cancel_watchers(r, h->peer);
@@ -218,7 +220,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
 static bool do_hangup(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
-    if (!lc_runner_holds(r, op->a))
+    if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true))
         return false;
     cancel_watchers(r, op->a);
     int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
@@ -260,7 +262,7 @@ static bool do_stream(struct runner *r, struct lc_op op)
 {
     struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
     if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || r->handles[op.b].is_listener ||
-        !lc_runner_has(r, LC_CAP_STREAM))
+        r->handles[op.b].is_unsure || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
         return false;
     cancel_watchers(r, op.b);
     record_pair(r, op.b);
@@ -284,7 +286,7 @@ static bool do_write(struct runner *r, struct lc_op op)
     op.n = op.n ? op.n : 1;
     op.arg = (uint64_t)(uintptr_t)lc_bytes_at(h->fd_handle, end->sent);
     end->sent += op.n;
-    record_fd(r, h->fd_handle);
+    lc_runner_record_fd(r, h->fd_handle);
     record_op(r, LC_OP_WRITE, op.a, op.n, 0, 0); /* before it is applied: PAUSE_WRITING may come inside the call */
     int64_t result = lc_runner_apply(r, op);
     if (result >= 0)
@@ -325,7 +327,7 @@ static bool do_reading(struct runner *r, const struct lc_op *op)
     if (!is_open_stream(h) || h->is_paused == is_pause || h->has_seen_eof)
         return false; /* after the end of file there is nothing to read: what loops make of it is a case's business */
     h->is_paused = is_pause;
-    record_fd(r, h->fd_handle);
+    lc_runner_record_fd(r, h->fd_handle);
     int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
     if (result < 0)
         h->is_paused = !is_pause;
@@ -363,6 +365,8 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
         return do_advance(r, op);
     case LC_OP_FAULT:
         return do_fault(r, op);
+    case LC_OP_RECV:
+        return lc_runner_request(r, op);
     case LC_OP_STREAM:
         return do_stream(r, *op);
     case LC_OP_WRITE:

@@ -33,13 +33,14 @@ struct handle {
     uint16_t port; /* server, listener: its own; end of a connection over a network: that of the side that connected */
     bool is_listener; /* fd: made by BACKLOG */
     uint8_t via;      /* end of a connection over a network: the server or listener it was made through */
+    bool is_unsure;   /* fd: a cancelled call may have read from it */
     uint8_t server;   /* fd: a client's; stream: kept for those who connect to it. 0: none */
     uint8_t room;     /* server: how many clients may still come */
     uint8_t refused;  /* server: connections whose FACTORY raised, of whichever client */
     /* stream: ARMED until LOST or destroy */
     bool is_made;           /* ops may come; always without LC_CAP_MADE */
     bool is_connecting;     /* by CONNECT, and DONE has not come */
-    bool was_cancelled;     /* while it was connecting */
+    bool was_cancelled;     /* while it was connecting; request: at all */
     bool is_paused;         /* reading */
     bool is_ended;          /* write_eof, flush or abort was asked for */
     bool is_flushing;       /* flush or abort was asked for */

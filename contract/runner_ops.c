@@ -53,7 +53,7 @@ bool lc_runner_has(const struct runner *r, uint32_t capability)
 /* Without LC_CAP_MULTI a second armed watcher on one fd is not the loop's to answer for. */
 static bool may_watch(const struct runner *r, uint8_t fd_handle)
 {
-    if (!lc_runner_holds(r, fd_handle))
+    if (!lc_runner_holds(r, fd_handle) || lc_runner_is_in_call(r, fd_handle, true))
         return false;
     for (unsigned i = LC_KIND_WATCH << 4; i < (LC_KIND_WATCH + 1) << 4; i++)
         if (r->handles[i].state == ARMED && r->handles[i].fd_handle == fd_handle)
@@ -138,6 +138,8 @@ bool lc_runner_cancel(struct runner *r, uint8_t handle)
     struct handle *h = &r->handles[handle];
     if (handle >> 4 == LC_KIND_STREAM)
         return lc_runner_cancel_connect(r, handle);
+    if (handle >> 4 == LC_KIND_REQUEST)
+        return lc_runner_cancel_request(r, handle);
     if ((h->state != ARMED && h->state != IDLE) || h->is_stale || handle >> 4 == LC_KIND_WAKER ||
         handle >> 4 == LC_KIND_SERVER)
         return false;
@@ -151,6 +153,8 @@ bool lc_runner_destroy(struct runner *r, uint8_t handle)
     struct handle *h = &r->handles[handle];
     if (h->state == FREE || h->state >= CLOSING || h->posts_late > 0)
         return false;
+    if (handle >> 4 == LC_KIND_REQUEST && h->state == ARMED)
+        lc_runner_doubt(r, h);
     h->state = CLOSING;
     h->posts_pending = 0;
     /* Recorded before it is applied too, since CLOSED may come inside the call. */

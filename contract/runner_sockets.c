@@ -140,7 +140,7 @@ static uint8_t keep_streams(struct runner *r, uint8_t server, uint8_t first, uns
 static bool do_listen(struct runner *r, struct lc_op op)
 {
     struct handle *h = &r->handles[op.a];
-    if (h->state != FREE || !lc_runner_has(r, LC_CAP_SERVER) || r->kernel->connect == NULL)
+    if (h->state != FREE || !lc_runner_has(r, LC_CAP_SERVER) || r->kernel->listen == NULL)
         return false;
     op.n = keep_streams(r, op.a, op.b, op.n ? op.n : CLIENTS_MAX);
     if (op.n == 0)

@@ -73,6 +73,18 @@ void lc_runner_launch_posts(struct runner *r);
 /* To be called when a handle is no longer FREE. */
 void lc_runner_note_used(struct runner *r, uint8_t handle);
 
+/* ---- runner_requests.c ---- */
+
+/* Asks for one call on an fd. */
+bool lc_runner_request(struct runner *r, const struct lc_op *op);
+bool lc_runner_cancel_request(struct runner *r, uint8_t request);
+/* What a cancelled or destroyed call may have read nobody gets: these bytes are not judged any more. */
+void lc_runner_doubt(struct runner *r, const struct handle *request);
+/* What DONE of a request saw, for the record. */
+void lc_runner_note_request(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
+/* Is a call under way on this fd, that may not lose it? A cancelled one: only until it is over. */
+bool lc_runner_is_in_call(const struct runner *r, uint8_t fd, bool even_cancelled);
+
 /* ---- runner_sockets.c ---- */
 
 /* Executes an op on servers, listeners and connections; any other does nothing. */
@@ -89,6 +101,9 @@ void lc_runner_note_done(struct runner *r, const struct lc_seen *seen);
 bool lc_runner_is_client_waiting(const struct runner *r, const struct handle *fd);
 
 /* ---- runner_fds.c ---- */
+
+/* Records how ready an fd is. */
+void lc_runner_record_fd(struct runner *r, uint8_t handle);
 
 /* Is this an open fd that no stream has taken over? */
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);

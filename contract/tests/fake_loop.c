@@ -73,6 +73,10 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
     }
     if (is_stale && !is_called_though_stale(l, slot, kind))
         return;
+    if (kind == LC_KIND_REQUEST) {
+        fake_recv_run(l, item->handle);
+        return;
+    }
     if (kind == LC_KIND_SERVER) {
         fake_server_run(l, item->handle);
         return;
@@ -275,6 +279,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_CANCEL:
         if (op->a >> 4 == LC_KIND_STREAM)
             fake_connect_cancel(l, op->a);
+        else if (op->a >> 4 == LC_KIND_REQUEST)
+            fake_recv_cancel(l, op->a);
         else
             l->slots[op->a].state = FAKE_IDLE;
         return 0;
@@ -282,6 +288,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
         return fake_server_listen(l, op);
     case LC_OP_CONNECT:
         return fake_connect(l, op);
+    case LC_OP_RECV:
+        return fake_recv(l, op);
     case LC_OP_DESTROY:
         return destroy(l, op->a);
     case LC_OP_STOP:

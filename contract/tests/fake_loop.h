@@ -21,8 +21,10 @@ struct fake_slot {
     uint8_t bits;
     bool was_ready; /* when last looked at, for FAKE_WATCH_EDGE */
     unsigned posts;
-    uint8_t next;  /* server: the stream that the next client becomes */
-    unsigned left; /* server: how many may */
+    uint8_t next;       /* server: the stream that the next client becomes */
+    unsigned left;      /* server: how many may */
+    uint16_t size;      /* request: at most so many bytes */
+    bool was_cancelled; /* request */
 };
 
 struct fake_loop {

@@ -109,3 +109,53 @@ void fake_connect_run(struct fake_loop *l, uint8_t handle)
     if (l->defect == FAKE_CONNECT_TWICE && l->slots[handle].state < FAKE_CLOSING)
         fake_loop_call(l, &done);
 }
+
+/* ---- calls ------------------------------------------------------------------------------------ */
+
+int64_t fake_recv(struct fake_loop *l, const struct lc_op *op)
+{
+    struct fake_slot *slot = &l->slots[op->a];
+    slot->fd = (int)op->arg;
+    slot->size = op->n;
+    arm(l, op->a);
+    return 0;
+}
+
+void fake_recv_cancel(struct fake_loop *l, uint8_t handle)
+{
+    for (unsigned i = LC_KIND_REQUEST << 4; i < (LC_KIND_REQUEST + 1) << 4; i++)
+        if (i == handle || l->defect == FAKE_RECV_CANCELS_ALL)
+            l->slots[i].was_cancelled = true;
+}
+
+bool fake_recv_is_due(struct fake_loop *l, uint8_t handle)
+{
+    const struct fake_slot *slot = &l->slots[handle];
+    if (l->defect == FAKE_RECV_SILENT)
+        return false;
+    return slot->was_cancelled || l->defect == FAKE_RECV_EMPTY ||
+           (l->kernel.base.ready(&l->kernel, slot->fd) & LC_IN) != 0;
+}
+
+void fake_recv_run(struct fake_loop *l, uint8_t handle)
+{
+    struct fake_slot *slot = &l->slots[handle];
+    uint8_t buffer[FAKE_BUFFER_BYTES];
+    const size_t room = l->defect == FAKE_RECV_TOO_MUCH || slot->size > sizeof buffer ? sizeof buffer : slot->size;
+    int64_t got = slot->was_cancelled ? -ECANCELED : fake_kernel_read(&l->kernel, slot->fd, buffer, room);
+    if (got == -EINTR || (got == -EAGAIN && l->defect != FAKE_RECV_EMPTY))
+        return;
+    if (got == -EAGAIN)
+        got = 0;
+    if (got > 0 && l->defect == FAKE_RECV_FOREIGN)
+        buffer[0] ^= 1;
+    const struct lc_seen done = {.handle = handle,
+                                 .event = LC_EVENT_DONE,
+                                 .error = got < 0 ? (int)got : 0,
+                                 .data = buffer,
+                                 .size = got < 0 ? 0 : (size_t)got};
+    slot->state = FAKE_IDLE;
+    fake_loop_call(l, &done);
+    if (l->defect == FAKE_RECV_TWICE && slot->state == FAKE_IDLE)
+        fake_loop_call(l, &done);
+}

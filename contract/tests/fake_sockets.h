@@ -1,4 +1,4 @@
-/* The servers and connects of the fake loop: the simplest that keep every rule. */
+/* The servers, connects and calls of the fake loop: the simplest that keep every rule. */
 #ifndef FAKE_SOCKETS_H
 #define FAKE_SOCKETS_H
 
@@ -12,5 +12,11 @@ int64_t fake_connect(struct fake_loop *loop, const struct lc_op *op);
 void fake_connect_cancel(struct fake_loop *loop, uint8_t handle);
 /* Connects, or tells why not. */
 void fake_connect_run(struct fake_loop *loop, uint8_t handle);
+
+int64_t fake_recv(struct fake_loop *loop, const struct lc_op *op);
+void fake_recv_cancel(struct fake_loop *loop, uint8_t handle);
+bool fake_recv_is_due(struct fake_loop *loop, uint8_t handle);
+/* Ends the call, if it can. */
+void fake_recv_run(struct fake_loop *loop, uint8_t handle);
 
 #endif

@@ -109,6 +109,12 @@ static const struct {
     [FAKE_CONNECT_TO_NOBODY] = {"connected to nobody", "CONNECT-2"},
     [FAKE_CONNECT_CANCELS_ALL] = {"one cancel cancels all", "CONNECT-2"},
     [FAKE_CONNECT_CANCEL_SILENT] = {"a cancelled connect never ends", "CONNECT-1"},
+    [FAKE_RECV_SILENT] = {"a read never ends", "FD-10"},
+    [FAKE_RECV_TWICE] = {"a read ends twice", "FD-10"},
+    [FAKE_RECV_FOREIGN] = {"a read gives foreign bytes", "STREAM-2"},
+    [FAKE_RECV_TOO_MUCH] = {"a read gives too much", "SOCK-2"},
+    [FAKE_RECV_EMPTY] = {"a read of nothing", "EOF-1"},
+    [FAKE_RECV_CANCELS_ALL] = {"one cancel cancels all reads", "FD-10"},
 };
 
 static struct lc_program program;

@@ -181,7 +181,7 @@ static void every_attachment_survives_text(void)
                 }
             }
     CHECK(checked ==
-          (LC_OP_PROGRAM_END - 1) * (1 + 5 * 15 * 6 + 15 * 13 + 15 * 7)); /* no "on", or a handle and an event */
+          (LC_OP_PROGRAM_END - 1) * (1 + 5 * 15 * 6 + 15 * 13 + 2 * 15 * 7)); /* no "on", or a handle and an event */
 }
 
 /* An op that does nothing is written as "nop", which is read as an op that does nothing. */

@@ -60,6 +60,20 @@ static void connects_are_guarded(void)
     check_guarded(programs, sizeof programs / sizeof *programs);
 }
 
+/* One call waits for an fd at a time, nobody else does or takes the fd away, and a cancelled one may be followed at
+ * once. */
+static void calls_are_guarded(void)
+{
+    static const struct guarded programs[] = {
+        {"pair f1 f2\nrecv q1 f1\nrecv q2 f1\nwatch w1 f1 in\nstream s1 f1\nhangup f1\nrecycle f2\ntake f1\n", 2, 6},
+        {"pair f1 f2\nrecv q1 f1\ncancel q1\ncancel q1\nrecv q2 f1\nrecv q3 f1\nstep\nput f2 5\nstep\n", 7, 2},
+        {"pair f1 f2\nrecv q1 f1\nput f2 5\ncancel q1\nstep\ntake f1\nstream s1 f1\nwatch w1 f1 in\n", 7, 1},
+        {"pair f1 f2\nwatch w1 f1 in\nrecv q1 f1\ncancel w1\nrecv q1 f1\nrearm w1\nrecv q1 f2\n", 4, 3},
+        {"backlog f1\nrecv q1 f1\nrecv q1 f2\nrearm q1\ndestroy q1\n", 1, 4},
+    };
+    check_guarded(programs, sizeof programs / sizeof *programs);
+}
+
 /* What a loop cannot do is not asked of it. */
 static void capabilities_bound_what_is_asked(void)
 {
@@ -104,7 +118,9 @@ static void kernel_may_have_no_network(void)
 }
 
 static const struct test tests[] = {
-    TEST(servers_are_guarded), TEST(connects_are_guarded),          TEST(capabilities_bound_what_is_asked),
-    TEST(ends_are_matched),    TEST(refused_client_is_not_awaited), TEST(kernel_may_have_no_network),
+    TEST(calls_are_guarded),          TEST(servers_are_guarded),
+    TEST(connects_are_guarded),       TEST(capabilities_bound_what_is_asked),
+    TEST(ends_are_matched),           TEST(refused_client_is_not_awaited),
+    TEST(kernel_may_have_no_network),
 };
 TEST_MAIN(tests)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from loopcheck import _contract as c
 from loopcheck import shim
-from loopcheck.driver_sockets import Server, StreamProtocol
+from loopcheck.driver_sockets import Request, Server, StreamProtocol
 from loopcheck.kit import Kit, case
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -86,6 +86,7 @@ class AsyncioDriver:
         | c.CAP_SERVER
         | c.CAP_CONNECT
         | c.CAP_CANCEL
+        | c.CAP_REQUEST
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     sink: Sink
@@ -103,6 +104,7 @@ class AsyncioDriver:
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
         self._streams: dict[int, StreamProtocol] = {}
         self._servers: dict[int, Server] = {}
+        self._requests: dict[int, Request] = {}
         self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
             c.OP_OPEN: self._open,
             c.OP_CLOSE: self._close,
@@ -137,6 +139,9 @@ class AsyncioDriver:
     def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int, b: int = 0) -> int:
         """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE is bytes."""
         try:
+            if code == c.OP_RECV:
+                self._requests[handle] = Request(self, handle, int(arg), n)
+                return 0
             if code == c.OP_LISTEN:
                 return self._listen(handle, b, n)
             if isinstance(arg, bytes):
@@ -183,6 +188,7 @@ class AsyncioDriver:
         self._watches.clear()
         self._streams.clear()
         self._servers.clear()
+        self._requests.clear()
         self._loop = self.factory()
         self._loop.set_exception_handler(self._on_error)
 
@@ -219,6 +225,9 @@ class AsyncioDriver:
     def _cancel(self, handle: int, arg: int, flags: int) -> None:
         if handle in self._streams:
             self._streams[handle].cancel()
+            return
+        if handle in self._requests:
+            self._requests[handle].cancel()
             return
         for pending in self._handles.pop(handle, []):
             pending.cancel()
@@ -270,6 +279,9 @@ class AsyncioDriver:
             return
         if handle in self._servers:
             self._servers[handle].close()
+            return
+        if handle in self._requests:
+            self._requests[handle].destroy()
             return
         with contextlib.suppress(ValueError):  # the fd of a watcher may be gone by now
             self._cancel(handle, arg, flags)

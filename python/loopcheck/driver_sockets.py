@@ -53,6 +53,7 @@ class StreamProtocol(asyncio.Protocol):
         self._driver = driver
         self._handle = handle
         self._is_destroyed = self._is_lost = self._is_done = False
+        self._was_lost_first = False  # before it was destroyed
 
     def take(self, fd: int) -> None:
         """Makes a stream of a connected socket."""
@@ -82,7 +83,7 @@ class StreamProtocol(asyncio.Protocol):
         if self.transport is not None and not self._is_lost:
             self.transport.abort()
         elif self._connecting is not None and self.port_of == "sockname" and not self._is_done:
-            self._connecting.cancel()
+            self._connecting.cancel()  # and CLOSED when that is over
         elif self._is_lost or self._is_done:
             self._driver.called(self._handle, c.EVENT_CLOSED)
 
@@ -100,7 +101,7 @@ class StreamProtocol(asyncio.Protocol):
         self._is_done = True
         if not self._is_destroyed:
             self._driver.called(self._handle, c.EVENT_DONE, 0, error)
-        elif self.transport is None:
+        elif self.transport is None or self._was_lost_first:
             self._driver.called(self._handle, c.EVENT_CLOSED)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -136,6 +137,7 @@ class StreamProtocol(asyncio.Protocol):
         if self._is_destroyed and is_first:
             self._driver.called(self._handle, c.EVENT_CLOSED)
         else:
+            self._was_lost_first |= not self._is_destroyed
             self._driver.called(self._handle, c.EVENT_LOST, 0, error_code(exc))
 
 
@@ -181,3 +183,34 @@ class Server:
         assert self._server is not None
         self._server.close()
         self._driver.called(self._handle, c.EVENT_CLOSED)
+
+
+class Request:
+    """One sock_recv on an fd that stays the program's."""
+
+    def __init__(self, driver: Driver, handle: int, fd: int, size: int) -> None:
+        self._driver = driver
+        self._handle = handle
+        self._is_destroyed = False
+        self._sock = socket.socket(fileno=fd)
+        self._call = driver.loop.create_task(driver.loop.sock_recv(self._sock, size))
+        self._call.add_done_callback(self._done)
+
+    def cancel(self) -> None:
+        self._call.cancel()
+
+    def destroy(self) -> None:
+        """CLOSED at once if the call is over, else once it is."""
+        self._is_destroyed = True
+        if self._sock.fileno() < 0:
+            self._driver.called(self._handle, c.EVENT_CLOSED)
+        else:
+            self._call.cancel()
+
+    def _done(self, call: asyncio.Task[bytes]) -> None:
+        self._sock.detach()
+        if self._is_destroyed:
+            self._driver.called(self._handle, c.EVENT_CLOSED)
+            return
+        error = -errno.ECANCELED if call.cancelled() else error_code(call.exception())
+        self._driver.called(self._handle, c.EVENT_DONE, 0, error, b"" if error else call.result())
