@@ -22,6 +22,7 @@ RANDOM_CASES = {  # the rule by which such programs most often find something
 
 
 FAMILY_CASES = {
+    "ERR-3": _contract.FAMILY_EXITS,
     "ERR-4": _contract.FAMILY_LOOP,
     "SERVER-4": _contract.FAMILY_SERVERS,
     "CONNECT-1": _contract.FAMILY_CONNECTS,

@@ -23,7 +23,7 @@ const char *const lc_event_names[LC_EVENT_COUNT] = {
 
 const char *const lc_family_names[LC_FAMILY_COUNT] = {
     [LC_FAMILY_ANY] = "any",           [LC_FAMILY_LOOP] = "loop",         [LC_FAMILY_SERVERS] = "servers",
-    [LC_FAMILY_CONNECTS] = "connects", [LC_FAMILY_REQUESTS] = "requests",
+    [LC_FAMILY_CONNECTS] = "connects", [LC_FAMILY_REQUESTS] = "requests", [LC_FAMILY_EXITS] = "exits",
 };
 
 const char *const lc_fault_names[LC_FAULT_COUNT] = {

@@ -35,6 +35,7 @@ static uint8_t any_handle(uint64_t *seed, unsigned kind)
 /* What one program is made of. Streams and the rest get programs of their own, mostly: what breaks is what meets. */
 struct recipe {
     const struct lc_profile *profile;
+    bool has_exits;
     uint16_t streams; /* a bit for each index that a stream has; in a program without streams 0 */
 };
 
@@ -220,7 +221,7 @@ static uint16_t any_count(uint8_t code, uint64_t *seed, const struct recipe *rec
     static const uint8_t raises[] = {
         0, 0, 0, 0, LC_RAISE_CANCELLED, LC_RAISE_CANCELLED, LC_RAISE_EXIT, LC_RAISE_INTERRUPT};
     if (code == LC_OP_RAISE) /* an exit ends its turn: where loops cannot do it, it would only be ignored */
-        return raises[below(seed, has(recipe, LC_CAP_EXIT) ? 8 : 6)];
+        return raises[below(seed, recipe->has_exits ? 8 : 6)];
     bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_PUT || code == LC_OP_TAKE || code == LC_OP_LIMITS;
     if (is_of_bytes && recipe->streams != 0)
         return any_size(code, seed);
@@ -380,6 +381,7 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
     struct recipe recipe = {.profile = profile};
     const enum lc_family family =
         profile->family == LC_FAMILY_ANY ? lc_scenes_choose(&family_seed, profile) : profile->family;
+    recipe.has_exits = family == LC_FAMILY_EXITS && has(&recipe, LC_CAP_EXIT);
     memset(program, 0, sizeof *program);
     if (lc_scenes_fit(family, profile)) {
         lc_scenes_generate(program, &family_seed, family);

@@ -149,6 +149,8 @@ enum lc_family lc_scenes_choose(uint64_t *seed, const struct lc_profile *profile
     for (enum lc_family family = LC_FAMILY_LOOP + 1; family < LC_FAMILY_COUNT; family++)
         if (lc_scenes_fit(family, profile))
             fitting[count++] = family;
+    if (profile->capabilities & LC_CAP_EXIT)
+        fitting[count++] = LC_FAMILY_EXITS;
     return count > 0 && below(seed, 2) ? fitting[below(seed, count)] : LC_FAMILY_LOOP;
 }
 

@@ -4,7 +4,7 @@
 
 #include "program.h"
 
-/* Can a loop of this profile do what the family is about? Never of LC_FAMILY_LOOP, which has no scenes. */
+/* Can a loop of this profile do what the family is about? Never of LC_FAMILY_LOOP and _EXITS, which have no scenes. */
 bool lc_scenes_fit(enum lc_family family, const struct lc_profile *profile);
 /* Chooses a family for a program that may be of any. */
 enum lc_family lc_scenes_choose(uint64_t *seed, const struct lc_profile *profile);

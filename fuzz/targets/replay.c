@@ -2,7 +2,7 @@
  * main with the fuzzer, so that gcc suffices to replay what libFuzzer found.
  *
  *   fuzz_program_replay [--driver NAME] [--verbose] [--repeat COUNT] FILE...
- *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST] [--family loop|servers|connects|requests]
+ *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST] [--family loop|servers|connects|requests|exits]
  *   fuzz_program_replay --to-bytes FILE.loop OUT
  *
  * NAME is a driver of this build, or the path (with a slash) of one in a shared object. FILE.loop is text, any other

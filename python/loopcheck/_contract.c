@@ -385,6 +385,7 @@ static const struct {
     C(FAMILY_SERVERS),
     C(FAMILY_CONNECTS),
     C(FAMILY_REQUESTS),
+    C(FAMILY_EXITS),
     C(CAP_MULTI),
     C(CAP_STOP),
     C(CAP_RAISE),
