@@ -27,6 +27,9 @@ struct lc_kernel {
     int (*accept)(void *self, int listener, uint16_t *peer_port);
     /* An fd that keeps a port on which nobody listens from being given to anybody else. NULL: nobody else is there. */
     int (*hold)(void *self, uint16_t port);
+    /* Of an end that the loop made: what is written is sent at once, not when Nagle's algorithm has waited. NULL: it is
+     * in any case. */
+    void (*send_at_once)(void *self, int fd);
     /* is_reset: the peer finds the connection reset, not ended. On a pair that is no TCP: at least ended. */
     int (*close)(void *self, int fd, bool is_reset);
     /* Returns the bytes taken, 0 when there is no room. */

@@ -80,9 +80,10 @@ static int listen_anywhere(struct sockaddr_in *address, int backlog)
 }
 
 /* Bytes arrive when they are sent, not when Nagle's algorithm has waited. */
-static void send_at_once(int fd)
+static void send_at_once(void *self, int fd)
 {
     const int one = 1;
+    (void)self;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
@@ -102,7 +103,7 @@ static int tcp_pair(int fds[2])
         if (error != 0)
             close(fds[i]);
         else
-            send_at_once(fds[i]);
+            send_at_once(NULL, fds[i]);
     return -error;
 }
 
@@ -146,7 +147,7 @@ static int connect_tcp(void *self, uint16_t port, uint16_t *own_port)
         return -error;
     }
     make_quiet(fd);
-    send_at_once(fd);
+    send_at_once(NULL, fd);
     *own_port = ntohs(own.sin_port);
     return fd;
 }
@@ -175,7 +176,7 @@ static int accept_tcp(void *self, int listener, uint16_t *peer_port)
     if (fd < 0)
         return -errno;
     make_quiet(fd);
-    send_at_once(fd);
+    send_at_once(NULL, fd);
     *peer_port = ntohs(peer.sin_port);
     return fd;
 }
@@ -280,6 +281,7 @@ const struct lc_kernel *lc_kernel_posix(void)
                                             .connect = connect_tcp,
                                             .accept = accept_tcp,
                                             .hold = hold_port,
+                                            .send_at_once = send_at_once,
                                             .close = close_fd,
                                             .write = write_some,
                                             .read = read_some,

@@ -60,6 +60,8 @@ static void connect_end(struct runner *r, uint8_t end, const struct lc_seen *see
     const uint8_t other = port != 0 ? find_lone(r, LC_KIND_FD, port, r->handles[end].via) : find_gone(r, server);
     r->handles[end].fd = seen->fd;
     r->handles[end].port = port;
+    if (r->kernel->send_at_once != NULL)
+        r->kernel->send_at_once(r->kernel->self, seen->fd);
     if (other != 0)
         join(r, other, end);
 }
