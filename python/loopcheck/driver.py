@@ -327,6 +327,7 @@ class AsyncioDriver:
         if code == c.OP_TASK:
             return Call(self, handle, turns(n))
         sock = socket.socket(fileno=fd if isinstance(arg, bytes) else arg)
+        sock.setblocking(False)  # it is; debug mode asks the object
         call = self.loop.sock_sendall(sock, arg) if isinstance(arg, bytes) else self.loop.sock_recv(sock, n)
         return Call(self, handle, call, sock)
 
