@@ -43,7 +43,7 @@ import wheel
 from steps import PYTHON, ROOT
 from tidy_base import Tree
 
-SMOKE_S = 10  # of each fuzz target in `test`
+SMOKE_S = 6  # of each fuzz target in `test`
 NIGHTLY_S = 600
 ASYNCIO_ROUNDS = 20
 BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"

@@ -18,7 +18,7 @@ FOLDER = BUILD / "coverage"
 FLAGS = "-fprofile-instr-generate -fcoverage-mapping"
 INPUTS = 2_000  # random ones, of each target
 TARGETS = re.compile(r"Targets:(.*?)\*/", re.DOTALL)
-FUNCTION = re.compile(r"\b(?:rl|lc)_\w+")
+FUNCTION = re.compile(r"\b(?:rl|rlpy|lc|settings)_\w+")
 COUNT = re.compile(r"^  (?:.*[:;])?(\w+):\n    Hash: .*\n    Counters: \d+\n    Function count: (\d+)", re.MULTILINE)
 
 

@@ -85,11 +85,11 @@ static void act(unsigned op, unsigned number)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input input = {.bytes = data, .left = size};
+    struct input input = input_begin(data, size, 9);
     memset(&is, 0, sizeof is);
     rl_stream_life_init(&life);
     while (input.left > 0) {
-        unsigned op = input_byte(&input);
+        unsigned op = input_op(&input);
         act(op % 9, op / 9);
         drain();
         input_check(rl_stream_life_is_reading(&life) == may_read(), "reads, or does not");
