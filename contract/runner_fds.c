@@ -474,7 +474,8 @@ uint64_t lc_runner_take_all(struct runner *r)
         if (!lc_runner_holds(r, (uint8_t)i) || r->handles[end->peer].stream == 0)
             continue;
         bytes += take(r, (uint8_t)i, UINT64_MAX);
-        record_pair(r, (uint8_t)i);
+        record_if_changed(r, (uint8_t)i);
+        record_if_changed(r, end->peer);
     }
     return bytes;
 }

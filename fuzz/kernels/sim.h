@@ -1,5 +1,5 @@
-/* A simulated kernel: time, socket pairs with the bytes in them, readiness, and posts from a helper thread that runs
- * only when it is handed the baton. Nothing sleeps, and a run repeats exactly.
+/* A simulated kernel: time, socket pairs with the bytes in them, readiness, and posts that come
+ * as if from another thread. Nothing sleeps, no other thread runs, and a run repeats exactly.
  *
  * One side of it is the backend of the reference loop (loop/backend/backend.h), the other is the
  * kernel that the runner works with (contract/driver.h).
