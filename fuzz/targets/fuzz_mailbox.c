@@ -74,8 +74,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     unsigned found = 0, last[POSTERS] = {0}, close_after = input_byte(&input);
     pthread_t threads[POSTERS];
     rl_wake_init(&wake);
-    for (unsigned i = 0; i < NODES; i++, nodes[i - 1].received = nodes[i - 1].posts = nodes[i - 1].written = 0)
-        rl_wake_node_init(&nodes[i].node);
+    for (unsigned i = 0; i < NODES; i++)
+        nodes[i] = (struct node){.received = 0}, rl_wake_node_init(&nodes[i].node);
     for (unsigned i = 0; input.left > 0 && i < POSTERS * POSTS_MAX; i++)
         posters[i % POSTERS].script[posters[i % POSTERS].count++] = (uint8_t)input_byte(&input);
     atomic_store(&running, POSTERS);
