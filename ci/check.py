@@ -43,7 +43,7 @@ import wheel
 from steps import PYTHON, ROOT
 from tidy_base import Tree
 
-SMOKE_S = 10  # of each fuzz target in `test`
+SMOKE_S = 6  # of each fuzz target in `test`
 NIGHTLY_S = 600
 ASYNCIO_ROUNDS = 20
 BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"
@@ -170,6 +170,7 @@ def nightly(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("coverage build", lambda: coverage.build() or "built")
     for target in fuzzing.targets():
         run.part(f"coverage of {target}", lambda target=target: coverage.check(target))
+    run.part("lines reached by all targets", coverage.check_lines)
     for loop in ("asyncio", "refloop", "uvloop"):
         run.part(f"CPython's tests on {loop}", lambda loop=loop: cpython(f"{loop}:new_event_loop"))
 

@@ -112,6 +112,14 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
         end_of(model, h)->owner = obs->handle;
 }
 
+/* Of an fd: by this fault its connection is broken. */
+static void take_fault(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    model->faults += (uint32_t)obs->arg;
+    if (lc_model_is_of(obs, LC_KIND_FD))
+        end->is_broken = lc_model_at(model, end->peer)->is_broken = true;
+}
+
 static void take_connect(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
     if (obs->result < 0) {
@@ -291,7 +299,7 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
         take_destroy(model, h);
         break;
     case LC_OP_FAULT:
-        model->faults += (uint32_t)obs->arg;
+        take_fault(model, obs, h);
         break;
     case LC_OP_STREAM:
         take_stream(model, obs, h);

@@ -298,7 +298,8 @@ uint64_t lc_runner_take_all(struct runner *r)
             (peer->stream == 0 && !peer->is_called))
             continue;
         bytes += take(r, (uint8_t)i, UINT64_MAX);
-        lc_runner_record_pair(r, (uint8_t)i);
+        record_if_changed(r, (uint8_t)i);
+        record_if_changed(r, end->peer);
     }
     return bytes;
 }

@@ -180,14 +180,25 @@ static bool do_waker(struct runner *r, struct lc_op op, struct handle *h)
     return h->state == ARMED;
 }
 
-/* On a helper thread. */
+static void change_thread(struct runner *r)
+{
+    lc_trace_change_thread();
+    r->is_elsewhere = !r->is_elsewhere;
+}
+
+/* On a helper thread; or, on a simulated kernel, as if on one. */
 static void post_work(void *arg)
 {
     const struct late_post *post = arg;
     struct runner *r = post->runner;
+    const bool is_as_if = lc_runner_is_here(r);
+    if (is_as_if)
+        change_thread(r);
     lc_runner_record(r,
                      (struct lc_obs){.what = LC_WHAT_POST, .code = LC_OP_POST, .handle = LC_HANDLE_WIDE(post->waker)});
     lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_POST, .a = post->waker}, 0, 0);
+    if (is_as_if)
+        change_thread(r);
 }
 
 static bool do_post(struct runner *r, struct lc_op op, struct handle *h)

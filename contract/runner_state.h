@@ -25,6 +25,7 @@ struct runner {
     struct lc_trace *trace;
     struct lc_stats *stats;
     pthread_t thread;   /* of the loop */
+    bool is_elsewhere;  /* a simulated kernel acts on this thread as if it were another */
     uint64_t opened_ns; /* the loop's time when it was opened */
     unsigned depth;     /* callbacks we are inside of */
     bool is_in_turn;    /* in a step or a run */
@@ -50,6 +51,12 @@ struct runner {
         bool has_fired;
     } attachments[LC_PROGRAM_OPS_MAX];
 };
+
+/* On the thread of the loop? A callback on another one must not touch the runner: the trace has it. */
+static inline bool lc_runner_is_here(const struct runner *r)
+{
+    return pthread_equal(pthread_self(), r->thread) && !r->is_elsewhere;
+}
 
 /* ---- runner_ops.c ---- */
 
