@@ -152,7 +152,10 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("C tests", lambda: builds.ctest("dev"))
     run.part("Python tests", lambda: pytest("-n", steps.JOBS, *test_files()))
     run.part("report in a browser", report_in_browser)
-    run.part("cases by pytest", lambda: pytest("conformance", "--loop", "asyncio:new_event_loop"))
+    run.part(
+        "cases by pytest",
+        lambda: pytest("conformance", "--loop", "asyncio:new_event_loop", "--hypothesis-profile", "ci"),
+    )
     run.part("cases on refloop", check_refloop)
     run.part("CPython's tests, some", lambda: cpython("--quick", "asyncio:new_event_loop", "refloop:new_event_loop"))
     replay_all(run, options)
