@@ -181,10 +181,10 @@ def plan() -> list[Part]:
         campaigns[0],
         loops[0],
         Part("build for the fuzz targets", 60, 0, lambda: f"built in {steps.relative(builds.build('asan'))}"),
-        *(Part(f"fuzz {target}", 8, 3, partial(fuzz, target)) for target in fuzzing.targets()),
+        *(Part(f"fuzz {target}", 11, 3, partial(fuzz, target)) for target in fuzzing.targets()),
         *(Part(f"machines on {loop}", 20, 4, partial(machines, f"{loop}:new_event_loop")) for loop in SUITE_LOOPS[:2]),
         *loops[1:],
-        Part("report", 5, 0, page),
+        Part("report", 15, 0, page),
         *campaigns[1:],
         Part("asyncio, repeated", 60, 10, asyncio_rounds),
         *(Part(f"sanitizer {name}", 240, 4, partial(sanitizer, name)) for name in SANITIZERS),
@@ -204,14 +204,14 @@ def affordable(planned: Sequence[Part], seconds: float) -> list[Part]:
 
 def carry_out(run: parts.Run, planned: Sequence[Part], ends_s: float) -> None:
     """Runs the parts; `ends_s`, of time.monotonic(), is the end of the last one."""
-    chosen = affordable(planned, ends_s - time.monotonic())
-    for part in planned:
+    for number, part in enumerate(planned):
+        left_s = ends_s - time.monotonic()
+        chosen = affordable(planned[number:], left_s)
         if part not in chosen:
             run.part(part.name, partial(_left_out, part))
             continue
-        later = chosen[chosen.index(part) :]
-        over_s = ends_s - time.monotonic() - sum(one.least_s for one in later)
-        weights = sum(one.weight for one in later) or 1.0
+        over_s = left_s - sum(one.least_s for one in chosen)
+        weights = sum(one.weight for one in chosen) or 1.0
         with timing.within(part.least_s + over_s * part.weight / weights):
             run.part(part.name, part.work)
 
