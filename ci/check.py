@@ -100,7 +100,7 @@ def write_stream_page() -> str:
 
 
 def check_refloop() -> str:
-    """Our own loop keeps every rule but what its expect file names, its C structures examined after each turn."""
+    """Our own loop keeps every rule, its C structures examined after each turn."""
     argv = [PYTHON, "-m", "loopcheck", "check", "refloop:new_event_loop"]
     return parts.runner(argv, r"\d+ verdicts", {"REFLOOP_CHECK": "1"})
 
