@@ -291,13 +291,9 @@ def upstream(
     Each library is installed in an environment of its own first, which needs the network and is kept.
     """
     console = _console(stderr=json_file == STDOUT)
-    known = upstream_setup.Library.load_all()
-    unknown = [name for name in libraries if name not in known]
-    if unknown:
-        raise Unusable(f"there is no library {unknown[0]!r}; there are {', '.join(known)}")
+    chosen = upstream_setup.choose(libraries)
     files = _files(json_file, junit, "")
     folder = Path(cache) if cache else upstream_setup.cache_folder()
-    chosen = [known[name] for name in dict.fromkeys(libraries or tuple(known))]
     one = Upstream(Spec.parse(loop), timeout, pattern, workers, expect, lambda text: console.print(Text(text)))
     results = one.run(chosen, folder)
     table.print_results(console, results)
