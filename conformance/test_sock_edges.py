@@ -231,8 +231,8 @@ def test_cancelled_call_can_be_repeated(kit: Kit, call: str) -> None:
     async def main() -> None:
         for _ in range(3):
             await cancelled(asyncio.ensure_future(waits[call](kit, sock)))
-        kit.check(not kit.loop.remove_reader(sock), "a reader is left")
-        kit.check(not kit.loop.remove_writer(sock), "a writer is left")
+        kit.check(not kit.loop.remove_reader(sock.fileno()), "a reader is left")
+        kit.check(not kit.loop.remove_writer(sock.fileno()), "a writer is left")
         sock.close()
         one, other = kit.socketpair()
         kit.later(0.003, kit.put, other)

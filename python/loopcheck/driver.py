@@ -259,14 +259,21 @@ class AsyncioDriver:
         protocol = StreamProtocol(self, handle)
         sock = protocol.sock = socket.socket(fileno=arg)
         sock.setblocking(False)
-        connect = self.loop.create_connection if sock.family == socket.AF_INET else self.loop.create_unix_connection
         try:
-            protocol.connecting = self.loop.create_task(connect(lambda: protocol, sock=sock))
+            protocol.connecting = self.loop.create_task(self._connect(protocol, sock))
         except BaseException:
             sock.detach()  # the fd is the runner's still
             raise
         self._streams[handle] = protocol
         protocol.connecting.add_done_callback(self._connected)
+
+    async def _connect(self, protocol: StreamProtocol, sock: socket.socket) -> None:
+        if sock.family == socket.AF_UNIX:
+            with contextlib.suppress(NotImplementedError, TypeError):  # it, or its sock=, is missing; but a transport
+                # may take the socket all the same
+                await self.loop.create_unix_connection(lambda: protocol, sock=sock)
+                return
+        await self.loop.create_connection(lambda: protocol, sock=sock)
 
     def _connected(self, connecting: asyncio.Task[Any]) -> None:
         if not connecting.cancelled() and connecting.exception() is not None:

@@ -197,13 +197,23 @@ class Recorder:
             self._add(c.WHAT_BEGIN, wide, code=c.EVENT_READY, bits=bits, arg=readiness(number) if wide else 0)
             return self._inside(fn, args, c.EVENT_READY, wide)
 
-        add(fd, callback)  # whether *args arrive is for SOON-6 to judge, not for every case
+        _by_object_or_number(add, fd, callback)  # whether *args arrive is for SOON-6 to judge, not for every case
         self._add(c.WHAT_OP, self._watch.pop((number, bits), 0), code=c.OP_CANCEL)
         self._watch[number, bits] = wide
         self._add(c.WHAT_OP, wide, code=c.OP_WATCH, bits=bits, arg=number)
 
     def _unwatch_fd(self, fd: Any, bits: int, remove: Callable[..., bool]) -> bool:
         number = fd if isinstance(fd, int) else fd.fileno()
-        removed = remove(fd)
+        removed: bool = _by_object_or_number(remove, fd)
         self._add(c.WHAT_OP, self._watch.pop((number, bits), 0), code=c.OP_CANCEL)
         return removed
+
+
+def _by_object_or_number(method: Callable[..., Any], fd: Any, *args: Any) -> Any:
+    """Some loops take no objects with a fileno(), which NUM-2 judges, not every case."""
+    try:
+        return method(fd, *args)
+    except (RuntimeError, TypeError):
+        if isinstance(fd, int):
+            raise
+        return method(fd.fileno(), *args)
