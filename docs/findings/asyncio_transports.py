@@ -154,7 +154,7 @@ def check_unnamed_unix_datagrams(new_loop):
 def check_sendto_after_connection_lost(new_loop):
     loop = new_loop()
     listen_to_errors(loop)
-    made = loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0))
+    made = loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
     transport, _ = loop.run_until_complete(made)
     transport.close()
     run_for(loop, 0.05)

@@ -15,7 +15,6 @@ import os
 import socket
 import sys
 import threading
-import time
 import weakref
 
 
@@ -84,37 +83,6 @@ def check_cancel_in_its_own_callback(new_loop):
     run_for(loop, 0.01)
 
 
-def check_removed_reader_is_called_in_the_same_turn(new_loop):
-    loop, calls = new_loop(), []
-    pairs = [tcp_pair(), tcp_pair()]
-
-    def ready():
-        calls.append(1)
-        for ours, _ in pairs:
-            loop.remove_reader(ours.fileno())
-
-    for ours, _ in pairs:
-        loop.add_reader(ours.fileno(), ready)
-    run_for(loop, 0.01)
-    for _, peer in pairs:
-        peer.send(b"x")
-    time.sleep(0.01)
-    run_for(loop, 0.1)
-    if len(calls) != 1:
-        return f"both readers became ready, the first removed both; calls: {len(calls)}"
-
-
-def check_replaced_reader_is_called(new_loop):
-    loop, calls = new_loop(), []
-    ours, peer = tcp_pair()
-    peer.send(b"x")
-    loop.add_reader(ours.fileno(), calls.append, "old")
-    loop.add_reader(ours.fileno(), lambda: (calls.append("new"), loop.remove_reader(ours.fileno())))
-    run_for(loop, 0.1)
-    if "old" in calls:
-        return f"a reader is called after another took its place: {calls}"
-
-
 def check_exception_in_a_reader(new_loop):
     loop = new_loop()
     errors = listen_to_errors(loop)
@@ -143,20 +111,6 @@ def check_system_exit_in_a_reader(new_loop):
     loop.add_reader(ours.fileno(), ready)
     if not raises(SystemExit, lambda: run_for(loop, 0.1)):
         return "SystemExit in a reader does not leave the run"
-
-
-def check_system_exit_in_a_task(new_loop):
-    async def main():
-        raise SystemExit(3)
-
-    loop = new_loop()
-    try:
-        loop.run_until_complete(main())
-    except SystemExit:
-        return None
-    except BaseException as error:
-        return f"SystemExit in a task: run_until_complete() raises {error!r}"
-    return "SystemExit in a task does not leave the run"
 
 
 def check_system_exit_in_a_protocol(new_loop):
@@ -206,9 +160,9 @@ def check_exception_in_datagram_received(new_loop):
 
     loop = new_loop()
     errors = listen_to_errors(loop)
-    transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Fails, ("127.0.0.1", 0)))
+    transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Fails, local_addr=("127.0.0.1", 0)))
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sender.sendto(b"x", transport.get_extra_info("sockname"))
+    sender.sendto(b"x", transport.get_extra_info("socket").getsockname())
     run_for(loop, 0.1)
     if len(errors) != 1:
         return f"an exception in datagram_received(): the exception handler is called {len(errors)} times"
@@ -331,6 +285,63 @@ def check_timers_in_another_thread(new_loop):
     thread.join()
     if ran != ["soon", "timer"]:
         return f"a loop that is run in another thread than its maker's, with a timer from before: {ran}"
+
+
+def check_system_exit_in_a_timer_and_a_reader(new_loop):
+    loop = new_loop()
+    ours, peer = tcp_pair()
+    peer.send(b"x")
+
+    def leave():
+        loop.remove_reader(ours.fileno())
+        raise SystemExit(3)
+
+    loop.call_later(0.01, leave)
+    if not raises(SystemExit, lambda: run_for(loop, 0.1)):
+        return "SystemExit in a timer does not leave the run"
+
+
+def check_weak_reference_to_a_callback(new_loop):
+    loop, ran = new_loop(), []
+
+    class Thing:
+        def __call__(self):
+            handles[0].cancel()
+
+    thing = Thing()
+    reference = weakref.ref(thing, lambda _: loop.call_soon(ran.append, 1))
+    handles = [loop.call_soon(thing)]
+    del thing
+    run_for(loop, 0.01)
+    handles.clear()
+    gc.collect()
+    run_for(loop, 0.01)
+    if ran != [1] and reference() is None:
+        return "the call of the weak reference was lost"
+
+
+def check_reader_that_is_replaced_and_removes(new_loop):
+    loop = new_loop()
+    reader, writer = os.pipe()
+    os.write(writer, b"x")
+
+    class Remover:
+        def __call__(self):
+            pass
+
+        def __del__(self):
+            loop.remove_reader(reader)
+
+    loop.add_reader(reader, Remover())
+    loop.add_reader(reader, int)
+    loop.remove_reader(reader)
+    calls = []
+    loop.add_reader(reader, lambda: (calls.append(1), loop.remove_reader(reader)))
+    run_for(loop, 0.05)
+    if len(calls) != 1:
+        return (
+            f"a reader that was replaced removed a reader when it was freed; the next one is called {len(calls)} times"
+        )
 
 
 def run(check):

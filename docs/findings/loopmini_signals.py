@@ -31,7 +31,7 @@ def check_refused_signal_spoils_close(new_loop):
     for number in ("SIGINT", 2**31):
         try:
             loop.add_signal_handler(number, print)
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, RuntimeError):
             pass
     try:
         loop.close()

@@ -151,20 +151,6 @@ def check_empty_buffer(new_loop):
         return "an empty buffer is taken for the end of file; the bytes are lost, and nobody is told"
 
 
-def check_pause_in_connection_made(new_loop):
-    class Pauses(Log):
-        def connection_made(self, transport):
-            super().connection_made(transport)
-            transport.pause_reading()
-
-    loop, protocol = new_loop(), Pauses()
-    transport, peer = connect(loop, protocol)
-    peer.send(b"x")
-    run_for(loop, 0.1)
-    if protocol.data:
-        return "data_received() is called though connection_made() paused reading"
-
-
 def check_write_after_write_eof(new_loop):
     loop = new_loop()
     transport, peer = connect(loop, Log())

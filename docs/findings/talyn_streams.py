@@ -15,7 +15,6 @@ import socket
 import struct
 import sys
 import tempfile
-import threading
 
 
 class Log(asyncio.Protocol):
@@ -95,99 +94,6 @@ def check_error_after_eof_received_raised(new_loop):
         return f"eof_received() raised ZeroDivisionError, and connection_lost() is given {protocol.error!r}"
 
 
-def check_close_after_eof(new_loop):
-    loop, protocol = new_loop(), Stays()
-    transport, peer = connect(loop, protocol)
-    peer.shutdown(socket.SHUT_WR)
-    run_for(loop, 0.05)
-    transport.close()
-    run_for(loop, 0.1)
-    if "lost" not in protocol.events:
-        return f"close() after the peer's end of file: connection_lost() is not called; {protocol.events}"
-
-
-def check_write_after_eof(new_loop):
-    loop, protocol = new_loop(), Stays()
-    transport, peer = connect(loop, protocol)
-    peer.shutdown(socket.SHUT_WR)
-    run_for(loop, 0.05)
-    transport.write(b"answer")
-    run_for(loop, 0.05)
-    peer.settimeout(0.2)
-    try:
-        answer = peer.recv(9)
-    except OSError as error:
-        answer = error
-    if answer != b"answer":
-        return f"after the peer's end of file the answer that is written arrives as {answer!r}"
-
-
-def check_read_after_write_eof(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    transport.write_eof()
-    run_for(loop, 0.05)
-    peer.send(b"late")
-    run_for(loop, 0.05)
-    if protocol.data != b"late":
-        return f"after write_eof() the protocol gets {protocol.data!r} of what the peer sends; {protocol.events}"
-
-
-def check_write_eof_after_write(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    data = bytes(1_000_000)
-    transport.write(data)
-    transport.write_eof()
-    got = bytearray()
-    reader = threading.Thread(target=lambda: got.extend(b"".join(iter(lambda: peer.recv(65536), b""))))
-    reader.start()
-    run_for(loop, 0.5)
-    if len(got) != len(data):
-        return f"of {len(data)} bytes before write_eof() {len(got)} arrive"
-
-
-def check_close_sends_all(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    data = bytes(1_000_000)
-    transport.write(data)
-    transport.close()
-    got = bytearray()
-    reader = threading.Thread(target=lambda: got.extend(b"".join(iter(lambda: peer.recv(65536), b""))))
-    reader.start()
-    run_for(loop, 0.5)
-    if len(got) != len(data):
-        return f"of {len(data)} bytes before close() {len(got)} arrive"
-
-
-def check_data_after_resume(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    run_for(loop, 0.01)
-    for _ in range(20):
-        transport.pause_reading()
-        peer.send(b"x")
-        run_for(loop, 0.002)
-        transport.resume_reading()
-        run_for(loop, 0.002)
-    run_for(loop, 0.05)
-    if protocol.data != b"x" * 20:
-        return f"of 20 bytes sent while reading was paused {len(protocol.data)} arrive after it was resumed"
-
-
-def check_pause_and_resume_at_once(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    run_for(loop, 0.01)
-    transport.pause_reading()
-    transport.resume_reading()
-    peer.send(b"x")
-    run_for(loop, 0.1)
-    if protocol.data != b"x":
-        return f"pause_reading() and resume_reading() at once make the connection deaf; {protocol.events}"
-
-
 def check_reset_after_write(new_loop):
     loop, protocol = new_loop(), Log()
     transport, peer = connect(loop, protocol)
@@ -201,19 +107,6 @@ def check_reset_after_write(new_loop):
         return f"a reset by the peer while data waits to be sent is not told; {protocol.events}"
     if protocol.error is None:
         return "a reset by the peer while data waits to be sent: connection_lost(None)"
-
-
-def check_abort_after_close(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    run_for(loop, 0.01)
-    transport.write(bytes(10_000_000))
-    transport.close()
-    run_for(loop, 0.01)
-    transport.abort()
-    run_for(loop, 0.1)
-    if "lost" not in protocol.events:
-        return "abort() after a close() that waits: connection_lost() is not called"
 
 
 def check_stop_in_pause_writing(new_loop):
@@ -307,33 +200,6 @@ def check_abort_at_once_after_write_eof(new_loop):
     run_for(loop, 0.1)
     if "lost" not in protocol.events:
         return "write_eof() and abort() after the peer ended its half: connection_lost() is never called"
-
-
-def check_write_eof_of_a_unix_socket(new_loop):
-    loop, protocol = new_loop(), Stays()
-    ours, peer = socket.socketpair()
-    ours.setblocking(False)
-    transport, _ = loop.run_until_complete(loop.create_connection(lambda: protocol, sock=ours))
-    run_for(loop, 0.02)
-    transport.write_eof()
-    run_for(loop, 0.05)
-    peer.settimeout(0.3)
-    try:
-        peer.recv(9)
-    except OSError as error:
-        return f"write_eof(): the other side does not see the end of file, {error!r}"
-
-
-def check_reset_of_a_pair(new_loop):
-    loop, protocol = new_loop(), Log()
-    transport, peer = connect(loop, protocol)
-    run_for(loop, 0.02)
-    transport.write(b"x")
-    run_for(loop, 0.02)
-    peer.close()  # with a byte that nobody read: a reset
-    run_for(loop, 0.05)
-    if "lost" not in protocol.events or protocol.error is None:
-        return f"a reset by the peer is told as {protocol.events} and connection_lost({protocol.error!r})"
 
 
 def run(check):

@@ -448,7 +448,8 @@ def check_somebody_else_waits(new_loop):
 
     async def main():
         transport, child = await loop.subprocess_exec(Child, "sleep", "0.1", stdin=None, stdout=None, stderr=None)
-        os.waitpid(transport.get_pid(), 0)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(transport.get_pid(), 0)
         await asyncio.sleep(0.3)
         return child.is_over
 

@@ -125,9 +125,10 @@ class Recorder:
         self.run_thread = threading.get_ident()
         self.trace.add(c.WHAT_RUN)
 
-    def leave(self, result: int) -> None:
+    def leave(self) -> None:
+        """The run is over. Cases judge what has left it; the monitor knows no exits but those of programs."""
         self.run_thread = 0
-        self.trace.add(c.WHAT_RAN, result=result)
+        self.trace.add(c.WHAT_RAN)
 
     def closed(self) -> None:
         self.trace.add(c.WHAT_CLOSED)
