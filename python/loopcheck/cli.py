@@ -225,7 +225,7 @@ def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render
 def _carry_out(plan: Plan, rules: Rules, console: Console, kind: Kind = Check) -> Results:
     """Runs the plan with progress on the console; SIGTERM is taken for Ctrl-C."""
     live = table.Live(console)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
     one_check = kind(plan, rules, live)
     try:
         return one_check.run()
@@ -234,6 +234,12 @@ def _carry_out(plan: Plan, rules: Rules, console: Console, kind: Kind = Check) -
         return one_check.results
     finally:
         live.stop()
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    """Is Ctrl-C, once: some send SIGTERM to a process and to its group, and the second must not end the report."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
