@@ -204,8 +204,12 @@ def test_wrong_arguments(kit: Kit, wrong: str) -> None:
         "read_only": lambda: kit.loop.sock_recv_into(left, b"0123456789"),  # type: ignore[arg-type]
         "number": lambda: kit.loop.sock_recv(left, "10"),  # type: ignore[arg-type]
     }
+
+    async def main() -> None:
+        await asyncio.wait_for(calls[wrong](), 2)
+
     try:
-        kit.run(asyncio.wait_for(calls[wrong](), 2))
+        kit.run(main())
     except (TypeError, ValueError, BufferError):
         return
     finally:
