@@ -195,8 +195,8 @@ def cancelled_task(kit: Kit) -> None:
 def watcher(kit: Kit) -> None:
     left, right = socket.socketpair()
     with left, right:
-        kit.loop.add_reader(left, print)
-        kit.loop.remove_reader(left)
+        kit.loop.add_reader(left.fileno(), print)
+        kit.loop.remove_reader(left.fileno())
 
 
 def post(kit: Kit) -> None:

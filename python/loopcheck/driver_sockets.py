@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import errno
 import socket
@@ -75,9 +76,16 @@ class Connection(asyncio.BaseProtocol):
         loop = self._driver.loop
         sock = self.sock = socket.socket(fileno=fd)
         sock.setblocking(False)
-        connect = loop.create_connection if sock.family == socket.AF_INET else loop.create_unix_connection
-        self._connecting = loop.create_task(connect(lambda: self, sock=sock))
+        self._connecting = loop.create_task(self._wrap(loop, sock))
         self._connecting.add_done_callback(self._taken)
+
+    async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        if sock.family == socket.AF_UNIX:
+            # Where this, or its sock=, is missing, a transport may take the socket all the same.
+            with contextlib.suppress(NotImplementedError, TypeError):
+                await loop.create_unix_connection(lambda: self, sock=sock)
+                return
+        await loop.create_connection(lambda: self, sock=sock)
 
     def connect(self, port: int) -> None:
         """Makes a stream by connecting it to a port."""
