@@ -54,7 +54,7 @@ class StreamProtocol(asyncio.Protocol):
     def __init__(self, driver: AsyncioDriver, handle: int) -> None:
         self.sock: socket.socket | None = None
         self.transport: asyncio.Transport | None = None
-        self.connecting: asyncio.Future[Any] | None = None
+        self.connecting: asyncio.Task[Any] | None = None
         self._driver = driver
         self._handle = handle
         self._is_destroyed = self._is_lost = False
@@ -130,7 +130,6 @@ class AsyncioDriver:
         self._handles: dict[int, list[asyncio.Handle]] = {}
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
         self._streams: dict[int, StreamProtocol] = {}
-        self._has_unix: bool | None = None  # not known before the first stream on a UNIX socket
         self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
             c.OP_OPEN: self._open,
             c.OP_CLOSE: self._close,
@@ -260,19 +259,23 @@ class AsyncioDriver:
         protocol = StreamProtocol(self, handle)
         sock = protocol.sock = socket.socket(fileno=arg)
         sock.setblocking(False)
-        if sock.family != socket.AF_INET and self._has_unix is None:
-            self._has_unix = _has_unix(self.loop)
-        is_unix = sock.family != socket.AF_INET and self._has_unix
-        connect = self.loop.create_unix_connection if is_unix else self.loop.create_connection
         try:
-            protocol.connecting = asyncio.ensure_future(connect(lambda: protocol, sock=sock), loop=self.loop)
+            protocol.connecting = self.loop.create_task(self._connect(protocol, sock))
         except BaseException:
             sock.detach()  # the fd is the runner's still
             raise
         self._streams[handle] = protocol
         protocol.connecting.add_done_callback(self._connected)
 
-    def _connected(self, connecting: asyncio.Future[Any]) -> None:
+    async def _connect(self, protocol: StreamProtocol, sock: socket.socket) -> None:
+        if sock.family == socket.AF_UNIX:
+            with contextlib.suppress(NotImplementedError, TypeError):  # it, or its sock=, is missing; but a transport
+                # may take the socket all the same
+                await self.loop.create_unix_connection(lambda: protocol, sock=sock)
+                return
+        await self.loop.create_connection(lambda: protocol, sock=sock)
+
+    def _connected(self, connecting: asyncio.Task[Any]) -> None:
         if not connecting.cancelled() and connecting.exception() is not None:
             self.failures.append(f"connecting a stream failed: {connecting.exception()!r}")
 
@@ -317,19 +320,6 @@ class AsyncioDriver:
         finally:
             self._is_running = self._ends_with_first = False
             rescue.cancel()
-
-
-def _has_unix(loop: asyncio.AbstractEventLoop) -> bool:
-    """Does the loop implement create_unix_connection? Without path and socket it ends at once, in an exception."""
-    try:
-        connecting: Any = loop.create_unix_connection(asyncio.Protocol)
-        connecting.send(None)
-    except NotImplementedError:
-        return False
-    except Exception:
-        return True
-    connecting.close()
-    return True
 
 
 def generate(seed: int) -> bytes:
