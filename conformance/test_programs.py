@@ -21,6 +21,20 @@ RANDOM_CASES = {  # the rule by which such programs most often find something
 }
 
 
+FAMILY_CASES = {
+    "ERR-3": _contract.FAMILY_EXITS,
+    "ERR-4": _contract.FAMILY_LOOP,
+    "SERVER-4": _contract.FAMILY_SERVERS,
+    "CONNECT-1": _contract.FAMILY_CONNECTS,
+    "CONNECT-2": _contract.FAMILY_CONNECTS,
+    "FD-10": _contract.FAMILY_REQUESTS,
+}
+
+# asyncio's own transport ends twice when it is ended in resume_writing, which test_closing.py judges: a random program
+# that does it would say nothing else of any loop.
+ENDS_IN_RESUME_WRITING = re.compile(r"^on (s\d+)(?:\.resume_writing)?: (?:close|abort|destroy) \1$", re.MULTILINE)
+
+
 def corpus_case(path: Path) -> Case:
     """The case that runs one program of the corpus and cites the rule of its header."""
     text = path.read_text(encoding="utf-8")
@@ -34,13 +48,14 @@ def corpus_case(path: Path) -> Case:
     return run
 
 
-def random_case(rule: str, seeds: range) -> Case:
+def random_case(rule: str, seeds: range, family: int = _contract.FAMILY_LOOP) -> Case:
     """The case that runs the random programs of these seeds: the same ones every time."""
 
     @case(rule)
     def run(kit: Kit) -> None:
         """No random program breaks a rule."""
-        run_programs(kit, [generate(seed) for seed in seeds])
+        programs = [generate(seed, family) for seed in seeds]
+        run_programs(kit, [one for one in programs if not ENDS_IN_RESUME_WRITING.search(_contract.format(one))])
 
     return run
 
@@ -50,3 +65,5 @@ for _path in sorted(CORPUS.glob("*/*/*.loop")):
     globals()[f"test_corpus_{_slug}"] = corpus_case(_path)
 for _rule, _seeds in RANDOM_CASES.items():
     globals()[f"test_random_{_seeds.start}"] = random_case(_rule, _seeds)
+for _rule, _family in FAMILY_CASES.items():
+    globals()[f"test_random_{_rule.replace('-', '_').lower()}"] = random_case(_rule, range(PROGRAMS_A_CASE), _family)

@@ -28,7 +28,12 @@ enum lc_capability {
     LC_CAP_MADE = 1 << 7,         /* a stream begins with MADE, and no op of it may come before */
     LC_CAP_FLUSH = 1 << 8,        /* FLUSH and ABORT; without it a stream ends by DESTROY alone */
     LC_CAP_WRITE_EOF = 1 << 9,
-    LC_CAP_FLOW = 1 << 10 /* LIMITS, and PAUSE_WRITING in turn with RESUME_WRITING */
+    LC_CAP_FLOW = 1 << 10,    /* LIMITS, and PAUSE_WRITING in turn with RESUME_WRITING */
+    LC_CAP_SERVER = 1 << 12,  /* LISTEN */
+    LC_CAP_CONNECT = 1 << 13, /* CONNECT */
+    LC_CAP_CANCEL = 1 << 14,  /* CANCEL of what will end in DONE */
+    LC_CAP_REQUEST = 1 << 15, /* RECV */
+    LC_CAP_EXIT = 1 << 11     /* LC_RAISE_EXIT and _INTERRUPT in a callback end the step or run: LC_LEFT */
 };
 enum lc_promise {
     LC_PROMISE_FIFO = 1 << 0,  /* soon callbacks run in the order they were asked for */
@@ -41,15 +46,16 @@ enum lc_promise {
 struct lc_seen {
     uint8_t handle;
     enum lc_event event;
-    unsigned bits;    /* READY */
-    int error;        /* READY, LOST: 0 or -errno */
+    unsigned bits;    /* READY; MADE of a server's stream: the port of its peer, 0 unknown; of a CONNECT: its own */
+    int error;        /* READY, LOST, DONE: 0 or -errno */
     const void *data; /* DATA */
     size_t size;      /* bytes of data */
+    int fd;           /* MADE of a server's stream and of a CONNECT */
 };
 
 /* Where a driver reports. Called on the thread of the callback, at its start; the driver must not
- * hold a lock of its own. Returns 0, or n > 0 when the callback must end by raising exception n
- * (asked only of drivers with LC_CAP_RAISE). `begin` may call `apply` again from inside. */
+ * hold a lock of its own. Returns 0, or the enum lc_raise by which the callback must end
+ * (asked only of drivers with LC_CAP_RAISE, or LC_CAP_EXIT). `begin` may call `apply` again from inside. */
 struct lc_sink {
     int (*begin)(void *self, const struct lc_seen *seen);
     void (*end)(void *self, uint8_t handle, enum lc_event event);
@@ -60,7 +66,7 @@ enum { LC_CLOSE_STEPS_MAX = 3 }; /* steps within which CLOSED must come */
 
 /* What a driver that is a shared object exports, and lc_driver.abi has to be. */
 #define LC_DRIVER_SYMBOL "lc_driver_get"
-enum { LC_DRIVER_ABI = 2 };
+enum { LC_DRIVER_ABI = 3 };
 
 struct lc_kernel; /* kernel.h */
 

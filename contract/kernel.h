@@ -18,6 +18,18 @@ struct lc_kernel {
     void (*advance)(void *self, uint64_t duration_ns);
     /* Two connected, non-blocking ends; over TCP if is_tcp. */
     int (*pair)(void *self, int fds[2], bool is_tcp);
+    /* A listener on a free port of the loopback interface, non-blocking. NULL, and so the two below: there is no
+     * network. */
+    int (*listen)(void *self, uint16_t *port);
+    /* A non-blocking end that is connected to a listener, or -ECONNREFUSED; its own port comes out. */
+    int (*connect)(void *self, uint16_t port, uint16_t *own_port);
+    /* The end of the first who connected, and the port of that one; -EAGAIN: nobody has. */
+    int (*accept)(void *self, int listener, uint16_t *peer_port);
+    /* An fd that keeps a port on which nobody listens from being given to anybody else. NULL: nobody else is there. */
+    int (*hold)(void *self, uint16_t port);
+    /* Of an end that the loop made: what is written is sent at once, not when Nagle's algorithm has waited. NULL: it is
+     * in any case. */
+    void (*send_at_once)(void *self, int fd);
     /* is_reset: the peer finds the connection reset, not ended. On a pair that is no TCP: at least ended. */
     int (*close)(void *self, int fd, bool is_reset);
     /* Returns the bytes taken, 0 when there is no room. */

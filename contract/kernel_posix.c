@@ -12,7 +12,7 @@
 
 #include "kernel.h"
 
-enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024 };
+enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024, BACKLOG = 128 };
 
 static struct helper {
     pthread_t thread;
@@ -49,15 +49,29 @@ static void make_quiet(int fd)
     fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+}
+
+/* Its port may be bound once more when it is closed, though connections of it are still there. */
+static void may_be_held(int listener)
+{
+    const int one = 1;
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+}
+
 /* A listener on a free port of the loopback interface; its address comes out. */
-static int listen_anywhere(struct sockaddr_in *address)
+static int listen_anywhere(struct sockaddr_in *address, int backlog)
 {
     socklen_t size = sizeof *address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     if (listener < 0)
         return -errno;
-    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    if (bind(listener, (struct sockaddr *)address, sizeof *address) == 0 && listen(listener, 1) == 0 &&
+    *address = loopback(0);
+    may_be_held(listener);
+    if (bind(listener, (struct sockaddr *)address, sizeof *address) == 0 && listen(listener, backlog) == 0 &&
         getsockname(listener, (struct sockaddr *)address, &size) == 0)
         return listener;
     int error = errno;
@@ -65,11 +79,18 @@ static int listen_anywhere(struct sockaddr_in *address)
     return -error;
 }
 
+/* Bytes arrive when they are sent, not when Nagle's algorithm has waited. */
+static void send_at_once(void *self, int fd)
+{
+    const int one = 1;
+    (void)self;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+}
+
 static int tcp_pair(int fds[2])
 {
     struct sockaddr_in address;
-    const int one = 1;
-    int listener = listen_anywhere(&address), error = 0;
+    int listener = listen_anywhere(&address, 1), error = 0;
     if (listener < 0)
         return listener;
     fds[0] = socket(AF_INET, SOCK_STREAM, 0);
@@ -81,8 +102,8 @@ static int tcp_pair(int fds[2])
     for (int i = 0; i < 2 && fds[i] >= 0; i++)
         if (error != 0)
             close(fds[i]);
-        else /* bytes arrive when they are sent, not when Nagle's algorithm has waited */
-            setsockopt(fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        else
+            send_at_once(NULL, fds[i]);
     return -error;
 }
 
@@ -95,6 +116,69 @@ static int pair(void *self, int fds[2], bool is_tcp)
     make_quiet(fds[0]);
     make_quiet(fds[1]);
     return 0;
+}
+
+static int listen_tcp(void *self, uint16_t *port)
+{
+    struct sockaddr_in address;
+    (void)self;
+    int listener = listen_anywhere(&address, BACKLOG);
+    if (listener < 0)
+        return listener;
+    make_quiet(listener);
+    *port = ntohs(address.sin_port);
+    return listener;
+}
+
+static int connect_tcp(void *self, uint16_t port, uint16_t *own_port)
+{
+    const struct sockaddr_in to = loopback(port);
+    struct sockaddr_in own = {0};
+    socklen_t size = sizeof own;
+    int fd = socket(AF_INET, SOCK_STREAM, 0), error = 0;
+    (void)self;
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (const struct sockaddr *)&to, sizeof to) != 0 ||
+        getsockname(fd, (struct sockaddr *)&own, &size) != 0)
+        error = errno;
+    if (error != 0) {
+        close(fd);
+        return -error;
+    }
+    make_quiet(fd);
+    send_at_once(NULL, fd);
+    *own_port = ntohs(own.sin_port);
+    return fd;
+}
+
+static int hold_port(void *self, uint16_t port)
+{
+    const struct sockaddr_in address = loopback(port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    (void)self;
+    if (fd < 0)
+        return -errno;
+    may_be_held(fd);
+    if (bind(fd, (const struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+static int accept_tcp(void *self, int listener, uint16_t *peer_port)
+{
+    struct sockaddr_in peer = {0};
+    socklen_t size = sizeof peer;
+    (void)self;
+    int fd = accept(listener, (struct sockaddr *)&peer, &size);
+    if (fd < 0)
+        return -errno;
+    make_quiet(fd);
+    send_at_once(NULL, fd);
+    *peer_port = ntohs(peer.sin_port);
+    return fd;
 }
 
 static int close_fd(void *self, int fd, bool is_reset)
@@ -193,6 +277,11 @@ const struct lc_kernel *lc_kernel_posix(void)
     static const struct lc_kernel kernel = {.now_ns = now_ns,
                                             .advance = advance,
                                             .pair = pair,
+                                            .listen = listen_tcp,
+                                            .connect = connect_tcp,
+                                            .accept = accept_tcp,
+                                            .hold = hold_port,
+                                            .send_at_once = send_at_once,
                                             .close = close_fd,
                                             .write = write_some,
                                             .read = read_some,

@@ -25,6 +25,8 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_thread(model, obs);
         lc_monitor_life(model, obs);
         lc_monitor_stream(model, obs);
+        lc_monitor_server(model, obs);
+        lc_monitor_request(model, obs);
         break;
     case LC_WHAT_STEPPED:
     case LC_WHAT_RAN:
@@ -34,10 +36,17 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_liveness(model, obs);
         break;
     case LC_WHAT_STEP:
+    case LC_WHAT_RUN:
+        lc_monitor_soon(model, obs);
+        lc_monitor_liveness(model, obs);
+        break;
     case LC_WHAT_RESCUE:
         lc_monitor_liveness(model, obs);
         break;
     case LC_WHAT_OP:
+        lc_monitor_server(model, obs);
+        lc_monitor_stream(model, obs);
+        break;
     case LC_WHAT_DRAINED:
         lc_monitor_stream(model, obs);
         break;

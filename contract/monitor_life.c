@@ -24,7 +24,7 @@ static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
     if (obs->result < 0 && model->raises == 0)
         lc_monitor_report(model, obs, "LIFE-1", "%s with error %" PRId64,
                           model->is_late_run ? "refused to run again" : "refused to run", -(int64_t)obs->result);
-    if (obs->what == LC_WHAT_RAN && obs->result >= 0 && model->stop_seq == 0 && (model->capabilities & LC_CAP_STOP))
+    if (obs->what == LC_WHAT_RAN && obs->result == 0 && model->stop_seq == 0 && (model->capabilities & LC_CAP_STOP))
         lc_monitor_report(model, obs, "LIFE-8", "returned from run though nobody stopped it");
 }
 

@@ -1,5 +1,5 @@
-/* Rules SOON-5, TIMER-5, FD-2, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1 and CLOSE-1): what is due
- * comes, within a few steps. */
+/* Rules SOON-5, TIMER-5, FD-2, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1 and ERR-4): what is
+ * due comes, within a few steps. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 
 enum {
     STEPS_MADE_MAX = 8,           /* steps in which a stream must be made, or closed again before it was */
+    STEPS_CONNECTED_MAX = 16,     /* steps in which a connect must end, or a server let in who has connected */
     STEPS_UNPAID_MAX = 3,         /* steps in which what was due at their start must have come */
     OWED_SOON_NS = 1000 * 1000000 /* a hang: timers due within this time count as what was owed */
 };
@@ -18,6 +19,8 @@ static const struct {
     [LC_KIND_SOON] = {"SOON-5", "was asked for and never ran"},
     [LC_KIND_TIMER] = {"TIMER-5", "was due and did not fire"},
     [LC_KIND_WATCH] = {"FD-2", "was not called though its fd was ready"},
+    [LC_KIND_FD] = {"SERVER-4", "connected to a server that never made a stream for it"},
+    [LC_KIND_REQUEST] = {"FD-10", "could have ended, or was cancelled, and never did"},
     [LC_KIND_WAKER] = {"WAKE-1", "was posted to and never called: the wake-up was lost"},
 };
 
@@ -35,8 +38,10 @@ static const char *owed_rule(struct lc_model *model, unsigned i, const char **se
         *sentence = by_kind[kind].sentence != NULL ? by_kind[kind].sentence : "was not called";
         return by_kind[kind].rule != NULL ? by_kind[kind].rule : "STREAM-8";
     }
-    *sentence = strcmp(rule, "STREAM-1") == 0  ? "was never told that its connection is made"
-                : strcmp(rule, "CLOSE-1") == 0 ? "was closed and never told that its connection is lost"
+    *sentence = strcmp(rule, "STREAM-1") == 0    ? "was never told that its connection is made"
+                : strcmp(rule, "CLOSE-1") == 0   ? "was closed and never told that its connection is lost"
+                : strcmp(rule, "CONNECT-1") == 0 ? "was asked to connect and never answered"
+                : strcmp(rule, "ERR-4") == 0     ? "raised and was never told that its connection is lost"
                 : strcmp(rule, "FLOW-2") == 0
                     ? "was told to pause writing and, with nothing left to send, not to resume"
                     : "was not called though its connection had something to read";
@@ -56,7 +61,9 @@ static uint32_t count_live(const struct lc_model *model)
 static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const struct lc_model_handle *h)
 {
     uint32_t steps = STEPS_UNPAID_MAX;
-    if (kind == LC_KIND_STREAM && !h->stream.is_made && (model->capabilities & LC_CAP_MADE))
+    if (kind == LC_KIND_FD || kind == LC_KIND_REQUEST || h->stream.is_connecting)
+        steps = STEPS_CONNECTED_MAX;
+    else if (kind == LC_KIND_STREAM && !h->stream.is_made && (model->capabilities & LC_CAP_MADE))
         steps = STEPS_MADE_MAX;
     else if (kind == LC_KIND_STREAM)
         steps += model->faults;
@@ -85,7 +92,7 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
             h->is_owed = lc_model_is_due(model, kind, h, obs->time_ns);
         if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns))
             report(model, obs, i);
-        if (obs->what != LC_WHAT_STEPPED || obs->result < 0)
+        if (obs->what != LC_WHAT_STEPPED || obs->result != 0)
             continue;
         bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
         h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;

@@ -98,6 +98,10 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     }
     case LC_KIND_STREAM:
         return lc_model_stream_owed(model, h) != NULL;
+    case LC_KIND_FD:
+        return lc_model_is_client_waiting(model, h);
+    case LC_KIND_REQUEST:
+        return h->was_cancelled || (lc_model_at(model, h->fd)->readiness & LC_IN) != 0;
     default:
         return false;
     }
@@ -155,6 +159,17 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
     h->began_early = false;
 }
 
+static void take_raise(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    const bool is_exit = obs->bits >= LC_RAISE_EXIT;
+    model->exits += is_exit;
+    model->raises += !is_exit && obs->arg != LC_EVENT_FACTORY;
+    model->refusals += obs->arg == LC_EVENT_FACTORY;
+    h->refused += obs->arg == LC_EVENT_FACTORY;
+    if (lc_model_is_of(obs, LC_KIND_STREAM) && (obs->arg == LC_EVENT_DATA || obs->arg == LC_EVENT_EOF))
+        h->stream.has_raised = !is_exit;
+}
+
 static void take_op(struct lc_model *model, const struct lc_obs *obs)
 {
     struct lc_model_handle *h = lc_model_at(model, obs->handle);
@@ -168,7 +183,10 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         take_arming(model, obs, h);
         break;
     case LC_OP_CANCEL:
-        if (h->state != LC_ARMED)
+        h->stream.was_cancelled = h->stream.is_connecting;
+        if (LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST)
+            h->was_cancelled = true;
+        if (h->state != LC_ARMED || h->stream.is_connecting || LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST)
             break;
         lc_model_set_state(model, h, LC_IDLE);
         h->was_cancelled = true;
@@ -186,7 +204,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
             model->stop_seq = obs->seq;
         break;
     case LC_OP_RAISE:
-        model->raises++;
+        take_raise(model, obs, h);
         break;
     case LC_OP_RECYCLE:
         h->is_reused = true;
@@ -225,7 +243,9 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     default:
         if (lc_model_is_of(obs, LC_KIND_STREAM))
             lc_model_take_stream_event(model, obs);
-        else if (h->state == LC_ARMED)
+        else if (lc_model_is_of(obs, LC_KIND_REQUEST) && obs->code == LC_EVENT_DONE)
+            lc_model_take_request_done(model, obs);
+        else if (h->state == LC_ARMED && obs->code != LC_EVENT_FACTORY)
             lc_model_set_state(model, h, LC_IDLE);
         break;
     }
@@ -238,6 +258,8 @@ static void take_end(struct lc_model *model, const struct lc_obs *obs)
         model->depth--;
     if (obs->code == LC_EVENT_READY && h->fd != 0)
         h->ready_since |= lc_model_at(model, h->fd)->readiness;
+    if (h->stream.has_raised)
+        lc_model_take_failure(model, h);
 }
 
 static void take_fd(struct lc_model *model, const struct lc_obs *obs)
@@ -257,7 +279,7 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
     model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
     model->turn++;
     model->thread = obs->thread;
-    model->raises = model->errors = model->stop_seq = model->depth = 0;
+    model->raises = model->errors = model->exits = model->refusals = model->stop_seq = model->depth = 0;
 }
 
 void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
@@ -294,6 +316,7 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_RAN:
         model->phase = LC_AT_REST;
         model->is_late_run = true;
+        model->raises = model->errors = model->exits = model->refusals = 0;
         break;
     case LC_WHAT_FD:
         take_fd(model, obs);

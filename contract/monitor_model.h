@@ -8,52 +8,7 @@
 #define LC_MONITOR_MODEL_H
 
 #include "monitor.h"
-
-enum lc_state { LC_FREE, LC_IDLE, LC_ARMED, LC_CLOSING, LC_CLOSED };
-
-struct lc_model_handle {
-    enum lc_state state;
-    bool was_cancelled;    /* idle because of a cancel, not because its callback ran */
-    bool began_early;      /* its callback began before the op that made it returned */
-    bool is_owed;          /* a callback was due when the present step began */
-    uint32_t steps_unpaid; /* steps that ended without the callback that was due when they began */
-    uint32_t live_max;     /* most handles armed at the end of one of those steps */
-    uint32_t armed_seq;    /* record of the present arming */
-    uint32_t armed_turn;   /* turns counted when it was armed; 0: outside any */
-    uint64_t deadline_ns;  /* timer: at the earliest */
-    uint64_t latest_ns;    /* timer: the deadline, if the loop read its clock as late as it can have */
-    bool was_past;         /* timer: its deadline had passed when it was armed, on a real clock */
-    uint16_t fd;           /* watch, stream: its fd's handle, 0 unknown */
-    uint8_t asked;         /* watch: the bits it was armed for */
-    uint8_t ready_since;   /* watch: bits that were ready at any time since its last callback */
-    uint32_t posts;        /* waker: posts begun */
-    uint32_t posted;       /* waker: callbacks begun */
-    uint32_t post_seq;     /* waker: when the last post began */
-    uint32_t begin_seq;    /* when its last callback began */
-    uint32_t begin_turn;   /* turns counted at that time */
-    uint8_t readiness;     /* fd: as the kernel last showed it */
-    bool is_known;         /* fd: its readiness has been shown */
-    bool is_reused;        /* fd: its number was closed and opened again */
-    uint32_t reused_turn;  /* fd: turns counted when that happened */
-    uint16_t peer;         /* fd: the other end, 0 unknown */
-    uint16_t owner;        /* fd: the stream that took it over, 0 none */
-    uint64_t sent;         /* fd: bytes that this end was given to send */
-    uint64_t got;          /* fd: bytes that were taken here */
-    bool is_shut;          /* fd: nothing more will be given to send */
-    bool may_grow;         /* fd: a real TCP may find room though nobody read */
-    bool is_full;          /* fd: it takes no more, until the other end has taken some */
-    uint64_t dropped;      /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */
-    bool has_seen_end;     /* fd: the runner read the end of file here */
-    bool is_closed;        /* fd: closed by the runner or with its stream */
-    bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
-    struct lc_model_stream {
-        bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, is_writing_paused;
-        uint8_t endings; /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
-        bool has_limit;  /* LIMITS was asked for */
-        uint64_t limit;  /* bytes: the high-water mark, if has_limit */
-        uint64_t held;   /* bytes written since the limit was set while its fd took none */
-    } stream;
-};
+#include "monitor_handle.h"
 
 enum { LC_WORD_BITS = 64 }; /* of lc_model.live */
 
@@ -70,7 +25,9 @@ struct lc_model {
     uint32_t turn;                   /* steps and runs begun; 0 before the first */
     uint32_t depth;                  /* callbacks we are inside of */
     uint16_t thread;                 /* of the present step or run */
-    uint32_t raises, errors;         /* in the present step or run */
+    uint32_t raises, errors;         /* since the last step or run began or ended */
+    uint32_t refusals;               /* exceptions of a FACTORY, which need not be told */
+    uint32_t exits;                  /* callbacks of the present step or run that ended by SystemExit or the like */
     uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
     uint64_t time_ns;                /* of the last record */
@@ -87,6 +44,9 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs);
 /* The part of lc_model_take that is about streams and the ends of their connections. */
 void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs);
 void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs);
+void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs);
+/* The callback in which a stream raised has ended: from now on the loop has to end it. */
+void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
 
 /* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
 static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
@@ -115,6 +75,8 @@ uint16_t lc_model_wide(const struct lc_model *model, unsigned place);
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement);
 void lc_model_drop(struct lc_model *model);
 
+/* Has this fd connected to a server that has made no stream for it yet? */
+bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_handle *fd);
 /* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
  * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */
 bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns);
@@ -142,6 +104,8 @@ void lc_monitor_watch(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_stream(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_server(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_request(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs);
 /* For a trace that ends inside a step or run: what was still owed, into the judgement. */
 void lc_monitor_owed(struct lc_model *model);

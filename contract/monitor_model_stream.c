@@ -29,8 +29,12 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
     const bool has_arrived = is_joined && lc_model_outstanding(model, stream) == 0;
     const bool is_gone = is_joined && lc_model_at(model, end->peer)->is_closed;
 
+    if (s->is_connecting)
+        return "CONNECT-1";
     if (!s->is_made && (model->capabilities & LC_CAP_MADE))
         return "STREAM-1";
+    if (s->has_failed)
+        return "ERR-4";
     if (s->is_aborted || (s->is_flushing && (has_arrived || is_gone)))
         return "CLOSE-1";
     if (s->is_flushing)
@@ -42,6 +46,18 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
     return NULL;
 }
 
+bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_handle *fd)
+{
+    const unsigned end = (LC_KIND_FD + 1) * model->width;
+    const struct lc_model_handle *server = lc_model_at(model, fd->server);
+    uint32_t waiting = 0;
+    if (fd->server == 0 || fd->peer != 0 || fd->is_closed || server->state != LC_ARMED)
+        return false;
+    for (unsigned i = LC_KIND_FD * model->width; (i = lc_model_next(model, i, end)) < end; i++)
+        waiting += model->handles[i].server == fd->server && model->handles[i].peer == 0;
+    return waiting > server->refused;
+}
+
 /* ---- taking a record in -------------------------------------------------------------------- */
 
 static void take_pair(struct lc_model *model, const struct lc_obs *obs)
@@ -49,6 +65,7 @@ static void take_pair(struct lc_model *model, const struct lc_obs *obs)
     uint16_t other = LC_HANDLE_WIDE(obs->arg & 255);
     lc_model_at(model, obs->handle)->peer = other;
     lc_model_at(model, other)->peer = obs->handle;
+    lc_model_at(model, other)->is_broken = lc_model_at(model, obs->handle)->is_broken;
     lc_model_at(model, obs->handle)->may_grow = lc_model_at(model, other)->may_grow = obs->code == LC_OP_TCP;
 }
 
@@ -65,6 +82,8 @@ static void take_hangup(struct lc_model *model, const struct lc_obs *obs, struct
 {
     struct lc_model_handle *peer = lc_model_at(model, end->peer);
     end->is_shut = end->is_closed = true;
+    if (LC_WIDE_KIND(end->server) == LC_KIND_FD)
+        lc_model_at(model, end->server)->is_broken = true;
     if (obs->code == LC_OP_RST || peer->sent > end->got)
         end->is_broken = peer->is_broken = true;
 }
@@ -76,10 +95,60 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
     lc_model_set_state(model, h, LC_ARMED);
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_made = h->stream.is_made}; /* it may have been told inside the call */
+    h->stream.is_accepted = LC_WIDE_KIND(LC_HANDLE_WIDE(obs->arg & 255)) == LC_KIND_END;
     h->stream.has_ended = end_of(model, h)->is_shut;
     h->stream.endings = h->stream.has_ended ? EOF_ASKED : 0;
     if (h->fd != 0)
         end_of(model, h)->owner = obs->handle;
+}
+
+static void take_connect(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    if (obs->result < 0) {
+        lc_model_set_state(model, h, LC_IDLE);
+        h->stream.is_connecting = false;
+        return;
+    }
+    const uint16_t listener = LC_HANDLE_WIDE(obs->bits);
+    lc_model_set_state(model, h, LC_ARMED);
+    h->fd = LC_HANDLE_WIDE(obs->arg & 255);
+    h->stream = (struct lc_model_stream){.is_connecting = true, .may_fail = lc_model_at(model, listener)->is_closed};
+    *end_of(model, h) = (struct lc_model_handle){.owner = obs->handle, .server = listener};
+}
+
+static void take_done(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    h->stream.is_connecting = false;
+    h->stream.is_done = true;
+    if (obs->result == 0 || h->stream.is_made)
+        return;
+    if (h->state == LC_ARMED)
+        lc_model_set_state(model, h, LC_IDLE);
+    end_of(model, h)->is_shut = end_of(model, h)->is_closed = true;
+}
+
+static void take_request(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    lc_model_set_state(model, h, obs->result < 0 ? LC_IDLE : LC_ARMED);
+    h->fd = LC_HANDLE_WIDE(obs->arg & 255);
+    h->asked_bytes = obs->arg >> 8;
+}
+
+void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs)
+{
+    struct lc_model_handle *h = lc_model_at(model, obs->handle);
+    if (h->state == LC_ARMED)
+        lc_model_set_state(model, h, LC_IDLE);
+    take_bytes(model, obs, end_of(model, h));
+}
+
+/* A client of a server is awaited until its stream is made. */
+static void take_client(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    if (obs->result < 0)
+        return;
+    h->server = LC_HANDLE_WIDE(obs->arg & 255);
+    lc_model_set_state(model, h, LC_ARMED);
 }
 
 /* What is sent to an end that is closed makes it answer that the connection is broken. */
@@ -118,6 +187,17 @@ static void take_ending(struct lc_model *model, const struct lc_obs *obs, struct
     end->dropped = s->is_aborted && end->is_full ? s->held : 0;
 }
 
+void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *h)
+{
+    struct lc_model_stream *s = &h->stream;
+    s->has_raised = false;
+    s->has_failed = true;
+    s->must_tell = !s->is_flushing;
+    s->endings |= ABORT_ASKED;
+    s->has_ended = s->is_flushing = s->is_aborted = true;
+    end_of(model, h)->is_shut = true;
+}
+
 /* What it had not sent is dropped. */
 static void take_destroy(struct lc_model *model, struct lc_model_handle *h)
 {
@@ -126,6 +206,30 @@ static void take_destroy(struct lc_model *model, struct lc_model_handle *h)
     end->is_shut = end->is_closed = true;
     if (peer->sent > end->got)
         end->is_broken = peer->is_broken = true;
+}
+
+static void take_socket_op(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
+{
+    switch (obs->code) {
+    case LC_OP_LISTEN:
+        if (obs->result >= 0)
+            lc_model_set_state(model, h, LC_ARMED);
+        break;
+    case LC_OP_CLIENT:
+        take_client(model, obs, h);
+        break;
+    case LC_OP_RECV:
+        take_request(model, obs, h);
+        break;
+    case LC_OP_ACCEPT:
+        h->server = LC_HANDLE_WIDE(obs->arg & 255);
+        break;
+    case LC_OP_CONNECT:
+        take_connect(model, obs, h);
+        break;
+    default:
+        break;
+    }
 }
 
 void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
@@ -179,6 +283,7 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
         h->stream.held = 0;
         break;
     default:
+        take_socket_op(model, obs, h);
         break;
     }
 }
@@ -211,6 +316,9 @@ void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs
     case LC_EVENT_PAUSE_WRITING:
     case LC_EVENT_RESUME_WRITING:
         h->stream.is_writing_paused = obs->code == LC_EVENT_PAUSE_WRITING;
+        break;
+    case LC_EVENT_DONE:
+        take_done(model, obs, h);
         break;
     case LC_EVENT_LOST:
         take_lost(model, obs, h);

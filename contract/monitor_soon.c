@@ -1,4 +1,4 @@
-/* Rules SOON-1 to SOON-4, ERR-1, ERR-2: callbacks of the next turn, and exceptions in callbacks. */
+/* Rules SOON-1 to SOON-4, ERR-1 to ERR-3: callbacks of the next turn, and exceptions in callbacks. */
 #include "monitor_model.h"
 
 /* Does a turn end with the present step? Only then can "in the same turn" be seen from outside. */
@@ -35,14 +35,27 @@ static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
     }
 }
 
-static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
+/* Those of the turn that ends, or since the last one ended: PAUSE_WRITING comes inside the user's own call. */
+static void judge_told(struct lc_model *model, const struct lc_obs *obs)
 {
-    if (!(model->capabilities & LC_CAP_RAISE))
-        return;
-    if (model->errors < model->raises && obs->result >= 0)
+    if ((model->capabilities & LC_CAP_RAISE) && model->errors < model->raises && obs->result >= 0)
         lc_monitor_report(model, obs, "ERR-2", "called its exception handler %u times for %u exceptions in callbacks",
                           model->errors, model->raises);
-    if (model->raises == 0)
+}
+
+static void judge_exit(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (model->exits > 0 && obs->result != LC_LEFT)
+        lc_monitor_report(model, obs, "ERR-3", "was not left by the SystemExit or KeyboardInterrupt of a callback");
+    if (model->exits == 0 && obs->result == LC_LEFT)
+        lc_monitor_report(model, obs, "ERR-3", "was left by an exit, and no callback had raised one");
+}
+
+static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
+{
+    judge_told(model, obs);
+    judge_exit(model, obs);
+    if (!(model->capabilities & LC_CAP_RAISE) || model->raises == 0 || obs->result == LC_LEFT)
         return;
     if (obs->result < 0)
         lc_monitor_report(model, obs, "ERR-1", "ended its turn because a callback raised an Exception");
@@ -63,8 +76,14 @@ void lc_monitor_soon(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what == LC_WHAT_BEGIN && obs->code == LC_EVENT_SOON)
         judge_begin(model, obs);
+    if (obs->what == LC_WHAT_BEGIN && model->exits > 0 && model->depth == 0)
+        lc_monitor_report(model, obs, "ERR-3",
+                          "was called after the exit of another callback should have left the run");
+    if (obs->what == LC_WHAT_STEP || obs->what == LC_WHAT_RUN)
+        judge_told(model, obs);
     if (obs->what == LC_WHAT_STEPPED || obs->what == LC_WHAT_RAN)
         judge_turn_end(model, obs);
-    if (obs->what == LC_WHAT_ERROR && (model->capabilities & LC_CAP_RAISE) && model->errors >= model->raises)
+    if (obs->what == LC_WHAT_ERROR && (model->capabilities & LC_CAP_RAISE) &&
+        model->errors >= model->raises + model->refusals)
         lc_monitor_report(model, obs, "ERR-2", "called its exception handler though no callback raised, or twice");
 }

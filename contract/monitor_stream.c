@@ -1,4 +1,4 @@
-/* Rules STREAM-1 to STREAM-6, FLOW-1, CLOSE-1, CLOSE-2, EOF-1 and EOF-2: streams of bytes. */
+/* Rules STREAM-1 to STREAM-6, FLOW-1, CLOSE-1, CLOSE-2, EOF-1, EOF-2 and ERR-4: streams of bytes. */
 #include <inttypes.h>
 
 #include "monitor_model.h"
@@ -37,14 +37,16 @@ static bool may_be_closed(struct lc_model *model, const struct lc_model_handle *
 static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_stream *s)
 {
     const uint8_t event = obs->code;
-    if (s->is_lost)
+    if (s->is_lost && event != LC_EVENT_DONE)
         lc_monitor_report(model, obs, "STREAM-1", "was called after its connection was lost");
     else if (event == LC_EVENT_MADE && s->is_made)
         lc_monitor_report(model, obs, "STREAM-1", "was told twice that its connection is made");
-    else if (event != LC_EVENT_MADE && !s->is_made && (model->capabilities & LC_CAP_MADE))
+    else if (event != LC_EVENT_MADE && event != LC_EVENT_DONE && !s->is_made && (model->capabilities & LC_CAP_MADE))
         lc_monitor_report(model, obs, "STREAM-1", "was called before its connection was made");
     else if (is_reading(event) && s->has_seen_eof)
         lc_monitor_report(model, obs, "STREAM-1", "was called after the end of file");
+    else if (is_reading(event) && s->has_failed)
+        lc_monitor_report(model, obs, "ERR-4", "was given something to read after its callback had raised");
     else if (is_reading(event) && s->is_flushing)
         lc_monitor_report(model, obs, "CLOSE-1", "was given something to read after it was closed");
     else if (is_reading(event) && s->is_paused)
@@ -89,10 +91,12 @@ static void judge_eof(struct lc_model *model, const struct lc_obs *obs, struct s
 
 static void judge_lost(struct lc_model *model, const struct lc_obs *obs, struct scene at)
 {
+    if (at.stream->stream.has_failed)
+        return; /* judge_failed has seen it */
     if (obs->result < 0 && !at.end->is_broken && !may_be_closed(model, at.peer))
         lc_monitor_report(model, obs, "CLOSE-2", "was lost with error %" PRId64 ", but its connection is well",
                           -(int64_t)obs->result);
-    else if (obs->result == 0 && !at.stream->stream.is_flushing)
+    else if (obs->result == 0 && !at.stream->stream.is_flushing && !at.stream->stream.was_cancelled)
         lc_monitor_report(model, obs, "CLOSE-2", "was lost without an error, and nobody closed it");
 }
 
@@ -109,6 +113,12 @@ static void judge_flow(struct lc_model *model, const struct lc_obs *obs, const s
                           waiting);
 }
 
+static void judge_failed(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_stream *s)
+{
+    if (obs->code == LC_EVENT_LOST && s->must_tell && obs->result >= 0)
+        lc_monitor_report(model, obs, "ERR-4", "was lost without being told what its callback had raised");
+}
+
 static void judge_event(struct lc_model *model, const struct lc_obs *obs)
 {
     const struct lc_model_handle *stream = lc_model_at(model, obs->handle);
@@ -116,6 +126,7 @@ static void judge_event(struct lc_model *model, const struct lc_obs *obs)
         return;
     if (obs->code == LC_EVENT_PAUSE_WRITING || obs->code == LC_EVENT_RESUME_WRITING)
         judge_flow(model, obs, stream);
+    judge_failed(model, obs, &stream->stream);
     if (!lc_model_is_joined(model, stream))
         return;
     if (obs->code == LC_EVENT_DATA)

@@ -1,6 +1,6 @@
 #include "names.h"
 
-const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's'};
+const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's', 'e', 'l', 'q'};
 
 const char *const lc_event_names[LC_EVENT_COUNT] = {
     [LC_EVENT_ANY] = "any",
@@ -17,6 +17,13 @@ const char *const lc_event_names[LC_EVENT_COUNT] = {
     [LC_EVENT_LOST] = "lost",
     [LC_EVENT_PAUSE_WRITING] = "pause_writing",
     [LC_EVENT_RESUME_WRITING] = "resume_writing",
+    [LC_EVENT_FACTORY] = "factory",
+    [LC_EVENT_DONE] = "done",
+};
+
+const char *const lc_family_names[LC_FAMILY_COUNT] = {
+    [LC_FAMILY_ANY] = "any",           [LC_FAMILY_LOOP] = "loop",         [LC_FAMILY_SERVERS] = "servers",
+    [LC_FAMILY_CONNECTS] = "connects", [LC_FAMILY_REQUESTS] = "requests", [LC_FAMILY_EXITS] = "exits",
 };
 
 const char *const lc_fault_names[LC_FAULT_COUNT] = {
@@ -60,4 +67,10 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_HANGUP] = {"hangup", A, LC_KIND_FD},
     [LC_OP_RST] = {"rst", A, LC_KIND_FD},
     [LC_OP_FAULT] = {"fault", LC_FIELD_FAULT | LC_FIELD_COUNT, 0},
+    [LC_OP_LISTEN] = {"listen", A | LC_FIELD_B | LC_FIELD_COUNT, LC_KIND_SERVER, LC_KIND_STREAM},
+    [LC_OP_CLIENT] = {"client", A | LC_FIELD_B, LC_KIND_FD, LC_KIND_SERVER},
+    [LC_OP_BACKLOG] = {"backlog", A, LC_KIND_FD},
+    [LC_OP_CONNECT] = {"connect", A | LC_FIELD_B, LC_KIND_STREAM},
+    [LC_OP_RECV] = {"recv", A | LC_FIELD_B | LC_FIELD_COUNT, LC_KIND_REQUEST, 0},
+    [LC_OP_ACCEPT] = {"accept", A | LC_FIELD_B, LC_KIND_FD},
 };

@@ -2,7 +2,7 @@
 #ifndef LC_NAMES_H
 #define LC_NAMES_H
 
-#include "driver.h"
+#include "program.h"
 
 /* Which fields an op has, in the order in which its text shows them. */
 enum lc_field {
@@ -20,10 +20,12 @@ struct lc_op_form {
     const char *name; /* NULL: no such op in programs */
     uint8_t fields;   /* enum lc_field */
     uint8_t kind_a;   /* enum lc_kind of a; LC_KIND_NONE: any but an fd */
+    uint8_t kind_b;   /* of b; LC_KIND_NONE: an fd */
 };
 
 extern const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END];
 extern const char *const lc_event_names[LC_EVENT_COUNT];
+extern const char *const lc_family_names[LC_FAMILY_COUNT];
 extern const char *const lc_fault_names[LC_FAULT_COUNT];
 extern const char lc_kind_letters[LC_KIND_COUNT];
 

@@ -7,12 +7,15 @@
 /* A handle: kind in the high four bits, index 1..15 in the low four; 0 is "no handle". */
 enum lc_kind {
     LC_KIND_NONE = 0,
-    LC_KIND_SOON = 1,   /* c: a callback for the next turn */
-    LC_KIND_TIMER = 2,  /* t */
-    LC_KIND_WATCH = 3,  /* w: a watcher of one file descriptor */
-    LC_KIND_WAKER = 4,  /* p: the mailbox other threads post to */
-    LC_KIND_FD = 5,     /* f: one end of a connected pair, owned by the runner until a stream takes it */
-    LC_KIND_STREAM = 6, /* s: a stream of bytes over an fd that the loop owns */
+    LC_KIND_SOON = 1,    /* c: a callback for the next turn */
+    LC_KIND_TIMER = 2,   /* t */
+    LC_KIND_WATCH = 3,   /* w: a watcher of one file descriptor */
+    LC_KIND_WAKER = 4,   /* p: the mailbox other threads post to */
+    LC_KIND_FD = 5,      /* f: one end of a connected pair, owned by the runner until a stream takes it */
+    LC_KIND_STREAM = 6,  /* s: a stream of bytes over an fd that the loop owns */
+    LC_KIND_END = 7,     /* e: the end of stream s<i> that the loop made itself; traces alone name it */
+    LC_KIND_SERVER = 8,  /* l: listens, and makes streams of those who connect */
+    LC_KIND_REQUEST = 9, /* q: one call on an fd that stays the runner's */
     LC_KIND_COUNT
 };
 
@@ -38,7 +41,7 @@ enum lc_op_code {
     LC_OP_SHUT = 17,      /* R a: end a sends no more, so that its peer sees end of file */
     LC_OP_RECYCLE = 18,   /* R a: cancels a's watchers, closes a, and opens a new pair until the number returns */
     LC_OP_ADVANCE = 19,   /* R arg: lets arg ns pass while the loop does not run */
-    LC_OP_RAISE = 20,     /* R inside a callback: the callback ends by raising an exception [RAISE] */
+    LC_OP_RAISE = 20,     /* R inside a callback, n = enum lc_raise: it ends by raising that [RAISE, EXIT] */
     LC_OP_STREAM = 21,    /* a, b, arg = fd number: takes the fd over, and reads from it until paused */
     LC_OP_WRITE = 22,     /* a, n: sends n bytes; to a driver arg is their address, good during the call */
     LC_OP_WRITE_EOF = 23, /* a: after what was written the peer sees end of file; reading goes on */
@@ -51,7 +54,15 @@ enum lc_op_code {
     LC_OP_HANGUP = 30,    /* R a: closes end a */
     LC_OP_RST = 31,       /* R a: closes end a so that its peer finds the connection reset */
     LC_OP_FAULT = 32,     /* R flags, n: the next n reads or writes of streams meet this enum lc_fault */
-    LC_OP_PROGRAM_END,    /* the ops below cannot be written in a program */
+    LC_OP_LISTEN = 33, /* a, b = stream, n: listens on a free loopback port, which is returned. Those who connect become
+                        * b and the n - 1 streams behind it, in the order in which the loop tells of them */
+    LC_OP_CLIENT = 34, /* R a, b = server: connects a to it */
+    LC_OP_BACKLOG = 35, /* R a: listens; it is accepted only by ACCEPT */
+    LC_OP_CONNECT =
+        36,            /* a, arg = port (a program names a BACKLOG): connects, then MADE, then DONE. Ends in one DONE */
+    LC_OP_ACCEPT = 37, /* R a, b: a becomes the end of the first who connected to b */
+    LC_OP_RECV = 38,   /* a, b, n, arg = fd number: reads once, at most n bytes, when there are some: DONE with them */
+    LC_OP_PROGRAM_END, /* the ops below cannot be written in a program */
 
     LC_OP_OPEN = 64,  /* a fresh loop; nothing runs */
     LC_OP_CLOSE = 65, /* every handle is CLOSED already; all fds are back when it returns */
@@ -68,17 +79,31 @@ enum lc_event {
     LC_EVENT_CLOSED = 5, /* the handle is gone and the loop will not name it again */
     LC_EVENT_ERROR = 6,  /* not a callback of a handle: the loop's exception handler was called */
     LC_EVENT_RESCUE = 7, /* not a callback: the driver had to end a step that the loop slept through */
-    LC_EVENT_MADE = 8,   /* with LC_CAP_MADE: a stream's first callback */
+    LC_EVENT_MADE = 8,   /* with LC_CAP_MADE, or by LISTEN or CONNECT: a stream's first callback */
     LC_EVENT_DATA = 9,   /* data, size */
     LC_EVENT_EOF = 10,   /* at most once, after all data; writing goes on */
     LC_EVENT_LOST = 11,  /* a stream's last but CLOSED; error = -errno, or 0 after FLUSH or ABORT */
     LC_EVENT_PAUSE_WRITING = 12,
     LC_EVENT_RESUME_WRITING = 13,
+    LC_EVENT_FACTORY =
+        14,             /* of a server, before a connection's stream: raising here refuses it, and need not be told */
+    LC_EVENT_DONE = 15, /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL; of RECV data, size */
     LC_EVENT_COUNT
 };
 
 enum { LC_IN = 1, LC_OUT = 2, LC_HUP = 4, LC_ERR = 8 }; /* readiness bits */
 enum { LC_WAIT = 1 };                                   /* flag of LC_OP_STEP */
+
+/* By what a callback ends. */
+enum lc_raise {
+    LC_RAISE_NONE = 0, /* in a program as LC_RAISE_EXCEPTION, and so is any number from LC_RAISE_COUNT on */
+    LC_RAISE_EXCEPTION = 1,
+    LC_RAISE_CANCELLED = 2, /* asyncio.CancelledError: one more exception, though no Exception */
+    LC_RAISE_EXIT = 3,      /* SystemExit: it leaves the step or run */
+    LC_RAISE_INTERRUPT = 4, /* KeyboardInterrupt: so does it */
+    LC_RAISE_COUNT
+};
+enum { LC_LEFT = 1 }; /* result of LC_OP_STEP and LC_OP_RUN: an exception of a callback has left it [EXIT] */
 
 /* What a read or a write of a stream may meet in a kernel that we control. */
 enum lc_fault {
@@ -90,7 +115,7 @@ enum lc_fault {
     LC_FAULT_COUNT
 };
 
-/* One operation, 16 bytes, as it stands in a program. In a program `b` names an fd handle; when an
+/* One operation, 16 bytes, as it stands in a program. In a program `b` names a handle, mostly an fd; when an
  * op reaches a driver, `arg` of LC_OP_WATCH and LC_OP_STREAM holds the file descriptor itself. */
 struct lc_op {
     uint8_t op;    /* enum lc_op_code; an unknown number does nothing */

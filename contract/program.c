@@ -45,13 +45,17 @@ size_t lc_program_encode(const struct lc_program *program, uint8_t *bytes)
 static bool names_a_handle(uint8_t handle)
 {
     unsigned kind = handle >> 4;
-    return kind != LC_KIND_NONE && kind < LC_KIND_COUNT && (handle & 15) != 0;
+    return kind != LC_KIND_NONE && kind != LC_KIND_END && kind < LC_KIND_COUNT && (handle & 15) != 0;
 }
 
 bool lc_event_is_of(unsigned event, unsigned kind)
 {
     if (event == LC_EVENT_ANY || event == LC_EVENT_CLOSED)
         return true;
+    if (event == LC_EVENT_FACTORY)
+        return kind == LC_KIND_SERVER;
+    if (event == LC_EVENT_DONE)
+        return kind == LC_KIND_STREAM || kind == LC_KIND_REQUEST;
     if (event >= LC_EVENT_MADE && event < LC_EVENT_COUNT)
         return kind == LC_KIND_STREAM;
     return event <= LC_EVENT_POSTED;
@@ -72,7 +76,7 @@ bool lc_op_is_known(const struct lc_op *op)
             return false;
     }
     if (form->fields & LC_FIELD_B)
-        if (!names_a_handle(op->b) || op->b >> 4 != LC_KIND_FD || op->b == op->a)
+        if (!names_a_handle(op->b) || op->b >> 4 != (form->kind_b ? form->kind_b : LC_KIND_FD) || op->b == op->a)
             return false;
     if (form->fields & LC_FIELD_FAULT && (op->flags == LC_FAULT_NONE || op->flags >= LC_FAULT_COUNT))
         return false;

@@ -32,11 +32,23 @@ struct lc_program {
     struct lc_op ops[LC_PROGRAM_OPS_MAX];
 };
 
+/* What a generated program is about. */
+enum lc_family {
+    LC_FAMILY_ANY = 0,  /* as the seed has it */
+    LC_FAMILY_LOOP = 1, /* scheduling and watchers, or streams */
+    LC_FAMILY_SERVERS = 2,
+    LC_FAMILY_CONNECTS = 3,
+    LC_FAMILY_REQUESTS = 4,
+    LC_FAMILY_EXITS = 5, /* as LC_FAMILY_LOOP, and callbacks may end by SystemExit or KeyboardInterrupt */
+    LC_FAMILY_COUNT
+};
+
 /* What a generated program may use. */
 struct lc_profile {
     uint32_t capabilities; /* of the driver it is for */
     uint64_t delay_ns_max; /* timers and pauses: small for a real clock; beyond UINT32_MAX: simulated, any may come */
     uint64_t tick_ns;      /* delays are multiples of it, but for some of a simulated clock; at least 1 */
+    enum lc_family family; /* one that the capabilities do not allow is as LC_FAMILY_LOOP */
 };
 
 /* bytes -> ops. Never fails. Little-endian fields in the order of struct lc_op. */

@@ -3,6 +3,7 @@
 
 #include "names.h"
 #include "program.h"
+#include "program_scenes.h"
 
 uint64_t lc_random(uint64_t *seed)
 {
@@ -24,6 +25,7 @@ static uint8_t handle(unsigned kind, unsigned index)
 
 /* Few handles of a kind, so that ops meet on the same ones. */
 enum { HANDLES_USED = 4, OPS_MIN = 4, OPS_SPREAD = 20 };
+#define FAMILY_SEED UINT64_C(0x66616d696c79) /* the families draw numbers of their own */
 
 static uint8_t any_handle(uint64_t *seed, unsigned kind)
 {
@@ -33,6 +35,7 @@ static uint8_t any_handle(uint64_t *seed, unsigned kind)
 /* What one program is made of. Streams and the rest get programs of their own, mostly: what breaks is what meets. */
 struct recipe {
     const struct lc_profile *profile;
+    bool has_exits;
     uint16_t streams; /* a bit for each index that a stream has; in a program without streams 0 */
 };
 
@@ -165,8 +168,12 @@ static const uint8_t scenes[][SCENE_OPS_MAX] = {
     {LC_OP_HANGUP, LC_OP_WRITE, LC_OP_STEP},
     {LC_OP_PUT, LC_OP_RST, LC_OP_STEP},
     {LC_OP_FAULT, LC_OP_PUT, LC_OP_WRITE, LC_OP_STEP},
+    /* Where callbacks can raise: */
+    {LC_OP_RAISE, LC_OP_PUT, LC_OP_STEP, LC_OP_PUT, LC_OP_STEP},
+    {LC_OP_RAISE, LC_OP_PUT, LC_OP_SHUT, LC_OP_STEP, LC_OP_STEP},
+    {LC_OP_RAISE, LC_OP_LIMITS, LC_OP_WRITE, LC_OP_STEP, LC_OP_TAKE, LC_OP_STEP},
 };
-enum { SCENES = sizeof scenes / sizeof *scenes };
+enum { SCENES = sizeof scenes / sizeof *scenes, SCENES_OF_RAISE = 3 };
 
 /* What can be asked of this loop instead of this op, if it has to be another. */
 static uint8_t permitted(uint8_t code, const struct recipe *recipe)
@@ -211,6 +218,10 @@ static void any_attachment(struct lc_op *op, uint64_t *seed, const struct recipe
 
 static uint16_t any_count(uint8_t code, uint64_t *seed, const struct recipe *recipe)
 {
+    static const uint8_t raises[] = {
+        0, 0, 0, 0, LC_RAISE_CANCELLED, LC_RAISE_CANCELLED, LC_RAISE_EXIT, LC_RAISE_INTERRUPT};
+    if (code == LC_OP_RAISE) /* an exit ends its turn: where loops cannot do it, it would only be ignored */
+        return raises[below(seed, recipe->has_exits ? 8 : 6)];
     bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_PUT || code == LC_OP_TAKE || code == LC_OP_LIMITS;
     if (is_of_bytes && recipe->streams != 0)
         return any_size(code, seed);
@@ -226,7 +237,7 @@ static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe 
         op.a = form->kind_a ? any_object(seed, form->kind_a, recipe) : any_source(seed, recipe);
     if (form->fields & LC_FIELD_B)
         do
-            op.b = any_object(seed, LC_KIND_FD, recipe);
+            op.b = any_object(seed, form->kind_b ? form->kind_b : LC_KIND_FD, recipe);
         while (op.b == op.a);
     if (form->fields & LC_FIELD_BITS)
         op.flags = (uint8_t)(1 + below(seed, 3));
@@ -281,7 +292,10 @@ static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recip
         op.a = handle(is_stream ? LC_KIND_STREAM : LC_KIND_FD, peer);
     else if (op.op == LC_OP_DESTROY || lc_op_forms[code].kind_a == LC_KIND_STREAM)
         op.a = handle(LC_KIND_STREAM, stream);
-    if (op.on != 0 && below(seed, 2)) /* the scene is complete, mostly */
+    if (op.op == LC_OP_RAISE) {
+        op.on = handle(LC_KIND_STREAM, stream);
+        op.event = any_event(seed, op.on);
+    } else if (op.on != 0 && below(seed, 2)) /* the scene is complete, mostly */
         op.on = op.event = 0;
     return op;
 }
@@ -289,7 +303,7 @@ static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recip
 /* A scene, with other ops in between; returns how long the program is then. */
 static size_t generate_scene(struct lc_program *program, size_t count, uint64_t *seed, const struct recipe *recipe)
 {
-    const uint8_t *scene = scenes[below(seed, SCENES)];
+    const uint8_t *scene = scenes[below(seed, has(recipe, LC_CAP_RAISE) ? SCENES : SCENES - SCENES_OF_RAISE)];
     const unsigned stream = any_stream(seed, recipe);
     for (unsigned i = 0; i < SCENE_OPS_MAX && scene[i] != LC_OP_NOP; i++) {
         if (below(seed, 6) == 0)
@@ -362,9 +376,18 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed, cons
 
 void lc_program_generate(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
 {
+    uint64_t family_seed = seed ^ FAMILY_SEED;
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
     struct recipe recipe = {.profile = profile};
+    const enum lc_family family =
+        profile->family == LC_FAMILY_ANY ? lc_scenes_choose(&family_seed, profile) : profile->family;
+    recipe.has_exits = family == LC_FAMILY_EXITS && has(&recipe, LC_CAP_EXIT);
     memset(program, 0, sizeof *program);
+    if (lc_scenes_fit(family, profile)) {
+        lc_scenes_generate(program, &family_seed, family);
+        lc_program_canonical(program);
+        return;
+    }
     if (has(&recipe, LC_CAP_STREAM) && below(&seed, 2))
         program->count = generate_streams(program, &seed, &recipe);
     else
@@ -414,6 +437,13 @@ static void alter(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
         *op = fresh;
 }
 
+/* A program of a family gets ops of it. */
+static struct lc_op any_op_like(const struct lc_program *program, uint64_t *seed, const struct recipe *recipe)
+{
+    const enum lc_family family = lc_scenes_family_of(program);
+    return lc_scenes_fit(family, recipe->profile) ? lc_scenes_any_op(seed, family) : any_op(seed, recipe);
+}
+
 void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile)
 {
     size_t count = program->count;
@@ -427,7 +457,7 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
     }
     switch (below(seed, 6)) {
     case 0:
-        insert(program, at, any_op(seed, &recipe));
+        insert(program, at, any_op_like(program, seed, &recipe));
         break;
     case 1:
         memmove(&program->ops[at], &program->ops[at + 1], (count - at - 1) * sizeof op);
@@ -442,7 +472,7 @@ void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct 
         program->ops[other] = op;
         break;
     case 4:
-        insert(program, count, any_op(seed, &recipe));
+        insert(program, count, any_op_like(program, seed, &recipe));
         break;
     default:
         alter(&program->ops[at], seed, &recipe);

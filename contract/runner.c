@@ -36,6 +36,11 @@ static bool is_promised(struct runner *r)
             return true;
         if (i >> 4 == LC_KIND_STREAM && lc_runner_is_stream_promised(r, h))
             return true;
+        if (i >> 4 == LC_KIND_FD && lc_runner_is_client_waiting(r, h))
+            return true;
+        if (i >> 4 == LC_KIND_REQUEST &&
+            (h->was_cancelled || (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & LC_IN) != 0))
+            return true;
         if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
             return true;
     }
@@ -57,11 +62,16 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
         lc_runner_launch_posts(r);
     r->run_left = is_run ? (op->n ? op->n : 1u) : 0;
     r->is_stopping = false;
+    r->is_in_turn = true;
     int64_t result = lc_runner_apply(r, (struct lc_op){.op = op->op, .flags = is_wait ? LC_WAIT : 0});
     r->run_left = 0;
+    r->is_in_turn = false;
+    const bool is_left = result == LC_LEFT && lc_runner_has(r, LC_CAP_EXIT);
     r->depth = 0; /* a loop that loses an exception never ended the callback */
     lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RAN : LC_WHAT_STEPPED,
-                                        .result = (int32_t)(result < 0 ? result : 0)});
+                                        .result = (int32_t)(result < 0 ? result
+                                                            : is_left  ? LC_LEFT
+                                                                       : 0)});
     if (is_wait) {
         r->kernel->join(r->kernel->self);
         for (; r->late_count > 0; r->late_count--)
@@ -81,13 +91,20 @@ static void execute_counted(struct runner *r, const struct lc_op *op)
 
 /* ---- what the callbacks saw ---------------------------------------------------------------- */
 
+static void note_closed(struct runner *r, uint8_t handle, struct handle *h)
+{
+    h->state = CLOSED;
+    if (handle >> 4 == LC_KIND_SERVER)
+        lc_runner_hold_port(r, h);
+}
+
 static void note_callback(struct runner *r, uint8_t handle, enum lc_event event, int error)
 {
     struct handle *h = lc_runner_at(r, handle);
     if (event == LC_EVENT_CLOSED)
-        h->state = CLOSED;
-    else if (handle >> 4 == LC_KIND_STREAM)
-        return; /* lc_runner_note_stream has seen it */
+        note_closed(r, handle, h);
+    else if (handle >> 4 == LC_KIND_STREAM || handle >> 4 == LC_KIND_SERVER)
+        return; /* lc_runner_note_stream has seen it; a server goes on */
     else if (event == LC_EVENT_POSTED && h->posts_pending > 0)
         h->posts_pending = lc_runner_has(r, LC_CAP_COALESCE) ? 0 : h->posts_pending - 1;
     else if (h->state == ARMED && (event != LC_EVENT_READY || error < 0))
@@ -120,12 +137,14 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
     struct lc_obs obs = {.what = LC_WHAT_BEGIN,
                          .code = (uint8_t)seen->event,
                          .handle = LC_HANDLE_WIDE(seen->handle),
-                         .bits = (uint8_t)seen->bits,
+                         .bits = seen->event == LC_EVENT_READY ? (uint8_t)seen->bits : 0,
                          .result = seen->error};
     if (seen->event == LC_EVENT_ERROR || seen->event == LC_EVENT_RESCUE)
         obs.what = seen->event == LC_EVENT_ERROR ? LC_WHAT_ERROR : LC_WHAT_RESCUE;
     else if (seen->event == LC_EVENT_READY)
         obs.arg = r->kernel->ready(r->kernel->self, r->handles[lc_runner_at(r, seen->handle)->fd_handle].fd);
+    else if (seen->handle >> 4 == LC_KIND_REQUEST && is_here && seen->event == LC_EVENT_DONE)
+        lc_runner_note_request(r, seen, &obs);
     else if (seen->handle >> 4 == LC_KIND_STREAM && is_here)
         lc_runner_note_stream(r, seen, &obs);
     return obs;
@@ -136,6 +155,8 @@ static int begin(void *self, const struct lc_seen *seen)
     struct runner *r = self;
     /* A callback on a foreign thread must not touch the runner: the trace has it. */
     const bool is_here = pthread_equal(pthread_self(), r->thread);
+    if (is_here && seen->event == LC_EVENT_MADE)
+        lc_runner_note_made(r, seen);
     const struct lc_obs obs = observed(r, seen, is_here);
 
     lc_runner_record(r, obs);
@@ -143,10 +164,11 @@ static int begin(void *self, const struct lc_seen *seen)
     if (obs.what != LC_WHAT_BEGIN || !is_here)
         return 0;
     const int outer_raise = r->raise; /* CLOSED may come inside another callback's destroy */
-    const bool outer_may_raise = r->may_raise;
+    const uint8_t outer = r->inside, outer_event = r->inside_event;
     r->depth++;
-    r->raise = 0;
-    r->may_raise = lc_runner_has(r, LC_CAP_RAISE) && seen->event < LC_EVENT_CLOSED;
+    r->raise = LC_RAISE_NONE;
+    r->inside = seen->handle;
+    r->inside_event = (uint8_t)seen->event;
     note_callback(r, seen->handle, seen->event, seen->error);
     if (++r->stats->callbacks >= LC_CALLBACKS_MAX)
         r->is_over_budget = true;
@@ -155,8 +177,11 @@ static int begin(void *self, const struct lc_seen *seen)
     if (r->run_left > 0)
         stop_when_done(r);
     int raise = r->raise;
+    if (raise == LC_RAISE_EXCEPTION || raise == LC_RAISE_CANCELLED)
+        lc_runner_note_raise(r, seen->handle, (uint8_t)seen->event);
     r->raise = outer_raise;
-    r->may_raise = outer_may_raise;
+    r->inside = outer;
+    r->inside_event = outer_event;
     return raise;
 }
 
@@ -189,9 +214,12 @@ static void run_ops(struct runner *r, const struct lc_program *program)
 
 static bool has_stream(const struct runner *r)
 {
-    for (unsigned i = LC_KIND_STREAM << 4; i < (LC_KIND_STREAM + 1) << 4; i++)
-        if (r->handles[i].state == ARMED || r->handles[i].state == IDLE)
+    for (size_t i = 0; i < r->used_count; i++) {
+        const unsigned kind = r->used[i] >> 4;
+        const enum state state = r->handles[r->used[i]].state;
+        if ((kind == LC_KIND_STREAM || kind == LC_KIND_SERVER) && (state == ARMED || state == IDLE))
             return true;
+    }
     return false;
 }
 
@@ -227,7 +255,19 @@ static bool has_closing(const struct runner *r)
 
 static bool is_of_the_loop(unsigned handle)
 {
-    return handle >> 4 != LC_KIND_FD;
+    return handle >> 4 != LC_KIND_FD && handle >> 4 != LC_KIND_END;
+}
+
+/* Whoever a server has let in by now becomes a stream before the streams are closed. */
+static void close_servers(struct runner *r)
+{
+    bool has_server = false;
+    for (size_t i = 0; i < r->used_count; i++)
+        if (r->used[i] >> 4 == LC_KIND_SERVER)
+            has_server |= lc_runner_destroy(r, r->used[i]);
+    r->steps = 0;
+    for (int i = 0; has_server && i < SETTLE_STEPS_MAX; i++)
+        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = 0});
 }
 
 static void close_all(struct runner *r)
@@ -235,6 +275,7 @@ static void close_all(struct runner *r)
     const struct lc_kernel *k = r->kernel;
 
     r->is_over_budget = true;
+    close_servers(r);
     for (size_t i = 0; i < r->used_count; i++)
         if (is_of_the_loop(r->used[i]))
             lc_runner_destroy(r, r->used[i]);
@@ -245,6 +286,8 @@ static void close_all(struct runner *r)
     for (unsigned i = LC_KIND_FD << 4; i < (LC_KIND_FD + 1) << 4; i++)
         if (lc_runner_holds(r, (uint8_t)i))
             k->close(k->self, r->handles[i].fd, false);
+    for (size_t i = 0; i < r->held_count; i++)
+        k->close(k->self, r->held[i], false);
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_CLOSED, .result = (int32_t)(result < 0 ? result : 0)});
 }
 

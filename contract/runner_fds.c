@@ -34,7 +34,7 @@ static bool is_open(const struct runner *r, const struct handle *end)
 
 static unsigned ready_now(struct runner *r, const struct handle *end)
 {
-    return is_open(r, end) ? r->kernel->ready(r->kernel->self, end->fd) : 0;
+    return is_open(r, end) && end->fd >= 0 ? r->kernel->ready(r->kernel->self, end->fd) : 0;
 }
 
 static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
@@ -46,7 +46,7 @@ static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
                .what = LC_WHAT_FD, .handle = LC_HANDLE_WIDE(handle), .arg = (uint64_t)h->fd, .bits = (uint8_t)bits});
 }
 
-static void record_fd(struct runner *r, uint8_t handle)
+void lc_runner_record_fd(struct runner *r, uint8_t handle)
 {
     record_bits(r, handle, ready_now(r, &r->handles[handle]));
 }
@@ -61,13 +61,20 @@ static void record_if_changed(struct runner *r, uint8_t handle)
 
 static void record_pair(struct runner *r, uint8_t handle)
 {
-    record_fd(r, handle);
-    record_fd(r, r->handles[handle].peer);
+    lc_runner_record_fd(r, handle);
+    if (r->handles[handle].peer != 0)
+        lc_runner_record_fd(r, r->handles[handle].peer);
 }
 
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle)
 {
     return r->handles[fd_handle].state == ARMED && r->handles[fd_handle].stream == 0;
+}
+
+/* One end of a connection, the runner's or one that the loop made? */
+static bool is_end(uint8_t handle)
+{
+    return handle >> 4 == LC_KIND_FD || handle >> 4 == LC_KIND_END;
 }
 
 /* ---- ops on fds ---------------------------------------------------------------------------- */
@@ -113,7 +120,7 @@ static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
         got = r->kernel->read(r->kernel->self, end->fd, buffer, left < TAKE_BYTES ? (size_t)left : TAKE_BYTES);
         if (got <= 0)
             break;
-        if (lc_bytes_right(end->peer, end->got, buffer, (size_t)got) < (size_t)got)
+        if (!end->is_unsure && lc_bytes_right(end->peer, end->got, buffer, (size_t)got) < (size_t)got)
             bits |= LC_BYTES_WRONG;
         end->got += (uint64_t)got;
         done += (uint64_t)got;
@@ -135,7 +142,8 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
     bool is_done = true;
-    if (!lc_runner_holds(r, op->a))
+    if (!lc_runner_holds(r, op->a) || end->is_listener ||
+        (op->op == LC_OP_TAKE && lc_runner_is_in_call(r, op->a, true)))
         return false;
     if (op->op == LC_OP_PUT)
         is_done = put(r, op, end, op->n ? op->n : 1);
@@ -187,7 +195,8 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     struct handle *h = &r->handles[op->a], *peer = &r->handles[h->peer];
     int fds[2], wanted = h->fd;
 
-    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer))
+    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || lc_runner_is_in_call(r, op->a, true) ||
+        lc_runner_is_in_call(r, h->peer, true))
         return false;
     cancel_watchers(r, op->a);
     cancel_watchers(r, h->peer);
@@ -211,11 +220,13 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
 static bool do_hangup(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
-    if (!lc_runner_holds(r, op->a))
+    if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true))
         return false;
     cancel_watchers(r, op->a);
     int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
     end->state = CLOSED;
+    if (end->is_listener)
+        lc_runner_hold_port(r, end);
     record_op(r, op->op, op->a, 0, 0, result);
     record_pair(r, op->a);
     return true;
@@ -250,7 +261,8 @@ static bool is_open_stream(const struct handle *h)
 static bool do_stream(struct runner *r, struct lc_op op)
 {
     struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
-    if (h->state != FREE || !lc_runner_holds(r, op.b) || !lc_runner_has(r, LC_CAP_STREAM))
+    if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || r->handles[op.b].is_listener ||
+        r->handles[op.b].is_unsure || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
         return false;
     cancel_watchers(r, op.b);
     record_pair(r, op.b);
@@ -274,7 +286,7 @@ static bool do_write(struct runner *r, struct lc_op op)
     op.n = op.n ? op.n : 1;
     op.arg = (uint64_t)(uintptr_t)lc_bytes_at(h->fd_handle, end->sent);
     end->sent += op.n;
-    record_fd(r, h->fd_handle);
+    lc_runner_record_fd(r, h->fd_handle);
     record_op(r, LC_OP_WRITE, op.a, op.n, 0, 0); /* before it is applied: PAUSE_WRITING may come inside the call */
     int64_t result = lc_runner_apply(r, op);
     if (result >= 0)
@@ -315,7 +327,7 @@ static bool do_reading(struct runner *r, const struct lc_op *op)
     if (!is_open_stream(h) || h->is_paused == is_pause || h->has_seen_eof)
         return false; /* after the end of file there is nothing to read: what loops make of it is a case's business */
     h->is_paused = is_pause;
-    record_fd(r, h->fd_handle);
+    lc_runner_record_fd(r, h->fd_handle);
     int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
     if (result < 0)
         h->is_paused = !is_pause;
@@ -353,6 +365,8 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
         return do_advance(r, op);
     case LC_OP_FAULT:
         return do_fault(r, op);
+    case LC_OP_RECV:
+        return lc_runner_request(r, op);
     case LC_OP_STREAM:
         return do_stream(r, *op);
     case LC_OP_WRITE:
@@ -367,7 +381,7 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
     case LC_OP_LIMITS:
         return do_limits(r, op);
     default:
-        return false;
+        return lc_runner_execute_sockets(r, op);
     }
 }
 
@@ -375,11 +389,14 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
 
 void lc_runner_record_streams(struct runner *r)
 {
-    for (unsigned i = FIRST_FD; i < END_FD; i++)
-        if (r->handles[i].stream != 0 && is_open(r, &r->handles[i])) {
-            record_if_changed(r, (uint8_t)i);
+    for (size_t used = 0; used < r->used_count; used++) {
+        const uint8_t i = r->used[used];
+        if (!is_end(i) || r->handles[i].stream == 0 || !is_open(r, &r->handles[i]))
+            continue;
+        record_if_changed(r, i);
+        if (r->handles[i].peer != 0)
             record_if_changed(r, r->handles[i].peer);
-        }
+    }
 }
 
 static void note_data(struct runner *r, const struct lc_seen *seen, struct handle *end, struct lc_obs *obs)
@@ -399,6 +416,8 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
     struct handle *h = lc_runner_at(r, seen->handle), *end = &r->handles[h->fd_handle];
     if (h->state == FREE || h->fd_handle == 0)
         return;
+    if (seen->event == LC_EVENT_DONE)
+        lc_runner_note_done(r, seen);
     switch (seen->event) {
     case LC_EVENT_DATA:
         note_data(r, seen, end, obs);
@@ -423,6 +442,13 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
     }
 }
 
+void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event)
+{
+    struct handle *h = lc_runner_at(r, handle);
+    if (event == LC_EVENT_DATA || event == LC_EVENT_EOF)
+        h->is_ended = h->is_flushing = h->is_aborted = true;
+}
+
 static bool is_reading(const struct handle *h)
 {
     return is_open_stream(h) && !h->is_paused && !h->has_seen_eof;
@@ -433,11 +459,11 @@ bool lc_runner_is_stream_promised(struct runner *r, const struct handle *h)
     const struct handle *end = &r->handles[h->fd_handle];
     bool has_arrived = end->sent == r->handles[end->peer].got;
     bool is_gone = r->handles[end->peer].state == CLOSED;
-    if (!h->is_made || h->is_aborted)
+    if (!h->is_made || h->is_aborted || h->is_connecting)
         return true;
     if ((h->is_flushing && (has_arrived || is_gone)) || (h->is_writing_paused && has_arrived))
         return true;
-    return is_reading(h) && (r->kernel->ready(r->kernel->self, end->fd) & LC_IN) != 0;
+    return is_reading(h) && (ready_now(r, end) & LC_IN) != 0;
 }
 
 uint64_t lc_runner_take_all(struct runner *r)
@@ -455,9 +481,13 @@ uint64_t lc_runner_take_all(struct runner *r)
 
 bool lc_runner_is_outstanding(const struct runner *r)
 {
-    for (unsigned i = FIRST_FD; i < END_FD; i++) {
-        const struct handle *end = &r->handles[i];
+    for (size_t used = 0; used < r->used_count; used++) {
+        const struct handle *end = &r->handles[r->used[used]];
         const struct handle *stream = &r->handles[end->stream], *reader = &r->handles[r->handles[end->peer].stream];
+        if (lc_runner_is_client_waiting(r, end))
+            return true;
+        if (!is_end(r->used[used]) || end->peer == 0)
+            continue;
         bool is_wanted = end->stream != 0 ? !stream->is_aborted : is_reading(reader);
         if (is_wanted && end->sent != r->handles[end->peer].got)
             return true;

@@ -53,7 +53,7 @@ bool lc_runner_has(const struct runner *r, uint32_t capability)
 /* Without LC_CAP_MULTI a second armed watcher on one fd is not the loop's to answer for. */
 static bool may_watch(const struct runner *r, uint8_t fd_handle)
 {
-    if (!lc_runner_holds(r, fd_handle))
+    if (!lc_runner_holds(r, fd_handle) || lc_runner_is_in_call(r, fd_handle, true))
         return false;
     for (unsigned i = LC_KIND_WATCH << 4; i < (LC_KIND_WATCH + 1) << 4; i++)
         if (r->handles[i].state == ARMED && r->handles[i].fd_handle == fd_handle)
@@ -136,8 +136,12 @@ static bool do_rearm(struct runner *r, struct lc_op op, struct handle *h)
 bool lc_runner_cancel(struct runner *r, uint8_t handle)
 {
     struct handle *h = &r->handles[handle];
+    if (handle >> 4 == LC_KIND_STREAM)
+        return lc_runner_cancel_connect(r, handle);
+    if (handle >> 4 == LC_KIND_REQUEST)
+        return lc_runner_cancel_request(r, handle);
     if ((h->state != ARMED && h->state != IDLE) || h->is_stale || handle >> 4 == LC_KIND_WAKER ||
-        handle >> 4 == LC_KIND_STREAM)
+        handle >> 4 == LC_KIND_SERVER)
         return false;
     h->state = IDLE; /* before the call: no callback may come from inside it either */
     return lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_CANCEL, .a = handle}, 0, 0) >= 0;
@@ -149,6 +153,8 @@ bool lc_runner_destroy(struct runner *r, uint8_t handle)
     struct handle *h = &r->handles[handle];
     if (h->state == FREE || h->state >= CLOSING || h->posts_late > 0)
         return false;
+    if (handle >> 4 == LC_KIND_REQUEST && h->state == ARMED)
+        lc_runner_doubt(r, h);
     h->state = CLOSING;
     h->posts_pending = 0;
     /* Recorded before it is applied too, since CLOSED may come inside the call. */
@@ -211,6 +217,36 @@ void lc_runner_launch_posts(struct runner *r)
     }
 }
 
+/* May the present callback end so? What a loop makes of it while it ends a handle, and of an exit where asyncio's own
+ * loop would be left in the middle of its work, is not judged. */
+static bool may_raise(const struct runner *r, int raise)
+{
+    const uint8_t event = r->inside_event;
+    const bool is_of_flow =
+        event == LC_EVENT_PAUSE_WRITING || event == LC_EVENT_RESUME_WRITING || event >= LC_EVENT_FACTORY;
+    if (r->depth == 0 || r->raise != LC_RAISE_NONE || event == LC_EVENT_CLOSED)
+        return false;
+    if (raise < LC_RAISE_EXIT)
+        return lc_runner_has(r, LC_CAP_RAISE);
+    return lc_runner_has(r, LC_CAP_EXIT) && r->depth == 1 && r->is_in_turn && !is_of_flow && event != LC_EVENT_EOF;
+}
+
+static bool do_raise(struct runner *r, const struct lc_op *op)
+{
+    const int raise = op->n == LC_RAISE_NONE || op->n >= LC_RAISE_COUNT ? LC_RAISE_EXCEPTION : op->n;
+    if (!may_raise(r, raise))
+        return false;
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
+                                        .code = LC_OP_RAISE,
+                                        .handle = LC_HANDLE_WIDE(r->inside),
+                                        .arg = r->inside_event,
+                                        .bits = (uint8_t)raise});
+    if (r->inside_event == LC_EVENT_FACTORY)
+        r->handles[r->inside].refused++;
+    r->raise = raise;
+    return true;
+}
+
 static bool execute(struct runner *r, const struct lc_op *op)
 {
     struct handle *h = lc_runner_at(r, op->a);
@@ -235,17 +271,13 @@ static bool execute(struct runner *r, const struct lc_op *op)
     case LC_OP_STOP:
         return lc_runner_stop(r);
     case LC_OP_RAISE:
-        if (r->depth == 0 || !r->may_raise || r->raise != 0)
-            return false;
-        lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP, .code = LC_OP_RAISE});
-        r->raise = 1;
-        return true;
+        return do_raise(r, op);
     default:
         return lc_runner_execute_fds(r, op);
     }
 }
 
-static void note_used(struct runner *r, uint8_t handle)
+void lc_runner_note_used(struct runner *r, uint8_t handle)
 {
     struct handle *h = lc_runner_at(r, handle);
     if (h->state == FREE || h->is_used)
@@ -257,7 +289,7 @@ static void note_used(struct runner *r, uint8_t handle)
 bool lc_runner_execute(struct runner *r, const struct lc_op *op)
 {
     const bool is_executed = execute(r, op);
-    note_used(r, op->a);
-    note_used(r, op->b);
+    lc_runner_note_used(r, op->a);
+    lc_runner_note_used(r, op->b);
     return is_executed;
 }

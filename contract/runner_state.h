@@ -6,43 +6,10 @@
 #include <stddef.h>
 
 #include "runner.h"
+#include "runner_handle.h"
 
+enum { LC_PORTS_MAX = 30 }; /* one for each fd and each server */
 enum { POSTS_LATE_MAX = 16, HANDLES_MAX = LC_KIND_COUNT << 4 };
-
-enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
-
-struct handle {
-    enum state state;
-    bool is_used; /* stands in runner.used */
-    /* watch, stream */
-    uint8_t fd_handle;
-    /* watch */
-    uint8_t bits;
-    bool is_stale; /* its fd was recycled: it may only be destroyed */
-    /* timer */
-    bool is_absolute;
-    uint64_t delay_ns;    /* as asked: a delay, or an absolute deadline */
-    uint64_t deadline_ns; /* of the present arming */
-    /* waker */
-    uint32_t posts_pending; /* posted, no callback begun since */
-    uint32_t posts_late;    /* given to a helper or waiting for one */
-    /* fd: one end of a pair */
-    int fd;
-    uint8_t peer;
-    uint8_t stream;    /* the stream that owns it; 0: the runner */
-    bool is_shut;      /* it sends no more */
-    unsigned recorded; /* its readiness, as the trace last has it */
-    uint64_t sent;     /* bytes that this end was given to send, by the runner or its stream */
-    uint64_t got;      /* bytes that arrived here and were taken, by the runner or its stream */
-    /* stream: ARMED until LOST or destroy */
-    bool is_made;           /* ops may come; always without LC_CAP_MADE */
-    bool is_paused;         /* reading */
-    bool is_ended;          /* write_eof, flush or abort was asked for */
-    bool is_flushing;       /* flush or abort was asked for */
-    bool is_aborted;        /* abort was asked for */
-    bool has_seen_eof;      /* EOF came */
-    bool is_writing_paused; /* between PAUSE_WRITING and RESUME_WRITING */
-};
 
 struct runner;
 
@@ -57,18 +24,22 @@ struct runner {
     const struct lc_kernel *kernel;
     struct lc_trace *trace;
     struct lc_stats *stats;
-    pthread_t thread;    /* of the loop */
-    uint64_t opened_ns;  /* the loop's time when it was opened */
-    unsigned depth;      /* callbacks we are inside of */
-    unsigned steps;      /* made so far */
-    unsigned run_left;   /* callbacks until the runner stops a run, at least 1; 0: not in a run */
-    bool is_stopping;    /* the present run was stopped; a second stop is a case's business */
-    int raise;           /* exception by which the present callback has to end */
-    bool may_raise;      /* may it? */
+    pthread_t thread;   /* of the loop */
+    uint64_t opened_ns; /* the loop's time when it was opened */
+    unsigned depth;     /* callbacks we are inside of */
+    bool is_in_turn;    /* in a step or a run */
+    unsigned steps;     /* made so far */
+    unsigned run_left;  /* callbacks until the runner stops a run, at least 1; 0: not in a run */
+    bool is_stopping;   /* the present run was stopped; a second stop is a case's business */
+    int raise;          /* enum lc_raise by which the present callback has to end */
+    uint8_t inside;     /* the handle whose callback this is, and which */
+    uint8_t inside_event;
     bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
     size_t late_count;
     struct late_post late[POSTS_LATE_MAX];
+    size_t held_count;
+    int held[LC_PORTS_MAX]; /* fds that hold the ports of closed listeners and servers */
     size_t used_count;
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
@@ -99,7 +70,40 @@ bool lc_runner_destroy(struct runner *r, uint8_t handle);
 /* Hands the posts that were asked for "later" to helpers; they post while the loop sleeps. */
 void lc_runner_launch_posts(struct runner *r);
 
+/* To be called when a handle is no longer FREE. */
+void lc_runner_note_used(struct runner *r, uint8_t handle);
+
+/* ---- runner_requests.c ---- */
+
+/* Asks for one call on an fd. */
+bool lc_runner_request(struct runner *r, const struct lc_op *op);
+bool lc_runner_cancel_request(struct runner *r, uint8_t request);
+/* What a cancelled or destroyed call may have read nobody gets: these bytes are not judged any more. */
+void lc_runner_doubt(struct runner *r, const struct handle *request);
+/* What DONE of a request saw, for the record. */
+void lc_runner_note_request(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
+/* Is a call under way on this fd, that may not lose it? A cancelled one: only until it is over. */
+bool lc_runner_is_in_call(const struct runner *r, uint8_t fd, bool even_cancelled);
+
+/* ---- runner_sockets.c ---- */
+
+/* Executes an op on servers, listeners and connections; any other does nothing. */
+bool lc_runner_execute_sockets(struct runner *r, const struct lc_op *op);
+/* Cancels a connect; false: there is none. */
+bool lc_runner_cancel_connect(struct runner *r, uint8_t stream);
+/* A server's stream comes into being with its MADE, and so does the end of its connection; that of a CONNECT gets its
+ * fd. To be called before the callback is recorded. */
+void lc_runner_note_made(struct runner *r, const struct lc_seen *seen);
+/* Nobody else gets the port of a listener or a server that was closed: who connects there is refused. */
+void lc_runner_hold_port(struct runner *r, struct handle *h);
+void lc_runner_note_done(struct runner *r, const struct lc_seen *seen);
+/* Has the server of this fd to make a stream for it soon? */
+bool lc_runner_is_client_waiting(const struct runner *r, const struct handle *fd);
+
 /* ---- runner_fds.c ---- */
+
+/* Records how ready an fd is. */
+void lc_runner_record_fd(struct runner *r, uint8_t handle);
 
 /* Is this an open fd that no stream has taken over? */
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);
@@ -107,6 +111,8 @@ bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);
 bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op);
 /* Records how ready the fds of all streams are, where that has changed. */
 void lc_runner_record_streams(struct runner *r);
+/* What its own exception in this callback means for a stream: the loop has to end it, as after an abort. */
+void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event);
 /* What a callback of a stream saw, for the record: into arg, bits and result. */
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
 /* Has the loop to call this stream back soon? */

@@ -19,15 +19,16 @@ enum lc_what {
     LC_WHAT_OPEN = 1,     /* a run begins: arg = capabilities | promises << 32, handle = program number */
     LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = 1 if exact */
     LC_WHAT_OP = 3,       /* code = op, handle = a, arg, result = 0 or -errno; written after apply. Of a timer: arg =
-                           * its deadline, result = how many ns later the loop may have read its clock */
+                           * its deadline, result = how many ns later the loop may have read its clock. Of RAISE:
+                           * handle and arg = the callback and its event, bits = enum lc_raise */
     LC_WHAT_POST = 4,     /* code = LC_OP_POST, handle: written before the post is made */
     LC_WHAT_BEGIN = 5,    /* code = event, handle; READY: bits = reported, arg = readiness as the kernel shows it;
                            * DATA: arg = bytes; LOST: result = error */
     LC_WHAT_END = 6,      /* the callback returned (result = exception number it ended by) */
     LC_WHAT_STEP = 7,     /* a step begins: bits = flags */
-    LC_WHAT_STEPPED = 8,  /* it ended: result */
+    LC_WHAT_STEPPED = 8,  /* it ended: result, LC_LEFT when an exception has left it */
     LC_WHAT_RUN = 9,      /* run begins */
-    LC_WHAT_RAN = 10,     /* run returned: result */
+    LC_WHAT_RAN = 10,     /* run returned: result, as that of a step */
     LC_WHAT_FD = 11,      /* handle = fd, arg = its number, bits = its readiness now (bits 0: closed) */
     LC_WHAT_FDS = 12,     /* arg = open fds of the process */
     LC_WHAT_CLOSED = 13,  /* the loop was closed: result */

@@ -45,6 +45,8 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
             return snprintf(text, size, "take %s: %" PRIu64 " bytes%s%s -> %d", handle, obs->arg,
                             obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "",
                             obs->bits & LC_BYTES_END ? ", then the end of file" : "", obs->result);
+        if (obs->code == LC_OP_RAISE)
+            return snprintf(text, size, "raise %u in %s", (unsigned)obs->bits, handle);
         return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
     case LC_WHAT_POST:
         return snprintf(text, size, "post %s begins", handle);
@@ -54,19 +56,19 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
         if (obs->code == LC_EVENT_DATA)
             return snprintf(text, size, "  %s.data {%" PRIu64 " bytes%s", handle, obs->arg,
                             obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "");
-        if (obs->code == LC_EVENT_LOST)
-            return snprintf(text, size, "  %s.lost {error %" PRId64, handle, -(int64_t)obs->result);
+        if (obs->code == LC_EVENT_LOST || obs->code == LC_EVENT_DONE)
+            return snprintf(text, size, "  %s.%s {error %" PRId64, handle, event, -(int64_t)obs->result);
         return snprintf(text, size, "  %s.%s {", handle, event);
     case LC_WHAT_END:
         return snprintf(text, size, "  } %s%s", handle, obs->result ? " raises" : "");
     case LC_WHAT_STEP:
         return snprintf(text, size, "step%s", obs->bits & LC_WAIT ? "" : " poll");
     case LC_WHAT_STEPPED:
-        return snprintf(text, size, "stepped -> %d", obs->result);
+        return snprintf(text, size, "stepped%s -> %d", obs->result == LC_LEFT ? ", left by an exit" : "", obs->result);
     case LC_WHAT_RUN:
         return snprintf(text, size, "run");
     case LC_WHAT_RAN:
-        return snprintf(text, size, "ran -> %d", obs->result);
+        return snprintf(text, size, "ran%s -> %d", obs->result == LC_LEFT ? ", left by an exit" : "", obs->result);
     case LC_WHAT_FD:
         return snprintf(text, size, "%s is fd %" PRIu64 ", ready for %s", handle, obs->arg, reported);
     case LC_WHAT_FDS:

@@ -85,6 +85,30 @@ enum fake_defect {
     FAKE_STREAM_CLOSE_ENDS_NOTHING, /* before the stream is destroyed */
     FAKE_STREAM_FD_LEAKED,
     FAKE_STREAM_ON_THREAD,
+    FAKE_EXIT_SWALLOWED,
+    FAKE_EXIT_GOES_ON,     /* the batch runs to its end first */
+    FAKE_EXIT_DROPS_BATCH, /* what comes behind it never runs */
+    FAKE_EXIT_UNASKED,     /* a CancelledError leaves the run too */
+    FAKE_FATAL_GOES_ON,    /* DATA that raises is only told */
+    FAKE_FATAL_UNTOLD,     /* LOST, without an error */
+    FAKE_FATAL_SILENT,     /* no LOST */
+    FAKE_SERVER_DEAF,
+    FAKE_SERVER_SERVES_ONE,
+    FAKE_SERVER_STAYS_OPEN,
+    FAKE_SERVER_MAKES_TWO, /* streams for one client */
+    FAKE_CONNECT_SILENT,
+    FAKE_CONNECT_TWICE,
+    FAKE_CONNECT_DONE_FIRST, /* before MADE */
+    FAKE_CONNECT_FAILS,
+    FAKE_CONNECT_TO_NOBODY,
+    FAKE_CONNECT_CANCELS_ALL,
+    FAKE_CONNECT_CANCEL_SILENT,
+    FAKE_RECV_SILENT,
+    FAKE_RECV_TWICE,
+    FAKE_RECV_FOREIGN,
+    FAKE_RECV_TOO_MUCH,
+    FAKE_RECV_EMPTY, /* ends though there is nothing */
+    FAKE_RECV_CANCELS_ALL,
     FAKE_OPEN_FAILS,
     FAKE_DEFECTS
 };

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "fake_loop.h"
+#include "fake_sockets.h"
 
 enum { EARLY_NS = 500 };
 
@@ -41,6 +42,10 @@ static bool is_due(struct fake_loop *l, struct fake_item *item)
         return slot->posts > 0 && !(l->is_asleep && l->defect == FAKE_POST_SLEPT_THROUGH);
     if (kind == LC_KIND_WATCH)
         return (item->bits = watch_bits(l, slot)) != 0;
+    if (kind == LC_KIND_REQUEST)
+        return fake_recv_is_due(l, item->handle);
+    if (kind == LC_KIND_SERVER)
+        return fake_server_is_due(l, item->handle);
     if (kind == LC_KIND_STREAM)
         return fake_stream_is_due(l, item->handle);
     return true;
@@ -59,7 +64,7 @@ size_t fake_loop_collect(struct fake_loop *l, struct fake_item batch[FAKE_HANDLE
 {
     size_t count = 0;
     for (unsigned i = LC_KIND_SOON << 4; i < FAKE_HANDLES; i++) {
-        if (i >> 4 == LC_KIND_FD)
+        if (i >> 4 == LC_KIND_FD || i >> 4 == LC_KIND_END)
             continue;
         struct fake_item item = {.handle = (uint8_t)i};
         if (i >> 4 <= kinds && is_due(l, &item))

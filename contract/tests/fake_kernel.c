@@ -29,6 +29,8 @@ static int close_fd(void *self, int number, bool is_reset)
     if (fd == NULL)
         return -EBADF;
     fd->is_open = false;
+    while (fd->backlog_count > 0)
+        close_fd(k, fd->backlog[--fd->backlog_count], true);
     if (fd_at(k, fd->peer) != NULL) {
         k->fds[fd->peer].peer = -1;
         k->fds[fd->peer].is_reset = is_reset || fd->unread > 0;
@@ -49,6 +51,58 @@ static int make_pair(void *self, int fds[2], bool is_tcp)
     k->fds[fds[0]].peer = fds[1];
     k->fds[fds[1]].peer = fds[0];
     return 0;
+}
+
+int fake_kernel_listen(struct fake_kernel *k, uint16_t *port)
+{
+    int fd = fake_kernel_open(k);
+    if (fd < 0)
+        return fd;
+    k->fds[fd].is_listener = true;
+    *port = k->fds[fd].port = ++k->ports;
+    return fd;
+}
+
+int fake_kernel_connect(struct fake_kernel *k, uint16_t port, uint16_t *own_port)
+{
+    int fds[2];
+    for (int i = 0; i < FAKE_FDS_MAX; i++) {
+        struct fake_fd *listener = fd_at(k, i);
+        if (listener == NULL || !listener->is_listener || listener->port != port)
+            continue;
+        if (listener->backlog_count == FAKE_BACKLOG_MAX || make_pair(k, fds, true) < 0)
+            return -EAGAIN;
+        listener->backlog[listener->backlog_count++] = fds[1];
+        *own_port = k->fds[fds[0]].port = k->fds[fds[1]].port = ++k->ports;
+        return fds[0];
+    }
+    return -ECONNREFUSED;
+}
+
+int fake_kernel_accept(struct fake_kernel *k, int number, uint16_t *peer_port)
+{
+    struct fake_fd *listener = fd_at(k, number);
+    if (listener == NULL || listener->backlog_count == 0)
+        return -EAGAIN;
+    const int fd = listener->backlog[0];
+    memmove(listener->backlog, listener->backlog + 1, (size_t)--listener->backlog_count * sizeof fd);
+    *peer_port = k->fds[fd].port;
+    return fd;
+}
+
+static int listen_on(void *self, uint16_t *port)
+{
+    return fake_kernel_listen(self, port);
+}
+
+static int connect_to(void *self, uint16_t port, uint16_t *own_port)
+{
+    return fake_kernel_connect(self, port, own_port);
+}
+
+static int accept_from(void *self, int listener, uint16_t *peer_port)
+{
+    return fake_kernel_accept(self, listener, peer_port);
 }
 
 static int64_t write_some(void *self, int number, const void *bytes, size_t size)
@@ -126,6 +180,8 @@ static unsigned ready(void *self, int number)
     const struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
     if (fd == NULL)
         return 0;
+    if (fd->is_listener)
+        return fd->backlog_count > 0 ? LC_IN : 0;
     if (peer == NULL)
         return LC_IN | LC_OUT | LC_HUP | (fd->is_reset ? LC_ERR : 0u);
     return (fd->unread > 0 || peer->is_shut ? LC_IN : 0u) | (peer->unread < FAKE_BUFFER_BYTES ? LC_OUT : 0u);
@@ -213,6 +269,9 @@ void fake_kernel_init(struct fake_kernel *k)
     k->base = (struct lc_kernel){.now_ns = now_ns,
                                  .advance = advance,
                                  .pair = make_pair,
+                                 .listen = listen_on,
+                                 .connect = connect_to,
+                                 .accept = accept_from,
                                  .close = close_fd,
                                  .write = write_some,
                                  .read = read_some,

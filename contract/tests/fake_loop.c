@@ -1,16 +1,23 @@
 #include "fake_loop.h"
+#include "fake_sockets.h"
 
 #include <errno.h>
 #include <string.h>
+
+enum { RUN_TURNS_MAX = 10000 }; /* a defect may keep a stream due for ever */
 
 void fake_loop_call(struct fake_loop *l, const struct lc_seen *seen)
 {
     const struct lc_sink *sink = &l->base.sink;
     l->slots[seen->handle].called_seq = ++l->seq;
-    int raised = sink->begin(sink->self, seen);
+    l->raised = sink->begin(sink->self, seen);
     sink->end(sink->self, seen->handle, seen->event);
-    if (raised == 0)
+    if (l->raised == LC_RAISE_NONE)
         return;
+    if (l->raised >= LC_RAISE_EXIT || (l->raised == LC_RAISE_CANCELLED && l->defect == FAKE_EXIT_UNASKED)) {
+        l->is_left = l->defect != FAKE_EXIT_SWALLOWED;
+        return;
+    }
     l->is_batch_dropped = l->defect == FAKE_BATCH_DROPPED;
     if (l->defect != FAKE_HANDLER_NOT_CALLED)
         sink->begin(sink->self, &(struct lc_seen){.event = LC_EVENT_ERROR});
@@ -66,6 +73,14 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
     }
     if (is_stale && !is_called_though_stale(l, slot, kind))
         return;
+    if (kind == LC_KIND_REQUEST) {
+        fake_recv_run(l, item->handle);
+        return;
+    }
+    if (kind == LC_KIND_SERVER) {
+        fake_server_run(l, item->handle);
+        return;
+    }
     if (kind == LC_KIND_STREAM) {
         slot->called_seq = ++l->seq;
         fake_stream_run(l, item->handle);
@@ -124,8 +139,12 @@ static bool turn(struct fake_loop *l, bool may_sleep)
     if (l->base.capabilities & LC_CAP_ONE_PER_STEP)
         count = fake_loop_choose_one(l, batch, count);
     l->is_batch_dropped = false;
-    for (size_t i = 0; i < count && !l->is_batch_dropped; i++)
-        run_item(l, &batch[i], i);
+    for (size_t i = 0; i < count && !l->is_batch_dropped; i++) {
+        if (l->is_left && l->defect == FAKE_EXIT_DROPS_BATCH)
+            l->slots[batch[i].handle].state = FAKE_IDLE;
+        else if (!l->is_left || l->defect == FAKE_EXIT_GOES_ON)
+            run_item(l, &batch[i], i);
+    }
     if (l->defect == FAKE_SOON_IN_SAME_TURN) {
         count = fake_loop_collect(l, batch, LC_KIND_SOON);
         for (size_t i = 0; i < count; i++)
@@ -137,21 +156,23 @@ static bool turn(struct fake_loop *l, bool may_sleep)
 static int64_t step_or_run(struct fake_loop *l, const struct lc_op *op)
 {
     bool is_run = op->op == LC_OP_RUN, is_alive = true;
+    unsigned turns = 0;
     if (l->was_stopped && l->defect == FAKE_STEP_FAILS_AFTER_STOP) {
         l->was_stopped = false;
         return -EBUSY;
     }
     l->stops = 0;
-    l->is_stopped = false;
+    l->is_stopped = l->is_left = false;
     l->depth_max = ++l->depth > l->depth_max ? l->depth : l->depth_max;
     do
         is_alive = turn(l, (op->flags & LC_WAIT) != 0);
-    while (is_run && is_alive && !l->is_stopped && l->defect != FAKE_RUN_RETURNS_EARLY);
+    while (is_run && ++turns < RUN_TURNS_MAX && is_alive && !l->is_stopped && !l->is_left &&
+           l->defect != FAKE_RUN_RETURNS_EARLY);
     if (is_run && l->defect == FAKE_STOP_TURN_LATE)
         turn(l, false);
     l->was_stopped = l->is_stopped;
     l->depth--;
-    return 0;
+    return l->is_left ? LC_LEFT : 0;
 }
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
@@ -200,6 +221,8 @@ static int64_t destroy(struct fake_loop *l, uint8_t handle)
 {
     if (handle >> 4 == LC_KIND_STREAM)
         fake_stream_drop(l, handle);
+    if (handle >> 4 == LC_KIND_SERVER && l->defect != FAKE_SERVER_STAYS_OPEN)
+        l->kernel.base.close(&l->kernel, l->slots[handle].fd, false);
     l->slots[handle].state = FAKE_CLOSING;
     if (l->is_closing_at_once)
         call_closed(l, handle);
@@ -219,6 +242,7 @@ static int64_t close_loop(struct fake_loop *l)
 static int64_t open_loop(struct fake_loop *l)
 {
     l->seq = 0;
+    l->accepted = 0;
     l->was_stopped = false;
     l->refusable = 0;
     memset(l->has_held, 0, sizeof l->has_held);
@@ -253,8 +277,19 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_POST:
         return post(l, op->a);
     case LC_OP_CANCEL:
-        l->slots[op->a].state = FAKE_IDLE;
+        if (op->a >> 4 == LC_KIND_STREAM)
+            fake_connect_cancel(l, op->a);
+        else if (op->a >> 4 == LC_KIND_REQUEST)
+            fake_recv_cancel(l, op->a);
+        else
+            l->slots[op->a].state = FAKE_IDLE;
         return 0;
+    case LC_OP_LISTEN:
+        return fake_server_listen(l, op);
+    case LC_OP_CONNECT:
+        return fake_connect(l, op);
+    case LC_OP_RECV:
+        return fake_recv(l, op);
     case LC_OP_DESTROY:
         return destroy(l, op->a);
     case LC_OP_STOP:

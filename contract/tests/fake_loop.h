@@ -21,6 +21,10 @@ struct fake_slot {
     uint8_t bits;
     bool was_ready; /* when last looked at, for FAKE_WATCH_EDGE */
     unsigned posts;
+    uint8_t next;       /* server: the stream that the next client becomes */
+    unsigned left;      /* server: how many may */
+    uint16_t size;      /* request: at most so many bytes */
+    bool was_cancelled; /* request */
 };
 
 struct fake_loop {
@@ -33,7 +37,10 @@ struct fake_loop {
     int fd;
     uint64_t seq;
     bool is_stopped, was_stopped, is_asleep, is_batch_dropped;
-    unsigned depth; /* turns within turns: must not pass 1 */
+    unsigned accepted; /* by all servers */
+    bool is_left;      /* by an exit */
+    int raised;        /* by the last callback */
+    unsigned depth;    /* turns within turns: must not pass 1 */
     unsigned depth_max;
     unsigned sleeps;  /* turns that were allowed to sleep */
     unsigned rescues; /* sleeps that nothing would have ended */

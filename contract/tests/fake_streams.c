@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fake_loop.h"
+#include "fake_sockets.h"
 
 enum { LIMIT_BYTES = 1000 }; /* when nobody has asked for another */
 
@@ -83,7 +84,7 @@ static void lose(struct fake_loop *l, uint8_t handle, int error)
     struct lc_seen seen = {.handle = handle, .event = LC_EVENT_LOST, .error = error};
     if (l->defect == FAKE_STREAM_LOST_WITH_ERROR && error == 0)
         seen.error = -EPIPE;
-    if (l->defect == FAKE_STREAM_LOST_WITHOUT_ERROR)
+    if (l->defect == FAKE_STREAM_LOST_WITHOUT_ERROR || (l->defect == FAKE_FATAL_UNTOLD && error == -EIO))
         seen.error = 0;
     l->slots[handle].state = FAKE_IDLE;
     hold_nothing(stream_at(l, handle));
@@ -138,7 +139,7 @@ void fake_streams_send(struct fake_loop *l)
 {
     for (uint8_t i = 0; i < sizeof l->streams / sizeof *l->streams; i++) {
         struct fake_stream *s = &l->streams[i];
-        if (!is_alive(l, (uint8_t)(LC_KIND_STREAM << 4 | i)) || l->defect == FAKE_STREAM_WRITE_STUCK)
+        if (!is_alive(l, (uint8_t)(LC_KIND_STREAM << 4 | i)) || s->fd < 0 || l->defect == FAKE_STREAM_WRITE_STUCK)
             continue;
         while (s->held_size > 0 && s->error == 0 && (l->kernel.base.ready(&l->kernel, s->fd) & LC_OUT) != 0) {
             size_t sent = send_some(l, s, s->held, s->held_size);
@@ -191,12 +192,17 @@ static void do_ending(struct fake_loop *l, struct fake_stream *s, uint8_t code)
         finish(l, s);
 }
 
+void fake_stream_begin(struct fake_loop *l, uint8_t handle, int fd)
+{
+    *stream_at(l, handle) = (struct fake_stream){.fd = fd, .limit = LIMIT_BYTES, .is_made = true};
+}
+
 int64_t fake_stream_apply(struct fake_loop *l, const struct lc_op *op)
 {
     struct fake_stream *s = stream_at(l, op->a);
     switch (op->op) {
     case LC_OP_STREAM:
-        *s = (struct fake_stream){.fd = (int)op->arg, .limit = LIMIT_BYTES};
+        fake_stream_begin(l, op->a, (int)op->arg);
         s->is_made = (l->base.capabilities & LC_CAP_MADE) == 0;
         return 0;
     case LC_OP_WRITE:
@@ -243,6 +249,13 @@ static bool may_read_now(struct fake_loop *l, const struct fake_stream *s)
     return s->fd >= 0 && may_read(l, s) && (l->kernel.base.ready(&l->kernel, s->fd) & LC_IN) != 0;
 }
 
+/* What DATA or EOF raise is the end of the stream. */
+static void fail(struct fake_loop *l, struct fake_stream *s)
+{
+    if ((l->raised == LC_RAISE_EXCEPTION || l->raised == LC_RAISE_CANCELLED) && l->defect != FAKE_FATAL_GOES_ON)
+        s->error = s->error != 0 ? s->error : -EIO;
+}
+
 static void see_eof(struct fake_loop *l, uint8_t handle)
 {
     struct fake_stream *s = stream_at(l, handle);
@@ -252,6 +265,7 @@ static void see_eof(struct fake_loop *l, uint8_t handle)
     if (l->defect == FAKE_STREAM_ENDS_BY_EOF)
         l->kernel.base.shut(&l->kernel, s->fd);
     call(l, handle, LC_EVENT_EOF);
+    fail(l, s);
     if (l->defect == FAKE_STREAM_EOF_TWICE && is_alive(l, handle))
         call(l, handle, LC_EVENT_EOF);
     if (l->defect == FAKE_STREAM_DATA_AFTER_EOF && is_alive(l, handle))
@@ -282,8 +296,10 @@ static void see_data(struct fake_loop *l, uint8_t handle, uint8_t *bytes, size_t
     s->reads++;
     s->seen = l->kernel.fds[s->fd].unread;
     size = spoil(l, bytes, size);
-    if (l->defect != FAKE_STREAM_READ_DROPS)
+    if (l->defect != FAKE_STREAM_READ_DROPS) {
         call_data(l, handle, bytes, size);
+        fail(l, s);
+    }
     if (l->defect == FAKE_STREAM_READ_TWICE && is_alive(l, handle) && may_read(l, s))
         call_data(l, handle, bytes, size);
     if (l->defect == FAKE_STREAM_EOF_FROM_SHORT_READ && is_short && is_alive(l, handle) && may_read(l, s))
@@ -322,6 +338,8 @@ static bool must_be_lost(const struct fake_loop *l, const struct fake_stream *s)
 {
     if (s->is_aborted)
         return l->defect != FAKE_STREAM_ABORT_SILENT;
+    if (s->error == -EIO && l->defect == FAKE_FATAL_SILENT)
+        return false;
     return s->error != 0 || (s->is_flushing && s->held_size == 0 && l->defect != FAKE_STREAM_CLOSE_SILENT);
 }
 
@@ -333,6 +351,8 @@ static bool must_resume(const struct fake_loop *l, const struct fake_stream *s)
 bool fake_stream_is_due(struct fake_loop *l, uint8_t handle)
 {
     const struct fake_stream *s = stream_at(l, handle);
+    if (s->is_connecting)
+        return l->defect != FAKE_CONNECT_SILENT && !(s->was_cancelled && l->defect == FAKE_CONNECT_CANCEL_SILENT);
     if (must_be_made(l, s))
         return l->defect != FAKE_STREAM_MADE_NEVER;
     return must_be_lost(l, s) || must_resume(l, s) || may_read_now(l, s);
@@ -357,7 +377,9 @@ static void resume(struct fake_loop *l, uint8_t handle)
 void fake_stream_run(struct fake_loop *l, uint8_t handle)
 {
     const struct fake_stream *s = stream_at(l, handle);
-    if (must_be_made(l, s))
+    if (s->is_connecting)
+        fake_connect_run(l, handle);
+    else if (must_be_made(l, s))
         make(l, handle);
     else if (l->defect == FAKE_STREAM_READS_CLOSED && may_read_now(l, s))
         read_some(l, handle);

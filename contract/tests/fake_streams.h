@@ -10,8 +10,10 @@ struct fake_loop;
 struct fake_stream {
     int fd; /* -1: closed */
     bool is_made, is_paused, is_flushing, is_aborted, is_ended, is_shut, has_seen_eof, is_writing_paused;
-    int error;    /* with which it will be lost */
-    size_t limit; /* bytes held: the high-water mark */
+    bool is_connecting, was_cancelled;
+    uint16_t port; /* that it connects to */
+    int error;     /* with which it will be lost */
+    size_t limit;  /* bytes held: the high-water mark */
     uint8_t *held;
     size_t held_size;
     unsigned reads; /* DATA given */
@@ -20,6 +22,8 @@ struct fake_stream {
 
 /* An op on a stream, but DESTROY. */
 int64_t fake_stream_apply(struct fake_loop *loop, const struct lc_op *op);
+/* A stream on an fd, which was told that it is made or need not be. */
+void fake_stream_begin(struct fake_loop *loop, uint8_t handle, int fd);
 /* Sends what streams hold, as far as the kernel takes it. */
 void fake_streams_send(struct fake_loop *loop);
 bool fake_stream_is_due(struct fake_loop *loop, uint8_t handle);

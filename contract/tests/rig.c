@@ -30,6 +30,10 @@ void rig_run(const struct lc_program *program)
     rig_dispose();
     fake_kernel_init(&rig.loop.kernel);
     rig.loop.kernel.is_threaded = is_threaded;
+    if (rig.has_no_network) {
+        rig.loop.kernel.base.listen = NULL;
+        rig.loop.kernel.base.connect = NULL;
+    }
     rig.result = lc_run(&rig.loop.base, program, 7, trace, &rig.stats);
     rig.trace_count = lc_trace_merge(trace, sizeof memory, &rig.trace);
     lc_monitor_judge(rig.trace, rig.trace_count, &rig.judgement);

@@ -7,8 +7,9 @@
 #include "runner.h"
 
 enum {
-    RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_TURNS,
+    RIG_CAPABILITIES = LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_EXIT | LC_CAP_TURNS,
     RIG_STREAMS = LC_CAP_STREAM | LC_CAP_MADE | LC_CAP_FLUSH | LC_CAP_WRITE_EOF | LC_CAP_FLOW,
+    RIG_SOCKETS = LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_CANCEL | LC_CAP_REQUEST,
     RIG_PROGRAMS = 2000
 };
 
@@ -20,6 +21,7 @@ struct rig {
     struct lc_obs *trace; /* rig_dispose frees it */
     size_t trace_count;
     int result; /* of lc_run */
+    bool has_no_network;
 };
 
 extern struct rig rig;

@@ -156,6 +156,11 @@ void raises(void)
     asks(LC_OP_RAISE, 0, 0, 0, 0);
 }
 
+void raises_in(uint16_t h, enum lc_event event, enum lc_raise raise)
+{
+    asks(LC_OP_RAISE, h, event, (uint8_t)raise, 0);
+}
+
 void recycle(uint16_t f)
 {
     asks(LC_OP_RECYCLE, f, 0, 0, 0);

@@ -68,6 +68,7 @@ void rearm(uint16_t h, uint64_t deadline_ns);
 void destroy(uint16_t h);
 void stop(void);
 void raises(void);
+void raises_in(uint16_t h, enum lc_event event, enum lc_raise raise);
 void recycle(uint16_t f);
 void post(uint16_t p);
 /* The kernel shows this readiness of an fd; 0: of none, or closed. */

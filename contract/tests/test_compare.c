@@ -246,7 +246,9 @@ static void settled(void)
 {
     struct lc_program program, again;
     for (uint64_t seed = 0; seed < 200; seed++) {
-        lc_program_generate(&program, seed, &(struct lc_profile){UINT32_MAX, 4000000, 1000000});
+        lc_program_generate(
+            &program, seed,
+            &(struct lc_profile){.capabilities = UINT32_MAX, .delay_ns_max = 4000000, .tick_ns = 1000000});
         size_t count = program.count;
         lc_program_settle(&program);
         CHECK(program.count >= count);

@@ -91,6 +91,30 @@ static const struct {
     [FAKE_STREAM_CLOSE_ENDS_NOTHING] = {"close ends nothing", "EOF-2"},
     [FAKE_STREAM_FD_LEAKED] = {"a stream's fd leaked", "LIFE-3"},
     [FAKE_STREAM_ON_THREAD] = {"stream calls on its own thread", "THREAD-1"},
+    [FAKE_EXIT_SWALLOWED] = {"an exit is swallowed", "ERR-3"},
+    [FAKE_EXIT_GOES_ON] = {"an exit lets its batch run", "ERR-3"},
+    [FAKE_EXIT_DROPS_BATCH] = {"an exit drops its batch", "SOON-5"},
+    [FAKE_EXIT_UNASKED] = {"a CancelledError is an exit", "ERR-3"},
+    [FAKE_FATAL_GOES_ON] = {"data goes on after it raised", "ERR-4"},
+    [FAKE_FATAL_UNTOLD] = {"LOST does not tell what was raised", "ERR-4"},
+    [FAKE_FATAL_SILENT] = {"no LOST after data raised", "ERR-4"},
+    [FAKE_SERVER_DEAF] = {"a server lets nobody in", "SERVER-4"},
+    [FAKE_SERVER_SERVES_ONE] = {"a server lets one in", "SERVER-4"},
+    [FAKE_SERVER_STAYS_OPEN] = {"a closed server listens", "SERVER-1"},
+    [FAKE_SERVER_MAKES_TWO] = {"two streams for a client", "SERVER-4"},
+    [FAKE_CONNECT_SILENT] = {"a connect never ends", "CONNECT-1"},
+    [FAKE_CONNECT_TWICE] = {"a connect ends twice", "CONNECT-1"},
+    [FAKE_CONNECT_DONE_FIRST] = {"connected before it is made", "CONNECT-1"},
+    [FAKE_CONNECT_FAILS] = {"no connect succeeds", "CONNECT-2"},
+    [FAKE_CONNECT_TO_NOBODY] = {"connected to nobody", "CONNECT-2"},
+    [FAKE_CONNECT_CANCELS_ALL] = {"one cancel cancels all", "CONNECT-2"},
+    [FAKE_CONNECT_CANCEL_SILENT] = {"a cancelled connect never ends", "CONNECT-1"},
+    [FAKE_RECV_SILENT] = {"a read never ends", "FD-10"},
+    [FAKE_RECV_TWICE] = {"a read ends twice", "FD-10"},
+    [FAKE_RECV_FOREIGN] = {"a read gives foreign bytes", "STREAM-2"},
+    [FAKE_RECV_TOO_MUCH] = {"a read gives too much", "SOCK-2"},
+    [FAKE_RECV_EMPTY] = {"a read of nothing", "EOF-1"},
+    [FAKE_RECV_CANCELS_ALL] = {"one cancel cancels all reads", "FD-10"},
 };
 
 static struct lc_program program;
@@ -131,11 +155,17 @@ static bool is_found_and_shrunk(const char *name, const char *rule)
     return false;
 }
 
+/* What a loop needs for a defect to show; more would only dilute the programs. */
+static uint32_t capabilities_for(enum fake_defect defect)
+{
+    return (defect < FAKE_STREAM_MADE_NEVER ? 0 : RIG_STREAMS) | (defect < FAKE_SERVER_DEAF ? 0 : RIG_SOCKETS);
+}
+
 /* Every defect is found by its rule and shrinks. */
 static void every_defect_is_found(void)
 {
     for (enum fake_defect defect = FAKE_CORRECT + 1; defect < FAKE_OPEN_FAILS; defect++) {
-        rig_init(defect, RIG_CAPABILITIES | (defect < FAKE_STREAM_MADE_NEVER ? 0 : RIG_STREAMS));
+        rig_init(defect, RIG_CAPABILITIES | capabilities_for(defect));
         CHECK(is_found_and_shrunk(defects[defect].name, defects[defect].rule));
     }
     rig_dispose();
@@ -195,6 +225,16 @@ static void correct_streams_pass(void)
     CHECK(passes_everything(LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_ONE_PER_STEP | RIG_STREAMS, false, false));
 }
 
+/* And with servers and connects. */
+static void correct_sockets_pass(void)
+{
+    CHECK(passes_everything(RIG_CAPABILITIES | RIG_STREAMS | RIG_SOCKETS, false, false));
+    CHECK(passes_everything(RIG_CAPABILITIES | RIG_STREAMS | RIG_SOCKETS, true, true));
+    CHECK(passes_everything(LC_CAP_STREAM | RIG_SOCKETS, false, false));
+    CHECK(
+        passes_everything(LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_ONE_PER_STEP | RIG_STREAMS | RIG_SOCKETS, false, false));
+}
+
 /* The same with posts from real threads, which makes no difference. */
 static void correct_loop_passes_with_threads(void)
 {
@@ -202,7 +242,7 @@ static void correct_loop_passes_with_threads(void)
 }
 
 static const struct test tests[] = {
-    TEST(every_defect_is_found), TEST(foreign_thread_is_found),          TEST(correct_loop_passes),
-    TEST(correct_streams_pass),  TEST(correct_loop_passes_with_threads),
+    TEST(every_defect_is_found), TEST(foreign_thread_is_found), TEST(correct_loop_passes),
+    TEST(correct_sockets_pass),  TEST(correct_streams_pass),    TEST(correct_loop_passes_with_threads),
 };
 TEST_MAIN(tests)

@@ -25,6 +25,7 @@ enum happening {
     JOINS_STREAMS,
     MEETS_FAULT,
     DRAINS,
+    RAISES, /* in a callback of a stream */
     HAPPENINGS
 };
 
@@ -48,6 +49,7 @@ static const struct {
     [JOINS_STREAMS] = {"has a stream at both ends", 33},
     [MEETS_FAULT] = {"meets a fault", 24},
     [DRAINS] = {"is drained", 88},
+    [RAISES] = {"raises in a callback", 8},
 };
 
 static struct lc_program program;
@@ -90,6 +92,7 @@ static void see_op(struct history *h, const struct lc_obs *obs)
     if (obs->code == LC_OP_PAUSE)
         h->was_paused[number] = true;
     h->has[ACTS_INSIDE] |= h->depth > 0 && is_of_a_stream(obs);
+    h->has[RAISES] |= obs->code == LC_OP_RAISE && is_of_a_stream(obs);
     h->has[MEETS_FAULT] |= obs->code == LC_OP_FAULT;
 }
 

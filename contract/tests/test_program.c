@@ -173,14 +173,15 @@ static void every_attachment_survives_text(void)
                 struct lc_op op = {.op = code, .on = (uint8_t)on, .event = event};
                 if (form->fields & LC_FIELD_A)
                     op.a = (uint8_t)((form->kind_a ? form->kind_a : LC_KIND_TIMER) << 4 | 15);
-                op.b = form->fields & LC_FIELD_B ? 0x51 : 0;
+                op.b = form->fields & LC_FIELD_B ? (uint8_t)((form->kind_b ? form->kind_b : LC_KIND_FD) << 4 | 1) : 0;
                 op.flags = form->fields & LC_FIELD_BITS ? LC_IN : form->fields & LC_FIELD_FAULT ? LC_FAULT_EINTR : 0;
                 if (is_canonical(&op)) {
                     check_round_trip(&op);
                     checked++;
                 }
             }
-    CHECK(checked == (LC_OP_PROGRAM_END - 1) * (1 + 5 * 15 * 6 + 15 * 12)); /* "on" absent, or a handle and an event */
+    CHECK(checked ==
+          (LC_OP_PROGRAM_END - 1) * (1 + 5 * 15 * 6 + 15 * 13 + 2 * 15 * 7)); /* no "on", or a handle and an event */
 }
 
 /* An op that does nothing is written as "nop", which is read as an op that does nothing. */

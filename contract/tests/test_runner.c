@@ -175,12 +175,30 @@ static void raise_is_for_callbacks(void)
 {
     setup(RIG_CAPABILITIES);
     CHECK(rig_counts("soon c1\non c1: raise\non c1: raise\nstep\n", 3, 1, 0));
-    CHECK(asked("soon c1, raise -"));
+    CHECK(asked("soon c1, raise c1"));
     CHECK(rig_counts("raise\n", 0, 1, 0));
     CHECK(rig_counts("soon c1\non c1.closed: raise\ndestroy c1\nstep\n", 3, 1, 0));
     rig.loop.is_closing_at_once = true; /* CLOSED of c2 inside c1's callback must not take c1's exception */
     CHECK(rig_counts("soon c1\nsoon c2\non c1: raise\non c1: destroy c2\nstep\n", 5, 0, 0));
     CHECK(rig_counts("soon c1\nsoon c2\non c1: destroy c2\non c2.closed: raise\non c1: raise\nstep\n", 5, 1, 0));
+}
+
+/* An exit leaves the step or run it comes in, and what was due comes in the next; elsewhere nobody is asked for one. */
+static void exit_is_for_turns(void)
+{
+    static const char *const kinds[] = {"raise 3", "raise 4"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[128] = "soon c1\nsoon c2\non c2.soon: soon c3\non c1: ";
+        strcat(strcat(text, kinds[i]), "\nstep\nstep\nstep\n");
+        setup(RIG_CAPABILITIES);
+        CHECK(rig_counts(text, 7, 0, 0) && asked("soon c1, soon c2, raise c1, soon c3"));
+        setup(RIG_CAPABILITIES & ~(unsigned)LC_CAP_EXIT);
+        CHECK(rig_counts(text, 6, 1, 0));
+    }
+    setup(RIG_CAPABILITIES | RIG_STREAMS);
+    CHECK(rig_counts("pair f1 f2\nstream s1 f1\nstep\non s1.eof: raise 3\non s1.pause_writing: raise 3\nshut f2\n"
+                     "step\nlimits s1\nfill f2\nwrite s1 5000\non s1.lost: raise 3\nabort s1\nstep\n",
+                     10, 3, 0));
 }
 
 struct refused {
@@ -378,6 +396,7 @@ static const struct test tests[] = {
     TEST(run_is_stopped_once),
     TEST(capabilities_bound_what_is_asked),
     TEST(raise_is_for_callbacks),
+    TEST(exit_is_for_turns),
     TEST(ops_need_their_handles),
     TEST(ops_need_their_fds),
     TEST(counts_add_up),

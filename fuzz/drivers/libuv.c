@@ -4,6 +4,7 @@
  * be cancelled. Time counts from uv_now(), which libuv caches; it keeps whole milliseconds. A stream ends by
  * destroy alone: uv_close() drops what was not sent.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -12,13 +13,15 @@
 
 #include "drivers.h"
 
-enum { NS_A_MS = 1000000 };
+enum { NS_A_MS = 1000000, BACKLOG = 128 };
 
 struct slot {
     union uv_any_handle uv;
     uint8_t handle;
     uint8_t bits; /* of a watcher */
     bool is_over; /* of a stream: it has seen its end or an error */
+    uint8_t next; /* of a server: the stream that the next client becomes, */
+    uint8_t left; /* and how many may */
 };
 
 /* One write under way, with its copy of the bytes. */
@@ -112,6 +115,85 @@ static int open_stream(struct slot *slot, int fd)
     if (error == 0)
         error = is_pipe ? uv_pipe_open(&slot->uv.pipe, fd) : uv_tcp_open(&slot->uv.tcp, fd);
     return error < 0 ? error : uv_read_start(&slot->uv.stream, on_alloc, on_read);
+}
+
+/* ---- servers and connects ---------------------------------------------------------------------- */
+
+static struct sockaddr_in loopback(uint16_t port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+}
+
+/* The name of one side of a socket; 0 when it has none any more. */
+static uint16_t port_of(int (*name)(const uv_tcp_t *, struct sockaddr *, int *), const struct slot *slot)
+{
+    struct sockaddr_in address = {0};
+    int size = sizeof address;
+    return name(&slot->uv.tcp, (struct sockaddr *)&address, &size) < 0 ? 0 : ntohs(address.sin_port);
+}
+
+/* Reading begins before MADE, which may pause it. */
+static void begin_stream(struct slot *slot, uint16_t port)
+{
+    uv_os_fd_t fd = -1;
+    uv_fileno(&slot->uv.handle, &fd);
+    uv_read_start(&slot->uv.stream, on_alloc, on_read);
+    report_seen((struct lc_seen){.handle = slot->handle, .event = LC_EVENT_MADE, .bits = port, .fd = fd});
+}
+
+static void on_connection(uv_stream_t *stream, int status)
+{
+    struct slot *server = (struct slot *)stream, *slot;
+    if (status < 0 || server->left == 0)
+        return;
+    report(server, LC_EVENT_FACTORY, 0, 0);
+    if (uv_is_closing(&server->uv.handle))
+        return;
+    slot = &driver.slots[server->next];
+    slot->handle = server->next++;
+    server->left--;
+    uv_tcp_init(&driver.loop, &slot->uv.tcp);
+    uv_accept(stream, &slot->uv.stream);
+    begin_stream(slot, port_of(uv_tcp_getpeername, slot));
+}
+
+static int64_t listen_anywhere(struct slot *slot, const struct lc_op *op)
+{
+    const struct sockaddr_in address = loopback(0);
+    slot->handle = op->a;
+    slot->next = op->b;
+    slot->left = (uint8_t)op->n;
+    int error = uv_tcp_init(&driver.loop, &slot->uv.tcp);
+    if (error == 0)
+        error = uv_tcp_bind(&slot->uv.tcp, (const struct sockaddr *)&address, 0);
+    if (error == 0)
+        error = uv_listen(&slot->uv.stream, BACKLOG, on_connection);
+    return error < 0 ? error : port_of(uv_tcp_getsockname, slot);
+}
+
+/* A handle that is closed while it connects is told so; nobody else is. */
+static void on_connect(uv_connect_t *request, int status)
+{
+    struct slot *slot = (struct slot *)request->handle;
+    free(request);
+    if (status == 0)
+        begin_stream(slot, port_of(uv_tcp_getsockname, slot));
+    if (!uv_is_closing(&slot->uv.handle))
+        report(slot, LC_EVENT_DONE, 0, status);
+}
+
+static int connect_to(struct slot *slot, const struct lc_op *op)
+{
+    const struct sockaddr_in address = loopback((uint16_t)op->arg);
+    uv_connect_t *request = malloc(sizeof *request);
+    slot->handle = op->a;
+    int error = request == NULL ? UV_ENOMEM : uv_tcp_init(&driver.loop, &slot->uv.tcp);
+    if (error == 0)
+        error = uv_tcp_connect(request, &slot->uv.tcp, (const struct sockaddr *)&address, on_connect);
+    if (error < 0)
+        free(request);
+    return error;
 }
 
 static int write_bytes(struct slot *slot, const struct lc_op *op)
@@ -241,6 +323,10 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_PAUSE:
     case LC_OP_RESUME:
         return use_stream(slot, op);
+    case LC_OP_LISTEN:
+        return listen_anywhere(slot, op);
+    case LC_OP_CONNECT:
+        return connect_to(slot, op);
     default:
         return -ENOSYS;
     }
@@ -250,7 +336,8 @@ struct lc_driver *driver_libuv(void)
 {
     driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
                                      .name = "libuv",
-                                     .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF,
+                                     .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF |
+                                                     LC_CAP_SERVER | LC_CAP_CONNECT,
                                      .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
                                      .tick_ns = NS_A_MS,
                                      .apply = apply};

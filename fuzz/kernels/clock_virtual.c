@@ -281,5 +281,8 @@ void clock_use(struct lc_driver *driver)
     at.kernel = *lc_kernel_posix();
     at.kernel.post = post;
     at.kernel.join = join;
+    /* What a network needs passes in real time, which nobody waits for here. */
+    at.kernel.listen = NULL;
+    driver->capabilities &= ~(uint32_t)(LC_CAP_SERVER | LC_CAP_CONNECT);
     driver->kernel = &at.kernel;
 }

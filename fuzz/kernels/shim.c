@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct shim_page) <= SHIM_PAGE_BYTES, "the page is too sma
 
 struct shim_page *shim_page;
 bool shim_is_armed;
-uintptr_t shim_kit_begin, shim_kit_end;
+struct shim_object shim_kit, shim_interpreter;
 
 static bool wants_counts; /* printed when this process ends */
 
@@ -73,20 +73,33 @@ static void give_up(const char *sentence, const char *what)
     _exit(2);
 }
 
-/* Finds the object that an address is in. */
-static int is_here(struct dl_phdr_info *info, size_t size, void *address)
+struct search {
+    uintptr_t address;
+    struct shim_object found;
+};
+
+static int is_here(struct dl_phdr_info *info, size_t size, void *arg)
 {
+    struct search *search = arg;
     (void)size;
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const uintptr_t begin = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
-        const uintptr_t end = begin + info->dlpi_phdr[i].p_memsz;
-        if (info->dlpi_phdr[i].p_type != PT_LOAD || (uintptr_t)address < begin || (uintptr_t)address >= end)
+        const struct shim_object part = {begin, begin + info->dlpi_phdr[i].p_memsz};
+        if (info->dlpi_phdr[i].p_type != PT_LOAD || !shim_is_in(&part, (const void *)search->address))
             continue;
-        shim_kit_begin = begin;
-        shim_kit_end = end;
+        search->found = part;
         return 1;
     }
     return 0;
+}
+
+/* The object that an address is in. */
+static struct shim_object object_of(const void *address)
+{
+    struct search search = {.address = (uintptr_t)address};
+    if (address != NULL)
+        dl_iterate_phdr(is_here, &search);
+    return search.found;
 }
 
 static void take_word(const char *word)
@@ -106,7 +119,7 @@ static void take_word(const char *word)
         if (end == word + 5 || *end != '\0')
             give_up("no number: ", word);
     } else if (strcmp(word, "spare-main") == 0) { /* the kit is the program itself, the loop a library */
-        dl_iterate_phdr(is_here, (void *)getauxval(AT_ENTRY));
+        shim_kit = object_of((const void *)getauxval(AT_ENTRY));
     } else if (strcmp(word, "counts") == 0) {
         wants_counts = true;
     } else {
@@ -185,7 +198,8 @@ static void join(void)
     if (!has_handler)
         pthread_atfork(NULL, NULL, after_fork_in_child);
     has_handler = true;
-    shim_is_armed = true;
+    shim_interpreter = object_of(dlsym(RTLD_DEFAULT, "Py_IsInitialized")); /* once: a fork may come while another */
+    shim_is_armed = true;                                                  /* thread holds the linker's lock */
     shim_join_tree();
 }
 
@@ -207,8 +221,7 @@ SHIM_EXPORT int lc_shim_arm(void *kit)
 {
     if (shim_page == NULL)
         return -1;
-    if (kit != NULL)
-        dl_iterate_phdr(is_here, kit);
+    shim_kit = object_of(kit);
     arm();
     return 0;
 }

@@ -57,7 +57,10 @@ struct shim_page {
     int64_t to_real_time_ns, to_boot_time_ns; /* added to now_ns they give the other clocks */
     _Atomic int64_t now_ns;                   /* CLOCK_MONOTONIC of the tree; never goes back */
     _Atomic int64_t busy_since_ns;            /* real; the tree was not seen asleep since; 0: it was */
+    _Atomic uint32_t busy_probes;             /* how often it was asked since then */
     _Atomic int64_t flowed_ns;                /* real; up to here now_ns has followed the real clock */
+    _Atomic int prober;                       /* tid of the waiter that asks whether the tree is asleep; 0: nobody */
+    _Atomic int64_t probed_ns;                /* real; when it last asked */
     _Atomic uint32_t reads;                   /* of the clock since it last jumped */
     _Atomic int pids[SHIM_PROCESSES_MAX];
     struct shim_sleeper {
@@ -77,12 +80,16 @@ struct shim_page {
 extern struct shim_page *shim_page; /* NULL: none */
 extern bool shim_is_armed;          /* this process */
 
-extern uintptr_t shim_kit_begin, shim_kit_end; /* where the code of the kit is that drives the loop; 0: nowhere */
+/* Where the code of a program or library is; empty: nowhere. */
+struct shim_object {
+    uintptr_t begin, end;
+};
+extern struct shim_object shim_kit; /* that drives the loop: its calls meet no fault, since they are the tester's */
+extern struct shim_object shim_interpreter; /* CPython's */
 
-/* Its calls meet no fault: they are those of the one who tests. */
-static inline bool shim_is_of_kit(const void *caller)
+static inline bool shim_is_in(const struct shim_object *object, const void *caller)
 {
-    return (uintptr_t)caller - shim_kit_begin < shim_kit_end - shim_kit_begin;
+    return (uintptr_t)caller - object->begin < object->end - object->begin;
 }
 
 static inline bool shim_has_time(void)

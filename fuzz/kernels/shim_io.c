@@ -132,7 +132,7 @@ static int meet(struct move *move)
 {
     const struct adversary *adversary = &shim_page->adversary;
     if (adversary->level == ADVERSARY_OFF || !is_known(move->fd) || atomic_load(&known[move->fd].is_spared) ||
-        shim_is_of_kit(move->caller))
+        shim_is_in(&shim_kit, move->caller))
         return 0;
     const uint32_t number = shim_call_number(move->fd);
     enum adversary_fault fault = adversary_draw(adversary, move->call, move->fd, number);

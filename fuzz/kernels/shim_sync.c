@@ -1,5 +1,4 @@
 /* Timed waits of threads for one another, and raw system calls through libc's syscall(). */
-#include <dlfcn.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -13,7 +12,8 @@
 
 enum {
     SLICE_NS = 500 * 1000,
-    GIL_NS_MAX = 5100 * 1000 /* CPython's switch interval is 5 ms */
+    LONG_SLICE_NS = 2 * 1000 * 1000, /* of who is not the prober */
+    GIL_NS_MAX = 5100 * 1000         /* CPython's switch interval is 5 ms */
 };
 
 /* pthread_cond_timedwait does not say which clock its deadline is of: the one that is nearer to it. */
@@ -32,14 +32,7 @@ static int nearest_clock(const struct timespec *deadline)
  * would never hand it over. That wait is made by the object that holds the interpreter, and by nobody else in it. */
 static bool is_wait_for_gil(const void *caller, int64_t deadline_ns)
 {
-    static void *(*interpreter)(void);
-    static bool has_looked;
-    Dl_info here, python;
-    if (!has_looked)
-        *(void **)&interpreter = dlsym(RTLD_DEFAULT, "Py_IsInitialized");
-    has_looked = true;
-    return interpreter != NULL && deadline_ns <= shim_after_ns(GIL_NS_MAX) && dladdr(caller, &here) != 0 &&
-           dladdr(*(void **)&interpreter, &python) != 0 && here.dli_fbase == python.dli_fbase;
+    return deadline_ns <= shim_after_ns(GIL_NS_MAX) && shim_is_in(&shim_interpreter, caller);
 }
 
 static int wait_slice(pthread_cond_t *condition, pthread_mutex_t *mutex, int64_t length_ns)
@@ -59,10 +52,13 @@ static int wait_virtually(pthread_cond_t *condition, pthread_mutex_t *mutex, int
     if (deadline_ns <= shim_now_ns())
         return wait_slice(condition, mutex, 0); /* lets go of the mutex for a moment, as the real one does */
     struct shim_sleeper *sleeper = shim_sleep_begin(deadline_ns);
-    if (!shim_is_quiet(mutex, &calm) || shim_jump(&calm) != SHIM_JUMPED) {
-        shim_flow();
-        error = wait_slice(condition, mutex, SLICE_NS);
+    const bool is_prober = shim_is_prober();
+    if (!is_prober || !shim_is_quiet(mutex, &calm) || shim_jump(&calm) != SHIM_JUMPED) {
+        if (is_prober)
+            shim_flow();
+        error = wait_slice(condition, mutex, is_prober ? SLICE_NS : LONG_SLICE_NS);
     }
+    shim_stop_probing();
     shim_sleep_end(sleeper);
     return error == ETIMEDOUT ? 0 : error;
 }

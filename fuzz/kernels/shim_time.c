@@ -11,7 +11,8 @@
 enum {
     NS_PER_S = 1000000000,
     NS_PER_US = 1000,
-    STALL_NS = 200 * 1000 * 1000, /* real; so long the clock waits for a tree that is neither asleep nor done */
+    STALL_NS = 200 * 1000 * 1000, /* real; so long the clock waits for a tree that is neither asleep nor done, */
+    STALL_PROBES = 150,           /* and so often it is asked: on a busy machine the tree may lack a processor */
     READS_MAX = 10000,            /* reads of the clock between two jumps; whoever reads on waits for it to move */
     READ_NS = 1000                /* what each further read takes then */
 };
@@ -144,13 +145,17 @@ enum shim_jump shim_jump(struct shim_calm *calm)
     return SHIM_JUMPED;
 }
 
-/* Lets virtual time pass as real time does, once the tree has been neither asleep nor done for STALL_NS. */
+/* Lets virtual time pass as real time does, once the tree has been neither asleep nor done for long. */
 void shim_flow(void)
 {
-    int64_t real_ns = shim_real_now_ns(), since_ns = atomic_load(&shim_page->busy_since_ns);
+    const int64_t real_ns = shim_real_now_ns(), since_ns = atomic_load(&shim_page->busy_since_ns);
     if (since_ns == 0) {
-        atomic_store(&shim_page->flowed_ns, real_ns + STALL_NS);
+        atomic_store(&shim_page->busy_probes, 0);
         atomic_store(&shim_page->busy_since_ns, real_ns);
+        return;
+    }
+    if (atomic_fetch_add(&shim_page->busy_probes, 1) < STALL_PROBES || real_ns < since_ns + STALL_NS) {
+        atomic_store(&shim_page->flowed_ns, real_ns);
         return;
     }
     int64_t from_ns = atomic_load(&shim_page->flowed_ns);

@@ -26,6 +26,10 @@ enum shim_jump { SHIM_JUMPED, SHIM_NOTHING_AHEAD, SHIM_BLOCKED } shim_jump(struc
 /* Sleepers (shim_quiet.c): whoever waits in a call of ours is known with its deadline. NULL: no slot is free. */
 struct shim_sleeper *shim_sleep_begin(int64_t deadline_ns);
 void shim_sleep_end(struct shim_sleeper *sleeper);
+/* Is it this thread that asks whether the tree sleeps? One does, since whoever asks is awake and in the way of all
+ * others who ask. It is the first that waits, until it stops waiting or does not get to it for long. */
+bool shim_is_prober(void);
+void shim_stop_probing(void);
 /* Does every other thread of the tree sleep? held: the futex word of a mutex that the caller holds, or NULL. */
 bool shim_is_quiet(const void *held, struct shim_calm *calm);
 bool shim_is_thread_alive(int pid, int tid);

@@ -20,6 +20,7 @@
 enum {
     SLICE_NS_MIN = 30 * 1000,
     SLICE_NS_MAX = 1000 * 1000,
+    LONG_SLICE_NS_MAX = 10 * 1000 * 1000, /* of who is not the prober */
     NS_PER_MS = 1000 * 1000,
     NS_PER_US = 1000,
     READS_OF_POLL = 50, /* what a wait counts that is told not to sleep and finds nothing; see shim_time.c */
@@ -35,9 +36,12 @@ static int look(const struct shim_wait *wait)
 /* What a waiter does that has found nothing and has time left. Returns what came, 0: look again. */
 static int sleep_a_while(const struct shim_wait *wait, int64_t *slice_ns)
 {
+    const bool is_prober = shim_is_prober();
+    const int64_t max_ns = is_prober ? SLICE_NS_MAX : LONG_SLICE_NS_MAX;
     struct shim_calm calm;
+    bool is_busy = is_prober;
     int result;
-    if (shim_is_quiet(NULL, &calm)) {
+    if (is_prober && shim_is_quiet(NULL, &calm)) {
         if ((result = look(wait)) != 0)
             return result;
         enum shim_jump jump = shim_jump(&calm);
@@ -45,13 +49,12 @@ static int sleep_a_while(const struct shim_wait *wait, int64_t *slice_ns)
             *slice_ns = SLICE_NS_MIN;
             return 0;
         }
-        if (jump == SHIM_BLOCKED)
-            shim_flow();
-    } else {
-        shim_flow();
+        is_busy = jump == SHIM_BLOCKED;
     }
+    if (is_busy)
+        shim_flow();
     const struct timespec length = shim_to_timespec(*slice_ns);
-    *slice_ns = *slice_ns * 2 < SLICE_NS_MAX ? *slice_ns * 2 : SLICE_NS_MAX;
+    *slice_ns = *slice_ns * 2 < max_ns ? *slice_ns * 2 : max_ns;
     return wait->slice(wait->arg, &length, wait->mask);
 }
 
@@ -80,6 +83,7 @@ int shim_wait(const struct shim_wait *wait, int64_t deadline_ns)
         if ((result = interruption(wait, signals)) != 0 || (result = sleep_a_while(wait, &slice_ns)) != 0)
             break;
     error = errno;
+    shim_stop_probing();
     shim_sleep_end(sleeper);
     errno = error;
     shim_count(SHIM_COUNT_WAKE);

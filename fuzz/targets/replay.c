@@ -2,7 +2,7 @@
  * main with the fuzzer, so that gcc suffices to replay what libFuzzer found.
  *
  *   fuzz_program_replay [--driver NAME] [--verbose] [--repeat COUNT] FILE...
- *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST]
+ *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST] [--family loop|servers|connects|requests|exits]
  *   fuzz_program_replay --to-bytes FILE.loop OUT
  *
  * NAME is a driver of this build, or the path (with a slash) of one in a shared object. FILE.loop is text, any other
@@ -17,6 +17,7 @@
 
 #include "drivers/drivers.h"
 #include "fuzz_program.h"
+#include "names.h"
 
 enum { FILE_BYTES_MAX = 1 << 16, HANG_SECONDS_MAX = 10, SHRINK_TRIES_MAX = 2000 };
 
@@ -26,6 +27,7 @@ static struct {
     unsigned long random;
     unsigned long repeat; /* how often each file's program runs */
     unsigned long long seed;
+    enum lc_family family;
 } options;
 
 static const char *running = "";                 /* what hangs, if it hangs */
@@ -113,7 +115,8 @@ static void print_share(void)
 static int replay_random(void)
 {
     static struct lc_program program;
-    const struct lc_profile profile = fuzz_program_profile();
+    struct lc_profile profile = fuzz_program_profile();
+    profile.family = options.family;
     running_program = &program;
     for (unsigned long i = 0; i < options.random; i++) {
         char name[64];
@@ -146,6 +149,14 @@ static int convert(const char *from, const char *to)
     return 0;
 }
 
+static enum lc_family read_family(const char *name)
+{
+    for (enum lc_family family = LC_FAMILY_ANY; family < LC_FAMILY_COUNT; family++)
+        if (strcmp(name, lc_family_names[family]) == 0)
+            return family;
+    refuse(name, "no such family of programs");
+}
+
 static int read_options(int count, char **arguments)
 {
     int i = 1;
@@ -162,6 +173,8 @@ static int read_options(int count, char **arguments)
             options.repeat = strtoul(value, NULL, 10), i++;
         else if (strcmp(arguments[i], "--seed") == 0)
             options.seed = strtoull(value, NULL, 10), i++;
+        else if (strcmp(arguments[i], "--family") == 0)
+            options.family = read_family(value), i++;
         else if (strcmp(arguments[i], "--to-bytes") == 0 && i + 2 < count)
             exit(convert(value, arguments[i + 2]));
         else

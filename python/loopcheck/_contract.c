@@ -230,15 +230,16 @@ static PyObject *canonical(PyObject *module, PyObject *bytes)
 static PyObject *generate(PyObject *module, PyObject *args)
 {
     unsigned long long seed, delay_ns_max, tick_ns;
-    unsigned int capabilities;
+    unsigned int capabilities, family = LC_FAMILY_ANY;
     struct lc_program program;
     (void)module;
-    if (!PyArg_ParseTuple(args, "KIKK:generate", &seed, &capabilities, &delay_ns_max, &tick_ns))
+    if (!PyArg_ParseTuple(args, "KIKK|I:generate", &seed, &capabilities, &delay_ns_max, &tick_ns, &family))
         return NULL;
     lc_program_generate(&program, seed,
                         &(struct lc_profile){.capabilities = capabilities,
                                              .delay_ns_max = delay_ns_max,
-                                             .tick_ns = tick_ns ? tick_ns : 1});
+                                             .tick_ns = tick_ns ? tick_ns : 1,
+                                             .family = family < LC_FAMILY_COUNT ? family : LC_FAMILY_ANY});
     return lc_py_bytes(&program);
 }
 
@@ -287,14 +288,16 @@ static PyMethodDef methods[] = {
     {"run", lc_py_run, METH_VARARGS,
      "run(program, driver, trace, number=0) -> dict\n\nRuns the program on the driver's loop into `trace` and returns "
      "ops, executed, ignored, unfired and callbacks.\nThe driver has capabilities, promises, tick_ns and "
-     "apply(code, handle, arg, flags, n) -> int, as contract/driver.h\nsays (the arg of a write is its bytes); it is "
+     "apply(code, handle, arg, flags, n, b) -> int, as contract/driver.h\nsays (the arg of a write is its bytes); it "
+     "is "
      "given `sink`. Raises what apply "
      "let out. A Driver will do as well."},
     {"parse", parse, METH_O, "parse(text) -> bytes\n\nRaises ValueError naming the line that cannot be read."},
     {"format", format, METH_O, "format(program) -> str\n\nAny bytes are a program."},
     {"canonical", canonical, METH_O, "canonical(program) -> bytes\n\nWithout what has no effect."},
     {"generate", generate, METH_VARARGS,
-     "generate(seed, capabilities, delay_ns_max, tick_ns) -> bytes\n\nThe random program of this seed."},
+     "generate(seed, capabilities, delay_ns_max, tick_ns, family=0) -> bytes\n\nThe random program of this seed, about "
+     "FAMILY_LOOP or another; 0: about anything."},
     {"shrink", shrink, METH_VARARGS,
      "shrink(program, fails, tries_max=200) -> bytes\n\nA smaller program for which fails(program) is true still."},
     {NULL, NULL, 0, NULL},
@@ -311,6 +314,9 @@ static const struct {
     C(KIND_WAKER),
     C(KIND_FD),
     C(KIND_STREAM),
+    C(KIND_END),
+    C(KIND_SERVER),
+    C(KIND_REQUEST),
     C(OP_NOP),
     C(OP_SOON),
     C(OP_TIMER),
@@ -344,6 +350,12 @@ static const struct {
     C(OP_HANGUP),
     C(OP_RST),
     C(OP_FAULT),
+    C(OP_LISTEN),
+    C(OP_CLIENT),
+    C(OP_BACKLOG),
+    C(OP_CONNECT),
+    C(OP_ACCEPT),
+    C(OP_RECV),
     C(OP_PROGRAM_END),
     C(OP_OPEN),
     C(OP_CLOSE),
@@ -361,11 +373,19 @@ static const struct {
     C(EVENT_LOST),
     C(EVENT_PAUSE_WRITING),
     C(EVENT_RESUME_WRITING),
+    C(EVENT_FACTORY),
+    C(EVENT_DONE),
     C(IN),
     C(OUT),
     C(HUP),
     C(ERR),
     C(WAIT),
+    C(FAMILY_ANY),
+    C(FAMILY_LOOP),
+    C(FAMILY_SERVERS),
+    C(FAMILY_CONNECTS),
+    C(FAMILY_REQUESTS),
+    C(FAMILY_EXITS),
     C(CAP_MULTI),
     C(CAP_STOP),
     C(CAP_RAISE),
@@ -377,6 +397,16 @@ static const struct {
     C(CAP_FLUSH),
     C(CAP_WRITE_EOF),
     C(CAP_FLOW),
+    C(CAP_EXIT),
+    C(CAP_SERVER),
+    C(CAP_CONNECT),
+    C(CAP_CANCEL),
+    C(CAP_REQUEST),
+    C(LEFT),
+    C(RAISE_EXCEPTION),
+    C(RAISE_CANCELLED),
+    C(RAISE_EXIT),
+    C(RAISE_INTERRUPT),
     C(PROMISE_FIFO),
     C(PROMISE_TURN),
     C(PROMISE_ORDER),

@@ -14,7 +14,9 @@ class Stats(TypedDict):
 
 @final
 class Sink:
-    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, data: Buffer = b"", /) -> int: ...
+    def begin(
+        self, handle: int, event: int, bits: int = 0, error: int = 0, data: Buffer = b"", fd: int = 0, /
+    ) -> int: ...
     def end(self, handle: int, event: int, /) -> None: ...
 
 class Trace:
@@ -48,16 +50,21 @@ def run(program: bytes, driver: Any, trace: Trace, number: int = 0, /) -> Stats:
 def parse(text: str, /) -> bytes: ...
 def format(program: bytes, /) -> str: ...
 def canonical(program: bytes, /) -> bytes: ...
-def generate(seed: int, capabilities: int, delay_ns_max: int, tick_ns: int, /) -> bytes: ...
+def generate(seed: int, capabilities: int, delay_ns_max: int, tick_ns: int, family: int = 0, /) -> bytes: ...
 def shrink(program: bytes, fails: Callable[[bytes], bool], tries_max: int = 200, /) -> bytes: ...
 
+CAP_CANCEL: int
 CAP_COALESCE: int
+CAP_CONNECT: int
+CAP_EXIT: int
 CAP_FLOW: int
 CAP_FLUSH: int
 CAP_MADE: int
 CAP_MULTI: int
 CAP_ONE_PER_STEP: int
 CAP_RAISE: int
+CAP_REQUEST: int
+CAP_SERVER: int
 CAP_STOP: int
 CAP_STREAM: int
 CAP_TURNS: int
@@ -65,8 +72,10 @@ CAP_WRITE_EOF: int
 ERR: int
 EVENT_CLOSED: int
 EVENT_DATA: int
+EVENT_DONE: int
 EVENT_EOF: int
 EVENT_ERROR: int
+EVENT_FACTORY: int
 EVENT_LOST: int
 EVENT_MADE: int
 EVENT_PAUSE_WRITING: int
@@ -76,26 +85,41 @@ EVENT_RESCUE: int
 EVENT_RESUME_WRITING: int
 EVENT_SOON: int
 EVENT_TIMER: int
+FAMILY_ANY: int
+FAMILY_CONNECTS: int
+FAMILY_EXITS: int
+FAMILY_LOOP: int
+FAMILY_REQUESTS: int
+FAMILY_SERVERS: int
 HUP: int
 IN: int
+KIND_END: int
 KIND_FD: int
+KIND_REQUEST: int
+KIND_SERVER: int
 KIND_SOON: int
 KIND_STREAM: int
 KIND_TIMER: int
 KIND_WAKER: int
 KIND_WATCH: int
+LEFT: int
 OP_ABORT: int
+OP_ACCEPT: int
 OP_ADVANCE: int
 OP_AT: int
+OP_BACKLOG: int
 OP_BYTES: int
 OP_CANCEL: int
+OP_CLIENT: int
 OP_CLOSE: int
+OP_CONNECT: int
 OP_DESTROY: int
 OP_FAULT: int
 OP_FILL: int
 OP_FLUSH: int
 OP_HANGUP: int
 OP_LIMITS: int
+OP_LISTEN: int
 OP_NOP: int
 OP_NOW: int
 OP_OPEN: int
@@ -106,6 +130,7 @@ OP_PROGRAM_END: int
 OP_PUT: int
 OP_RAISE: int
 OP_REARM: int
+OP_RECV: int
 OP_RECYCLE: int
 OP_RESUME: int
 OP_RST: int
@@ -128,6 +153,10 @@ PROMISE_FIFO: int
 PROMISE_ORDER: int
 PROMISE_TIES: int
 PROMISE_TURN: int
+RAISE_CANCELLED: int
+RAISE_EXCEPTION: int
+RAISE_EXIT: int
+RAISE_INTERRUPT: int
 WAIT: int
 WHAT_BEGIN: int
 WHAT_CLOSED: int

@@ -11,7 +11,7 @@
 
 struct py_driver {
     struct lc_driver base;
-    PyObject *apply; /* bound method apply(code, handle, arg, flags, n) -> int; arg: an int, of a write the bytes */
+    PyObject *apply; /* bound method apply(code, handle, arg, flags, n, b) -> int; arg: an int, of a write the bytes */
     PyObject *error_type; /* the first exception that apply let out: raised by run() at the end */
     PyObject *error_value;
     PyObject *error_traceback;
@@ -38,8 +38,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     PyObject *arg = op->op == LC_OP_WRITE ? PyBytes_FromStringAndSize((const char *)(uintptr_t)op->arg, op->n)
                                           : PyLong_FromUnsignedLongLong(op->arg);
     PyObject *value = arg == NULL ? NULL
-                                  : PyObject_CallFunction(driver->apply, "iiNii", (int)op->op, (int)op->a, arg,
-                                                          (int)op->flags, (int)op->n);
+                                  : PyObject_CallFunction(driver->apply, "iiNiii", (int)op->op, (int)op->a, arg,
+                                                          (int)op->flags, (int)op->n, (int)op->b);
     if (value != NULL)
         result = PyLong_AsLongLong(value);
     if (PyErr_Occurred()) {
@@ -54,16 +54,17 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 static PyObject *sink_begin(PyObject *self, PyObject *args)
 {
     struct lc_sink *sink = ((struct py_sink *)self)->sink;
-    int handle, event, bits = 0, error = 0, raise = 0;
+    int handle, event, bits = 0, error = 0, fd = 0, raise = 0;
     Py_buffer data = {0};
-    if (!PyArg_ParseTuple(args, "ii|iiy*:begin", &handle, &event, &bits, &error, &data))
+    if (!PyArg_ParseTuple(args, "ii|iiy*i:begin", &handle, &event, &bits, &error, &data, &fd))
         return NULL;
     const struct lc_seen seen = {.handle = (uint8_t)handle,
                                  .event = (enum lc_event)event,
                                  .bits = (unsigned)bits,
                                  .error = error,
                                  .data = data.buf,
-                                 .size = (size_t)data.len};
+                                 .size = (size_t)data.len,
+                                 .fd = fd};
     if (sink != NULL) {
         Py_BEGIN_ALLOW_THREADS raise = sink->begin(sink->self, &seen);
         Py_END_ALLOW_THREADS
@@ -95,7 +96,8 @@ static void sink_dealloc(PyObject *self)
 
 static PyMethodDef sink_methods[] = {
     {"begin", sink_begin, METH_VARARGS,
-     "begin(handle, event, bits=0, error=0, data=b\"\") -> int\n\nTo be called at the start of every callback, on its "
+     "begin(handle, event, bits=0, error=0, data=b\"\", fd=0) -> int\n\nTo be called at the start of every callback, "
+     "on its "
      "thread. Returns 0, or the number of the\nexception that the callback must raise after `end`."},
     {"end", sink_end, METH_VARARGS, "end(handle, event) -> None\n\nTo be called at the end of every callback."},
     {NULL, NULL, 0, NULL},

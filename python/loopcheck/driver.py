@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import socket
+import gc
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from loopcheck import _contract as c
 from loopcheck import shim
+from loopcheck.driver_sockets import Request, Server, StreamProtocol
 from loopcheck.kit import Kit, case
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -36,73 +37,34 @@ class ProgramError(Exception):
     """What a callback raises because its program says so."""
 
 
+class ProgramCancelled(asyncio.CancelledError):
+    """The same as a CancelledError."""
+
+
+class ProgramExit(SystemExit):
+    """The same as a SystemExit, which leaves the run."""
+
+
+class ProgramInterrupt(KeyboardInterrupt):
+    """The same as a KeyboardInterrupt, which leaves the run."""
+
+
+RAISES: dict[int, type[BaseException]] = {
+    c.RAISE_EXCEPTION: ProgramError,
+    c.RAISE_CANCELLED: ProgramCancelled,
+    c.RAISE_EXIT: ProgramExit,
+    c.RAISE_INTERRUPT: ProgramInterrupt,
+}
+
+
 class Sink(Protocol):
     """Where callbacks report; loopcheck._contract.Sink."""
 
-    def begin(self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"", /) -> int: ...
+    def begin(
+        self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"", fd: int = 0, /
+    ) -> int: ...
 
     def end(self, handle: int, event: int, /) -> None: ...
-
-
-class StreamProtocol(asyncio.Protocol):
-    """One stream of a program: hands everything that the loop says of it to the driver.
-
-    The end of file keeps the transport open, since only the program closes it. A stream that was
-    destroyed is aborted, and its connection_lost is reported as CLOSED.
-    """
-
-    def __init__(self, driver: AsyncioDriver, handle: int) -> None:
-        self.sock: socket.socket | None = None
-        self.transport: asyncio.Transport | None = None
-        self.connecting: asyncio.Task[Any] | None = None
-        self._driver = driver
-        self._handle = handle
-        self._is_destroyed = self._is_lost = False
-
-    def destroy(self) -> None:
-        """CLOSED at once if the connection is lost already, else once it is."""
-        self._is_destroyed = True
-        if self._is_lost:
-            self._driver.called(self._handle, c.EVENT_CLOSED)
-        elif self.transport is not None:
-            self.transport.abort()
-
-    def give_up_fd(self) -> None:
-        """Keeps a socket object that the loop forgot from closing an fd that has its number by then."""
-        if self.sock is not None and self.sock.fileno() >= 0:
-            self._driver.failures.append(f"fd {self.sock.detach()} was closed, but not its socket object")
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # some loops' transports do not inherit
-        if self._is_destroyed:
-            self.transport.abort()
-        else:
-            self._driver.called(self._handle, c.EVENT_MADE)
-
-    def data_received(self, data: bytes) -> None:
-        self._driver.called(self._handle, c.EVENT_DATA, 0, 0, bytes(data))
-
-    def eof_received(self) -> bool:
-        self._driver.called(self._handle, c.EVENT_EOF)
-        return True
-
-    # What a transport says of its buffer while it throws that away is nowhere settled.
-
-    def pause_writing(self) -> None:
-        if not self._is_destroyed:
-            self._driver.called(self._handle, c.EVENT_PAUSE_WRITING)
-
-    def resume_writing(self) -> None:
-        if not self._is_destroyed:
-            self._driver.called(self._handle, c.EVENT_RESUME_WRITING)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        code = 0 if exc is None else -(getattr(exc, "errno", None) or errno.EIO)
-        is_first, self._is_lost = not self._is_lost, True
-        if self._is_destroyed and is_first:
-            self._driver.called(self._handle, c.EVENT_CLOSED)
-        else:
-            self._driver.called(self._handle, c.EVENT_LOST, 0, code)
 
 
 class AsyncioDriver:
@@ -113,7 +75,18 @@ class AsyncioDriver:
     """
 
     capabilities: int = (
-        c.CAP_STOP | c.CAP_RAISE | c.CAP_STREAM | c.CAP_MADE | c.CAP_FLUSH | c.CAP_WRITE_EOF | c.CAP_FLOW
+        c.CAP_STOP
+        | c.CAP_RAISE
+        | c.CAP_EXIT
+        | c.CAP_STREAM
+        | c.CAP_MADE
+        | c.CAP_FLUSH
+        | c.CAP_WRITE_EOF
+        | c.CAP_FLOW
+        | c.CAP_SERVER
+        | c.CAP_CONNECT
+        | c.CAP_CANCEL
+        | c.CAP_REQUEST
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     sink: Sink
@@ -130,6 +103,8 @@ class AsyncioDriver:
         self._handles: dict[int, list[asyncio.Handle]] = {}
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
         self._streams: dict[int, StreamProtocol] = {}
+        self._servers: dict[int, Server] = {}
+        self._requests: dict[int, Request] = {}
         self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
             c.OP_OPEN: self._open,
             c.OP_CLOSE: self._close,
@@ -147,6 +122,7 @@ class AsyncioDriver:
             c.OP_RUN: self._run,
             c.OP_STEP: self._step,
             c.OP_STREAM: self._stream,
+            c.OP_CONNECT: self._connect,
             c.OP_LIMITS: self._limits,
             c.OP_PAUSE: lambda handle, arg, flags: self._transport(handle).pause_reading(),
             c.OP_RESUME: lambda handle, arg, flags: self._transport(handle).resume_reading(),
@@ -160,13 +136,20 @@ class AsyncioDriver:
         assert self._loop is not None, "OP_OPEN comes first"
         return self._loop
 
-    def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int) -> int:
+    def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int, b: int = 0) -> int:
         """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE is bytes."""
         try:
+            if code == c.OP_RECV:
+                self._requests[handle] = Request(self, handle, int(arg), n)
+                return 0
+            if code == c.OP_LISTEN:
+                return self._listen(handle, b, n)
             if isinstance(arg, bytes):
                 self._transport(handle).write(arg)
                 return 0
             return self._verbs[code](handle, n if code == c.OP_LIMITS else arg, flags) or 0
+        except (ProgramExit, ProgramInterrupt):
+            return c.LEFT
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:
@@ -177,19 +160,19 @@ class AsyncioDriver:
 
     # Callbacks.
 
-    def called(self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"") -> None:
+    def called(self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"", fd: int = 0) -> None:
         """What every callback does: reports, ends a step that was to end with it, raises if the program says so."""
         self.callbacks += self._is_running
-        raises = self.sink.begin(handle, event, bits, error, data)
+        raises = self.sink.begin(handle, event, bits, error, data, fd)
         if self._ends_with_first:
             self._ends_with_first = False  # one stop is enough; what a second one does is a case's business
             self.loop.stop()
         self.sink.end(handle, event)
         if raises:
-            raise ProgramError(f"raised by the program in callback {handle:#x}")
+            raise RAISES[raises](f"raised by the program in callback {handle:#x}")
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), ProgramError):
+        if not isinstance(context.get("exception"), (ProgramError, ProgramCancelled)):
             self.failures.append(f"{context.get('message')}: {context.get('exception')!r}")
         self.sink.begin(0, c.EVENT_ERROR)
 
@@ -204,12 +187,16 @@ class AsyncioDriver:
         self._handles.clear()
         self._watches.clear()
         self._streams.clear()
+        self._servers.clear()
+        self._requests.clear()
         self._loop = self.factory()
         self._loop.set_exception_handler(self._on_error)
 
     def _close(self, handle: int, arg: int, flags: int) -> None:
         self.loop.close()
         self._loop = None
+        if self._servers:  # asyncio's own loses whom it lets in while it is closed to the garbage collector
+            gc.collect(1)
         for protocol in self._streams.values():
             protocol.give_up_fd()
 
@@ -236,6 +223,12 @@ class AsyncioDriver:
         self._handles.setdefault(handle, []).append(posted)
 
     def _cancel(self, handle: int, arg: int, flags: int) -> None:
+        if handle in self._streams:
+            self._streams[handle].cancel()
+            return
+        if handle in self._requests:
+            self._requests[handle].cancel()
+            return
         for pending in self._handles.pop(handle, []):
             pending.cancel()
         fd, bits = self._watches.pop(handle, (-1, 0))
@@ -256,28 +249,21 @@ class AsyncioDriver:
     # Streams: an op comes only after MADE, so that there is a transport.
 
     def _stream(self, handle: int, arg: int, flags: int) -> None:
-        protocol = StreamProtocol(self, handle)
-        sock = protocol.sock = socket.socket(fileno=arg)
-        sock.setblocking(False)
-        try:
-            protocol.connecting = self.loop.create_task(self._connect(protocol, sock))
-        except BaseException:
-            sock.detach()  # the fd is the runner's still
-            raise
-        self._streams[handle] = protocol
-        protocol.connecting.add_done_callback(self._connected)
+        protocol = self._streams[handle] = StreamProtocol(self, handle)
+        protocol.take(arg)
 
-    async def _connect(self, protocol: StreamProtocol, sock: socket.socket) -> None:
-        if sock.family == socket.AF_UNIX:
-            with contextlib.suppress(NotImplementedError, TypeError):  # it, or its sock=, is missing; but a transport
-                # may take the socket all the same
-                await self.loop.create_unix_connection(lambda: protocol, sock=sock)
-                return
-        await self.loop.create_connection(lambda: protocol, sock=sock)
+    def _connect(self, handle: int, arg: int, flags: int) -> None:
+        protocol = self._streams[handle] = StreamProtocol(self, handle)
+        protocol.connect(arg)
 
-    def _connected(self, connecting: asyncio.Task[Any]) -> None:
-        if not connecting.cancelled() and connecting.exception() is not None:
-            self.failures.append(f"connecting a stream failed: {connecting.exception()!r}")
+    def _listen(self, handle: int, first: int, count: int) -> int:
+        server = self._servers[handle] = Server(self, handle, range(first, first + count))
+        return server.port
+
+    def accept(self, handle: int) -> StreamProtocol:
+        """The protocol of a server's next stream."""
+        protocol = self._streams[handle] = StreamProtocol(self, handle)
+        return protocol
 
     def _transport(self, handle: int) -> asyncio.Transport:
         transport = self._streams[handle].transport
@@ -290,6 +276,12 @@ class AsyncioDriver:
     def _destroy(self, handle: int, arg: int, flags: int) -> None:
         if handle in self._streams:
             self._streams[handle].destroy()
+            return
+        if handle in self._servers:
+            self._servers[handle].close()
+            return
+        if handle in self._requests:
+            self._requests[handle].destroy()
             return
         with contextlib.suppress(ValueError):  # the fd of a watcher may be gone by now
             self._cancel(handle, arg, flags)
@@ -322,9 +314,9 @@ class AsyncioDriver:
             rescue.cancel()
 
 
-def generate(seed: int) -> bytes:
+def generate(seed: int, family: int = c.FAMILY_ANY) -> bytes:
     """The random program of this seed, for asyncio loops on the real clock."""
-    return c.generate(seed, AsyncioDriver.capabilities, DELAY_NS_MAX, TICK_NS)
+    return c.generate(seed, AsyncioDriver.capabilities, DELAY_NS_MAX, TICK_NS, family)
 
 
 def check_program(factory: Factory, program: bytes | str) -> list[tuple[str, str]]:

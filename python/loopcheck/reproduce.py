@@ -156,6 +156,11 @@ class Writer:
         head, tail = "except Exception as error:", f'    run.log("{op.a}", f"{op} raised {{type(error).__name__}}")'
         return ["try:", *(f"    {line}" for line in lines), head, tail]
 
+    def raising(self, op: Op) -> list[str]:
+        """An Exception, or what is none."""
+        error = "asyncio.CancelledError" if op.n == c.RAISE_CANCELLED else "ValueError"
+        return [f'run.error = {error}("raised in a callback")']
+
     def statements(self, op: Op) -> list[str]:
         """One op in Python."""
         return WRITERS[op.code](self, op)
@@ -247,7 +252,7 @@ WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_SHUT: simple("{a}.shutdown(socket.SHUT_WR)"),
     c.OP_RECYCLE: Writer.recycle,
     c.OP_ADVANCE: simple("time.sleep({seconds})"),
-    c.OP_RAISE: simple('run.error = ValueError("raised in a callback")'),
+    c.OP_RAISE: Writer.raising,
     c.OP_STREAM: simple('{a} = run.stream("{a}", {b})'),
     c.OP_WRITE: simple("{a}.transport.write({a}.bytes.next({n}))"),
     c.OP_WRITE_EOF: simple("{a}.transport.write_eof()"),
@@ -335,8 +340,20 @@ def _is_unused(node: ast.stmt, text: str, drop: tuple[str, ...]) -> bool:
     return not re.search(used, text) and not re.search(rf"\.{node.name}\b", text)
 
 
+def can_be_written(program: bytes) -> bool:
+    """Is there a line of Python for each of its ops? Servers, connects and exits have none."""
+    ops = [Op(program[at : at + c.OP_BYTES]) for at in range(0, len(program), c.OP_BYTES)]
+    exits = (c.RAISE_EXIT, c.RAISE_INTERRUPT)
+    return all(op.code in WRITERS and not (op.code == c.OP_RAISE and op.n in exits) for op in ops)
+
+
 def write_and_run(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> None:
-    """Writes the script into the finding and runs it; the control beside itself must not show the defect."""
+    """Writes the script into the finding and runs it; the control beside itself must not show the defect.
+
+    None for a program that cannot be written so: its text is the report.
+    """
+    if not can_be_written(finding.program):
+        return
     finding.script = script(finding, loop, control, rules)
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "reproduce.py"

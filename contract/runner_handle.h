@@ -1,0 +1,52 @@
+/* What the runner knows of one handle. Internal to contract/runner*.c. */
+#ifndef LC_RUNNER_HANDLE_H
+#define LC_RUNNER_HANDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum state { FREE, IDLE, ARMED, CLOSING, CLOSED };
+
+struct handle {
+    enum state state;
+    bool is_used; /* stands in runner.used */
+    /* watch, stream */
+    uint8_t fd_handle;
+    /* watch */
+    uint8_t bits;
+    bool is_stale; /* its fd was recycled: it may only be destroyed */
+    /* timer */
+    bool is_absolute;
+    uint64_t delay_ns;    /* as asked: a delay, or an absolute deadline */
+    uint64_t deadline_ns; /* of the present arming */
+    /* waker */
+    uint32_t posts_pending; /* posted, no callback begun since */
+    uint32_t posts_late;    /* given to a helper or waiting for one */
+    /* fd: one end of a pair */
+    int fd;
+    uint8_t peer;
+    uint8_t stream;    /* the stream that owns it; 0: the runner */
+    bool is_shut;      /* it sends no more */
+    unsigned recorded; /* its readiness, as the trace last has it */
+    uint64_t sent;     /* bytes that this end was given to send, by the runner or its stream */
+    uint64_t got;      /* bytes that arrived here and were taken, by the runner or its stream */
+    uint16_t port; /* server, listener: its own; end of a connection over a network: that of the side that connected */
+    bool is_listener; /* fd: made by BACKLOG */
+    uint8_t via;      /* end of a connection over a network: the server or listener it was made through */
+    bool is_unsure;   /* fd: a cancelled call may have read from it */
+    uint8_t server;   /* fd: a client's; stream: kept for those who connect to it. 0: none */
+    uint8_t room;     /* server: how many clients may still come */
+    uint8_t refused;  /* server: connections whose FACTORY raised, of whichever client */
+    /* stream: ARMED until LOST or destroy */
+    bool is_made;           /* ops may come; always without LC_CAP_MADE */
+    bool is_connecting;     /* by CONNECT, and DONE has not come */
+    bool was_cancelled;     /* while it was connecting; request: at all */
+    bool is_paused;         /* reading */
+    bool is_ended;          /* write_eof, flush or abort was asked for */
+    bool is_flushing;       /* flush or abort was asked for */
+    bool is_aborted;        /* abort was asked for */
+    bool has_seen_eof;      /* EOF came */
+    bool is_writing_paused; /* between PAUSE_WRITING and RESUME_WRITING */
+};
+
+#endif
