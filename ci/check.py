@@ -50,7 +50,7 @@ import wheel
 from steps import PYTHON, ROOT
 from tidy_base import Tree
 
-SMOKE_S = 10  # of each fuzz target in `test`
+SMOKE_S = 6  # of each fuzz target in `test`
 MINUTES_MAX = 7 * 24 * 60
 BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"
 PYTEST_LAST = r"\d+ (passed|failed|error)"

@@ -149,7 +149,8 @@ def fuzz(target: str) -> str:
 
 def cover() -> str:
     coverage.build()
-    return "; ".join(f"{target}: {coverage.check(target)}" for target in fuzzing.targets())
+    reached = [f"{target}: {coverage.check(target)}" for target in fuzzing.targets()]
+    return "; ".join([*reached, f"all: {coverage.check_lines()}"])
 
 
 def sanitizer(name: str) -> str:
