@@ -115,7 +115,7 @@ class Expectations:
     def check_rules(self, known: Container[str]) -> None:
         """Raises ExpectError for an entry about a rule that there is none of."""
         for deviation in self.deviations:
-            if deviation.rule not in (*known, "*"):
+            if deviation.rule != "*" and deviation.rule not in known:
                 raise ExpectError(f"{self.path}:{deviation.line}: there is no rule {deviation.rule!r}")
 
     def judge(self, case_id: str, ruling: Ruling) -> Judged:
