@@ -35,6 +35,7 @@ import coverage
 import fuzzing
 import machine
 import mutants
+import mutants_extension
 import parts
 import reproducers
 import rules_page
@@ -145,6 +146,7 @@ def only_docs(run: parts.Run, _options: argparse.Namespace) -> None:
 
 def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("mutants", mutants.kill_all)
+    run.part("mutants of the extension", mutants_extension.kill_all)
 
 
 def test(run: parts.Run, options: argparse.Namespace) -> None:
