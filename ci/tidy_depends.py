@@ -67,6 +67,7 @@ PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),
     "bench/": ("loopcheck",),
+    "docs/findings/": (),  # reproducers stand alone
     "ci/": ("tomli",),
     "ci/tests/": ("tomli", *TEST_TOOLS),
     "sanitizers/": ("_canary",),

@@ -19,6 +19,9 @@ const char *const lc_event_names[LC_EVENT_COUNT] = {
     [LC_EVENT_RESUME_WRITING] = "resume_writing",
     [LC_EVENT_FACTORY] = "factory",
     [LC_EVENT_DONE] = "done",
+    [LC_EVENT_GET_BUFFER] = "get_buffer",
+    [LC_EVENT_STALE] = "stale",
+    [LC_EVENT_HELD] = "held",
 };
 
 const char *const lc_family_names[LC_FAMILY_COUNT] = {
@@ -55,7 +58,7 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_RECYCLE] = {"recycle", A, LC_KIND_FD, 0},
     [LC_OP_ADVANCE] = {"advance", LC_FIELD_DURATION, 0, 0},
     [LC_OP_RAISE] = {"raise", LC_FIELD_COUNT, 0, 0},
-    [LC_OP_STREAM] = {"stream", A | LC_FIELD_B, LC_KIND_STREAM, 0},
+    [LC_OP_STREAM] = {"stream", A | LC_FIELD_B | LC_FIELD_BUFFERED, LC_KIND_STREAM, 0},
     [LC_OP_WRITE] = {"write", A | LC_FIELD_COUNT, LC_KIND_STREAM, 0},
     [LC_OP_WRITE_EOF] = {"write_eof", A, LC_KIND_STREAM, 0},
     [LC_OP_PAUSE] = {"pause", A, LC_KIND_STREAM, 0},
@@ -73,4 +76,10 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_CONNECT] = {"connect", A | LC_FIELD_B, LC_KIND_STREAM, 0},
     [LC_OP_RECV] = {"recv", A | LC_FIELD_B | LC_FIELD_COUNT, LC_KIND_REQUEST, 0},
     [LC_OP_ACCEPT] = {"accept", A | LC_FIELD_B, LC_KIND_FD, 0},
+    [LC_OP_SENDALL] = {"sendall", A | LC_FIELD_B | LC_FIELD_COUNT, LC_KIND_REQUEST, 0},
+    [LC_OP_WRITELINES] = {"writelines", A | LC_FIELD_COUNT, LC_KIND_STREAM, 0},
+    [LC_OP_SWITCH] = {"set_protocol", A, LC_KIND_STREAM, 0},
+    [LC_OP_TASK] = {"task", A | LC_FIELD_COUNT, LC_KIND_REQUEST, 0},
+    [LC_OP_DROP] = {"drop", A, LC_KIND_NONE, 0},
+    [LC_OP_GC] = {"gc", 0, 0, 0},
 };

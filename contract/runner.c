@@ -39,8 +39,7 @@ static bool is_promised(struct runner *r)
             return true;
         if (i >> 4 == LC_KIND_FD && lc_runner_is_client_waiting(r, h))
             return true;
-        if (i >> 4 == LC_KIND_REQUEST &&
-            (h->was_cancelled || (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & LC_IN) != 0))
+        if (i >> 4 == LC_KIND_REQUEST && lc_runner_is_call_promised(r, h))
             return true;
         if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
             return true;
@@ -140,8 +139,12 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
                          .handle = LC_HANDLE_WIDE(seen->handle),
                          .bits = seen->event == LC_EVENT_READY ? (uint8_t)seen->bits : 0,
                          .result = seen->error};
-    if (seen->event == LC_EVENT_ERROR || seen->event == LC_EVENT_RESCUE)
-        obs.what = seen->event == LC_EVENT_ERROR ? LC_WHAT_ERROR : LC_WHAT_RESCUE;
+    if (seen->event == LC_EVENT_ERROR)
+        obs.what = LC_WHAT_ERROR;
+    else if (seen->event == LC_EVENT_RESCUE)
+        obs.what = LC_WHAT_RESCUE;
+    else if (seen->event == LC_EVENT_HELD)
+        obs.what = LC_WHAT_HELD;
     else if (seen->event == LC_EVENT_READY)
         obs.arg = r->kernel->ready(r->kernel->self, r->handles[lc_runner_at(r, seen->handle)->fd_handle].fd);
     else if (seen->handle >> 4 == LC_KIND_REQUEST && is_here && seen->event == LC_EVENT_DONE)
@@ -217,12 +220,14 @@ static void run_ops(struct runner *r, const struct lc_program *program)
         r->stats->unfired += !r->attachments[i].has_fired;
 }
 
-static bool has_stream(const struct runner *r)
+static bool has_to_send(const struct runner *r)
 {
     for (size_t i = 0; i < r->used_count; i++) {
         const unsigned kind = r->used[i] >> 4;
-        const enum state state = r->handles[r->used[i]].state;
-        if ((kind == LC_KIND_STREAM || kind == LC_KIND_SERVER) && (state == ARMED || state == IDLE))
+        const struct handle *h = &r->handles[r->used[i]];
+        if ((kind == LC_KIND_STREAM || kind == LC_KIND_SERVER) && (h->state == ARMED || h->state == IDLE))
+            return true;
+        if (kind == LC_KIND_REQUEST && h->call == LC_OP_SENDALL && h->state != CLOSED)
             return true;
     }
     return false;
@@ -231,7 +236,7 @@ static bool has_stream(const struct runner *r)
 /* Takes what the streams send, until no more comes: what has not arrived by then never will. */
 static void drain(struct runner *r)
 {
-    if (!has_stream(r))
+    if (!has_to_send(r))
         return;
     r->is_over_budget = true; /* attachments do not run any more: a program must not keep the loop open for ever */
     if (r->kernel->fault != NULL)

@@ -36,6 +36,7 @@ enum lc_what {
     LC_WHAT_RESCUE = 15,  /* the loop slept through something that was due */
     LC_WHAT_NOTE = 16,    /* a case's own observation */
     LC_WHAT_DRAINED = 17, /* the runner took all that its streams sent: what has not arrived now never will */
+    LC_WHAT_HELD = 18,    /* handle: the loop, closed, still holds what belonged to it */
     LC_WHAT_COUNT
 };
 

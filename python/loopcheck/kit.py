@@ -181,17 +181,15 @@ class Kit:
     def running(self) -> Iterator[None]:
         """Around a direct call of one of kit.loop's run methods."""
         recorder = self.recorder
-        result = 1
         self._is_stopping = False
         recorder.enter()
         try:
             yield
-            result = 0
         except BaseException:
             if self.broken is None:
                 raise
         finally:
-            recorder.leave(result)
+            recorder.leave()
         if self.broken is not None:
             raise self.broken
 

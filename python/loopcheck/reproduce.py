@@ -323,7 +323,7 @@ def _parts(tree: ast.Module) -> list[ast.stmt]:
     parts: list[ast.stmt] = [node for node in tree.body if isinstance(node, (ast.Import, ast.ClassDef))]
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            parts += [method for method in node.body if isinstance(method, ast.FunctionDef)]
+            parts += [method for method in node.body if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return parts
 
 
@@ -331,7 +331,7 @@ def _is_unused(node: ast.stmt, text: str, drop: tuple[str, ...]) -> bool:
     if isinstance(node, ast.Import):
         name = node.names[0].name
         return not re.search(rf"(?<!import ){re.escape(name)}\.", text)
-    assert isinstance(node, (ast.ClassDef, ast.FunctionDef))
+    assert isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
     if node.name in drop:
         return True
     if node.name in KEPT:

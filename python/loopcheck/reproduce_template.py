@@ -178,10 +178,17 @@ class Run:
         stream = Stream(self, name, self.peers[sock])
         self.streams.append(stream)
         del self.ends[sock]
-        is_unix = sock.family == socket.AF_UNIX
-        create = self.loop.create_unix_connection if is_unix else self.loop.create_connection
-        stream.task = self.loop.create_task(create(lambda: stream, sock=sock))
+        stream.task = self.loop.create_task(self.connect(stream, sock))
         return stream
+
+    async def connect(self, stream, sock):
+        """Some loops have no create_unix_connection, but take any connected socket."""
+        if sock.family == socket.AF_UNIX:
+            try:
+                return await self.loop.create_unix_connection(lambda: stream, sock=sock)
+            except (NotImplementedError, TypeError):
+                pass
+        return await self.loop.create_connection(lambda: stream, sock=sock)
 
     def take_all(self):
         """Reads what the streams have sent."""
