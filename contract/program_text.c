@@ -163,7 +163,7 @@ static const char *read_attachment(char **rest, struct lc_op *op)
         op->event = find_event(dot + 1);
         if (op->event == LC_EVENT_ANY)
             return "unknown event: soon, timer, ready, posted, closed; made, data, eof, lost, pause_writing, "
-                   "resume_writing, done; factory";
+                   "resume_writing, done; factory; datagram, refused";
     }
     if (!read_handle(*rest + 3, &op->on))
         return "\"on\" names no handle";
@@ -181,7 +181,7 @@ static const char *read_fields(struct lc_op *op, const struct lc_op_form *form, 
 
     if (form->fields & LC_FIELD_A) {
         if (!read_handle(word, &op->a))
-            return "a handle is missing, like c1, t1, w1, p1, f1, s1 or l1 (1 to 15)";
+            return "a handle is missing, like c1, t1, w1, p1, f1, s1, d1 or l1 (1 to 15)";
         word = strtok_r(NULL, " \t", words);
     }
     if (form->fields & LC_FIELD_B) {

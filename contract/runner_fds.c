@@ -145,6 +145,8 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
     if (!lc_runner_holds(r, op->a) || end->is_listener ||
         (op->op == LC_OP_TAKE && lc_runner_is_in_call(r, op->a, true)))
         return false;
+    if (end->is_udp)
+        return lc_runner_do_datagrams(r, op);
     if (op->op == LC_OP_PUT)
         is_done = put(r, op, end, op->n ? op->n : 1);
     else if (op->op == LC_OP_FILL)
@@ -157,7 +159,7 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
     return is_done;
 }
 
-static void cancel_watchers(struct runner *r, uint8_t fd_handle)
+void lc_runner_cancel_watchers(struct runner *r, uint8_t fd_handle)
 {
     for (unsigned i = LC_KIND_WATCH << 4; i < (LC_KIND_WATCH + 1) << 4; i++) {
         struct handle *h = &r->handles[i];
@@ -195,11 +197,11 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     struct handle *h = &r->handles[op->a], *peer = &r->handles[h->peer];
     int fds[2], wanted = h->fd;
 
-    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || lc_runner_is_in_call(r, op->a, true) ||
-        lc_runner_is_in_call(r, h->peer, true))
+    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || h->is_udp ||
+        lc_runner_is_in_call(r, op->a, true) || lc_runner_is_in_call(r, h->peer, true))
         return false;
-    cancel_watchers(r, op->a);
-    cancel_watchers(r, h->peer);
+    lc_runner_cancel_watchers(r, op->a);
+    lc_runner_cancel_watchers(r, h->peer);
     k->close(k->self, h->fd, false);
     k->close(k->self, peer->fd, false);
     if (pair_with_number(k, wanted, fds) < 0) {
@@ -220,9 +222,9 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
 static bool do_hangup(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
-    if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true))
+    if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true) || (end->is_udp && op->op == LC_OP_RST))
         return false;
-    cancel_watchers(r, op->a);
+    lc_runner_cancel_watchers(r, op->a);
     int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
     end->state = CLOSED;
     if (end->is_listener)
@@ -262,9 +264,9 @@ static bool do_stream(struct runner *r, struct lc_op op)
 {
     struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
     if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || r->handles[op.b].is_listener ||
-        r->handles[op.b].is_unsure || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
+        end->is_udp || end->is_unsure || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
         return false;
-    cancel_watchers(r, op.b);
+    lc_runner_cancel_watchers(r, op.b);
     record_pair(r, op.b);
     *h = (struct handle){
         .state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE), .is_ended = end->is_shut};
@@ -473,7 +475,7 @@ uint64_t lc_runner_take_all(struct runner *r)
         const struct handle *end = &r->handles[i];
         if (!lc_runner_holds(r, (uint8_t)i) || r->handles[end->peer].stream == 0)
             continue;
-        bytes += take(r, (uint8_t)i, UINT64_MAX);
+        bytes += end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX);
         record_pair(r, (uint8_t)i);
     }
     return bytes;
@@ -489,6 +491,8 @@ bool lc_runner_is_outstanding(const struct runner *r)
         if (!is_end(r->used[used]) || end->peer == 0)
             continue;
         bool is_wanted = end->stream != 0 ? !stream->is_aborted : is_reading(reader);
+        if (end->is_udp && r->handles[end->peer].state != ARMED)
+            continue;
         if (is_wanted && end->sent != r->handles[end->peer].got)
             return true;
     }

@@ -37,7 +37,7 @@ bool lc_runner_request(struct runner *r, const struct lc_op *op)
     const struct handle *end = &r->handles[op->b];
     struct lc_op call = *op;
     if (h->state != FREE || !lc_runner_has(r, LC_CAP_REQUEST) || !lc_runner_holds(r, op->b) || end->is_listener ||
-        is_watched(r, op->b) || lc_runner_is_in_call(r, op->b, false))
+        end->is_udp || is_watched(r, op->b) || lc_runner_is_in_call(r, op->b, false))
         return false;
     call.n = op->n ? op->n : 1;
     call.arg = (uint64_t)end->fd;

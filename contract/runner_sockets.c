@@ -255,6 +255,6 @@ bool lc_runner_execute_sockets(struct runner *r, const struct lc_op *op)
     case LC_OP_ACCEPT:
         return do_accept(r, op);
     default:
-        return false;
+        return lc_runner_execute_datagrams(r, op);
     }
 }

@@ -43,12 +43,14 @@ struct runner {
     size_t used_count;
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
-    /* Large, and last, since it need not be cleared: below attached everything was set. */
+    size_t datagram_count;
+    /* Large, and last, since they need not be cleared: below the counts everything was set. */
     size_t attached;
     struct attachment {
         struct lc_op op;
         bool has_fired;
     } attachments[LC_PROGRAM_OPS_MAX];
+    struct datagram datagrams[LC_DATAGRAMS_MAX];
 };
 
 /* ---- runner_ops.c ---- */
@@ -100,7 +102,23 @@ void lc_runner_note_done(struct runner *r, const struct lc_seen *seen);
 /* Has the server of this fd to make a stream for it soon? */
 bool lc_runner_is_client_waiting(const struct runner *r, const struct handle *fd);
 
+/* ---- runner_datagrams.c ---- */
+
+/* Executes an op on UDP sockets and endpoints; any other does nothing. */
+bool lc_runner_execute_datagrams(struct runner *r, const struct lc_op *op);
+/* PUT, TAKE and FILL of a UDP socket of the runner; anything else cannot be done there. */
+bool lc_runner_do_datagrams(struct runner *r, const struct lc_op *op);
+/* Takes at most so many datagrams that have arrived; returns how many. */
+uint64_t lc_runner_take_datagrams(struct runner *r, uint8_t handle, unsigned count);
+/* What a callback of an endpoint saw, for the record. */
+void lc_runner_note_datagram(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
+/* Has the loop to call this endpoint back soon? */
+bool lc_runner_is_datagram_promised(struct runner *r, const struct handle *endpoint);
+
 /* ---- runner_fds.c ---- */
+
+/* Cancels them, and for good: their fd gets another owner. */
+void lc_runner_cancel_watchers(struct runner *r, uint8_t fd_handle);
 
 /* Records how ready an fd is. */
 void lc_runner_record_fd(struct runner *r, uint8_t handle);

@@ -77,6 +77,10 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
         fake_recv_run(l, item->handle);
         return;
     }
+    if (kind == LC_KIND_DATAGRAM) {
+        fake_endpoint_run(l, item->handle);
+        return;
+    }
     if (kind == LC_KIND_SERVER) {
         fake_server_run(l, item->handle);
         return;
@@ -221,6 +225,8 @@ static int64_t destroy(struct fake_loop *l, uint8_t handle)
 {
     if (handle >> 4 == LC_KIND_STREAM)
         fake_stream_drop(l, handle);
+    if (handle >> 4 == LC_KIND_DATAGRAM)
+        fake_endpoint_drop(l, handle);
     if (handle >> 4 == LC_KIND_SERVER && l->defect != FAKE_SERVER_STAYS_OPEN)
         l->kernel.base.close(&l->kernel, l->slots[handle].fd, false);
     l->slots[handle].state = FAKE_CLOSING;
@@ -248,8 +254,20 @@ static int64_t open_loop(struct fake_loop *l)
     memset(l->has_held, 0, sizeof l->has_held);
     memset(l->slots, 0, sizeof l->slots);
     memset(l->streams, 0, sizeof l->streams);
+    memset(l->endpoints, 0, sizeof l->endpoints);
     l->fd = fake_kernel_open(&l->kernel);
     return l->defect == FAKE_OPEN_FAILS ? -EMFILE : 0;
+}
+
+static int64_t cancel(struct fake_loop *l, uint8_t handle)
+{
+    if (handle >> 4 == LC_KIND_STREAM)
+        fake_connect_cancel(l, handle);
+    else if (handle >> 4 == LC_KIND_REQUEST)
+        fake_recv_cancel(l, handle);
+    else
+        l->slots[handle].state = FAKE_IDLE;
+    return 0;
 }
 
 static int64_t apply(struct lc_driver *base, const struct lc_op *op)
@@ -257,6 +275,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     struct fake_loop *l = (struct fake_loop *)base;
     if (op->op == l->refuses && l->refusable++ % 2 == 0)
         return -EPERM;
+    if (op->a >> 4 == LC_KIND_DATAGRAM && op->op != LC_OP_DESTROY)
+        return fake_endpoint_apply(l, op);
     if (op->a >> 4 == LC_KIND_STREAM)
         l->has_held[op->op] |= l->streams[op->a & 15].held_size > 0;
     switch (op->op) {
@@ -277,13 +297,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_POST:
         return post(l, op->a);
     case LC_OP_CANCEL:
-        if (op->a >> 4 == LC_KIND_STREAM)
-            fake_connect_cancel(l, op->a);
-        else if (op->a >> 4 == LC_KIND_REQUEST)
-            fake_recv_cancel(l, op->a);
-        else
-            l->slots[op->a].state = FAKE_IDLE;
-        return 0;
+        return cancel(l, op->a);
     case LC_OP_LISTEN:
         return fake_server_listen(l, op);
     case LC_OP_CONNECT:

@@ -56,6 +56,7 @@ def shrink(program: bytes, fails: Callable[[bytes], bool], tries_max: int = 200,
 CAP_CANCEL: int
 CAP_COALESCE: int
 CAP_CONNECT: int
+CAP_DATAGRAM: int
 CAP_EXIT: int
 CAP_FLOW: int
 CAP_FLUSH: int
@@ -72,6 +73,7 @@ CAP_WRITE_EOF: int
 ERR: int
 EVENT_CLOSED: int
 EVENT_DATA: int
+EVENT_DATAGRAM: int
 EVENT_DONE: int
 EVENT_EOF: int
 EVENT_ERROR: int
@@ -81,18 +83,21 @@ EVENT_MADE: int
 EVENT_PAUSE_WRITING: int
 EVENT_POSTED: int
 EVENT_READY: int
+EVENT_REFUSED: int
 EVENT_RESCUE: int
 EVENT_RESUME_WRITING: int
 EVENT_SOON: int
 EVENT_TIMER: int
 FAMILY_ANY: int
 FAMILY_CONNECTS: int
+FAMILY_DATAGRAMS: int
 FAMILY_EXITS: int
 FAMILY_LOOP: int
 FAMILY_REQUESTS: int
 FAMILY_SERVERS: int
 HUP: int
 IN: int
+KIND_DATAGRAM: int
 KIND_END: int
 KIND_FD: int
 KIND_REQUEST: int
@@ -113,6 +118,7 @@ OP_CANCEL: int
 OP_CLIENT: int
 OP_CLOSE: int
 OP_CONNECT: int
+OP_DATAGRAM: int
 OP_DESTROY: int
 OP_FAULT: int
 OP_FILL: int
@@ -135,6 +141,7 @@ OP_RECYCLE: int
 OP_RESUME: int
 OP_RST: int
 OP_RUN: int
+OP_SEND: int
 OP_SHUT: int
 OP_SOON: int
 OP_STEP: int
@@ -143,6 +150,7 @@ OP_STREAM: int
 OP_TAKE: int
 OP_TCP: int
 OP_TIMER: int
+OP_UDP: int
 OP_WAKER: int
 OP_WATCH: int
 OP_WRITE: int

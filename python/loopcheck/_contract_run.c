@@ -11,7 +11,8 @@
 
 struct py_driver {
     struct lc_driver base;
-    PyObject *apply; /* bound method apply(code, handle, arg, flags, n, b) -> int; arg: an int, of a write the bytes */
+    PyObject *apply; /* bound method apply(code, handle, arg, flags, n, b) -> int; arg: an int; of a write and a send
+                        the bytes */
     PyObject *error_type; /* the first exception that apply let out: raised by run() at the end */
     PyObject *error_value;
     PyObject *error_traceback;
@@ -35,8 +36,9 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     struct py_driver *driver = (struct py_driver *)base;
     PyGILState_STATE gil = PyGILState_Ensure();
     int64_t result = -EPROTO;
-    PyObject *arg = op->op == LC_OP_WRITE ? PyBytes_FromStringAndSize((const char *)(uintptr_t)op->arg, op->n)
-                                          : PyLong_FromUnsignedLongLong(op->arg);
+    const bool is_bytes = op->op == LC_OP_WRITE || op->op == LC_OP_SEND;
+    PyObject *arg = is_bytes ? PyBytes_FromStringAndSize((const char *)(uintptr_t)op->arg, op->n)
+                             : PyLong_FromUnsignedLongLong(op->arg);
     PyObject *value = arg == NULL ? NULL
                                   : PyObject_CallFunction(driver->apply, "iiNiii", (int)op->op, (int)op->a, arg,
                                                           (int)op->flags, (int)op->n, (int)op->b);

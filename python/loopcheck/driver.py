@@ -14,10 +14,11 @@ import errno
 import gc
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
 from loopcheck import shim
+from loopcheck.driver_datagrams import DatagramProtocol
 from loopcheck.driver_sockets import Request, Server, StreamProtocol
 from loopcheck.kit import Kit, case
 
@@ -87,6 +88,7 @@ class AsyncioDriver:
         | c.CAP_CONNECT
         | c.CAP_CANCEL
         | c.CAP_REQUEST
+        | c.CAP_DATAGRAM
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     sink: Sink
@@ -103,6 +105,7 @@ class AsyncioDriver:
         self._handles: dict[int, list[asyncio.Handle]] = {}
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
         self._streams: dict[int, StreamProtocol] = {}
+        self._endpoints: dict[int, DatagramProtocol] = {}
         self._servers: dict[int, Server] = {}
         self._requests: dict[int, Request] = {}
         self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
@@ -122,6 +125,7 @@ class AsyncioDriver:
             c.OP_RUN: self._run,
             c.OP_STEP: self._step,
             c.OP_STREAM: self._stream,
+            c.OP_DATAGRAM: self._datagram,
             c.OP_CONNECT: self._connect,
             c.OP_LIMITS: self._limits,
             c.OP_PAUSE: lambda handle, arg, flags: self._transport(handle).pause_reading(),
@@ -137,7 +141,7 @@ class AsyncioDriver:
         return self._loop
 
     def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int, b: int = 0) -> int:
-        """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE is bytes."""
+        """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE and OP_SEND is bytes."""
         try:
             if code == c.OP_RECV:
                 self._requests[handle] = Request(self, handle, int(arg), n)
@@ -145,7 +149,10 @@ class AsyncioDriver:
             if code == c.OP_LISTEN:
                 return self._listen(handle, b, n)
             if isinstance(arg, bytes):
-                self._transport(handle).write(arg)
+                if code == c.OP_SEND:
+                    self._endpoints[handle].send(arg)
+                else:
+                    self._transport(handle).write(arg)
                 return 0
             return self._verbs[code](handle, n if code == c.OP_LIMITS else arg, flags) or 0
         except (ProgramExit, ProgramInterrupt):
@@ -187,6 +194,7 @@ class AsyncioDriver:
         self._handles.clear()
         self._watches.clear()
         self._streams.clear()
+        self._endpoints.clear()
         self._servers.clear()
         self._requests.clear()
         self._loop = self.factory()
@@ -199,6 +207,8 @@ class AsyncioDriver:
             gc.collect(1)
         for protocol in self._streams.values():
             protocol.give_up_fd()
+        for endpoint in self._endpoints.values():
+            endpoint.give_up_fd()
 
     def _soon(self, handle: int, arg: int, flags: int) -> None:
         self._handles[handle] = [self.loop.call_soon(self.called, handle, c.EVENT_SOON)]
@@ -252,6 +262,9 @@ class AsyncioDriver:
         protocol = self._streams[handle] = StreamProtocol(self, handle)
         protocol.take(arg)
 
+    def _datagram(self, handle: int, arg: int, flags: int) -> None:
+        self._endpoints[handle] = DatagramProtocol(self, handle, arg)
+
     def _connect(self, handle: int, arg: int, flags: int) -> None:
         protocol = self._streams[handle] = StreamProtocol(self, handle)
         protocol.connect(arg)
@@ -266,9 +279,9 @@ class AsyncioDriver:
         return protocol
 
     def _transport(self, handle: int) -> asyncio.Transport:
-        transport = self._streams[handle].transport
-        assert transport is not None, "the runner waits for MADE"
-        return transport
+        protocol = self._streams.get(handle) or self._endpoints[handle]
+        assert protocol.transport is not None, "the runner waits for MADE"
+        return cast(asyncio.Transport, protocol.transport)  # the ops are those that both sorts have
 
     def _limits(self, handle: int, arg: int, flags: int) -> None:
         self._transport(handle).set_write_buffer_limits(high=arg, low=arg // 4)
@@ -276,6 +289,9 @@ class AsyncioDriver:
     def _destroy(self, handle: int, arg: int, flags: int) -> None:
         if handle in self._streams:
             self._streams[handle].destroy()
+            return
+        if handle in self._endpoints:
+            self._endpoints[handle].destroy()
             return
         if handle in self._servers:
             self._servers[handle].close()
