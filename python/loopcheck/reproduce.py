@@ -210,7 +210,7 @@ class Writer:
         return [f'loop.add_{way}({op.b}, run.ready, "{op.a}", {op.b}, "{way}")' for way in ways(op)]
 
     def put(self, op: Op) -> list[str]:
-        name, count = ("send", op.n) if op.a in self.udp else ("put", op.n or 1)
+        name, count = ("send_whole", op.n) if op.a in self.udp else ("put", op.n or 1)
         return [f"run.{name}({op.a}, {count})"]
 
     def take(self, op: Op) -> list[str]:
@@ -218,7 +218,7 @@ class Writer:
 
     def fill(self, op: Op) -> list[str]:
         if op.a in self.udp:
-            return [f"for _ in range({FILL_DATAGRAMS}):", f"    run.send({op.a}, 100)"]
+            return [f"for _ in range({FILL_DATAGRAMS}):", f"    run.send_whole({op.a}, 100)"]
         return [f"run.put({op.a}, 1 << 26)"]
 
     def post(self, op: Op) -> list[str]:

@@ -176,8 +176,10 @@ class Run:
         except OSError:
             pass  # nothing yet, or the connection is reset
 
-    def send(self, sock, count):
+    def send_whole(self, sock, count):
         """Sends a datagram of so many bytes."""
+        if sock not in self.ends:
+            return  # hung up, or the loop's by now
         try:
             sock.send(self.ends[sock].peek(count))
             self.ends[sock].sent += count
@@ -186,7 +188,7 @@ class Run:
 
     def receive(self, sock, count):
         """Receives so many datagrams, or all there are when count is 0."""
-        left = count or 1 << 30
+        left = (count or 1 << 30) if sock in self.ends else 0
         while left > 0:
             try:
                 data = sock.recv(65536)
@@ -216,7 +218,7 @@ class Run:
             endpoint.destroy()
 
     def hang_up(self, sock):
-        del self.ends[sock]
+        self.ends.pop(sock, None)
         sock.close()
 
     def reset(self, sock):
@@ -336,7 +338,8 @@ class Endpoint(asyncio.DatagramProtocol):
         self.run.called(self.name, event, what)
 
     def send(self, count):
-        self.transport.sendto(self.bytes.next(count) if count <= 65507 else bytes(count))
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.sendto(self.bytes.next(count) if count <= 65507 else bytes(count))
 
     def destroy(self):
         """Aborts the endpoint, now or as soon as it is made."""
