@@ -93,6 +93,7 @@ bool lc_model_take_datagram_op(struct lc_model *model, const struct lc_obs *obs)
         take_send(model, obs, h);
         return true;
     case LC_OP_PUT:
+    case LC_OP_FILL: /* each of its datagrams is a record */
         h->sent += h->is_udp && obs->result >= 0;
         return h->is_udp;
     case LC_OP_TAKE:

@@ -141,7 +141,7 @@ static bool put(struct runner *r, uint8_t code, uint8_t handle, uint16_t bytes)
 static bool fill(struct runner *r, uint8_t handle)
 {
     unsigned count = 0;
-    while (count < WAITING_MAX && put(r, LC_OP_PUT, handle, FILL_BYTES))
+    while (count < WAITING_MAX && put(r, LC_OP_FILL, handle, FILL_BYTES))
         count++;
     return count > 0;
 }

@@ -185,7 +185,8 @@ static void take_op(struct story *story, const struct lc_obs *obs)
     bool is_timer = LC_WIDE_KIND(obs->handle) == LC_KIND_TIMER;
     if (obs->code < 64)
         seen->accepted[obs->result < 0] |= UINT64_C(1) << obs->code;
-    if (obs->code != LC_OP_TAKE)
+    const bool is_answer = obs->code == LC_OP_SEND && obs->result < 0; /* the second record of one op */
+    if (obs->code != LC_OP_TAKE && !is_answer)
         seen->ops = seen->ops * 31 + obs->code;
     story->raises += obs->code == LC_OP_RAISE;
     if (obs->thread != 0) /* a post */

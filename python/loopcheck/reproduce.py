@@ -103,7 +103,7 @@ class Op:
         self.n = int.from_bytes(data[6:8], "little")
         self.arg = int.from_bytes(data[8:16], "little")
         self.a, self.b, self.on = name_of(a), name_of(b), name_of(on)
-        self.handle = a
+        self.handle = on if self.code == c.OP_RAISE else a  # as the trace names it
         self.event = EVENTS.get(event, "")
 
     @property
@@ -213,6 +213,12 @@ class Writer:
         name, count = ("send_whole", op.n) if op.a in self.udp else ("put", op.n or 1)
         return [f"run.{name}({op.a}, {count})"]
 
+    def end(self, op: Op) -> list[str]:
+        verb = "close" if op.code == c.OP_FLUSH else "abort"
+        if op.a[0] != "d":
+            return [f"{op.a}.transport.{verb}()"]
+        return [f"if {op.a}.transport is not None:", f"    {op.a}.transport.{verb}()"]
+
     def take(self, op: Op) -> list[str]:
         return [f"run.{'receive' if op.a in self.udp else 'read'}({op.a}, {op.n})"]
 
@@ -282,8 +288,8 @@ WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_PAUSE: simple("{a}.transport.pause_reading()"),
     c.OP_RESUME: simple("{a}.transport.resume_reading()"),
     c.OP_LIMITS: simple("{a}.transport.set_write_buffer_limits(high={count}, low={count} // 4)"),
-    c.OP_FLUSH: simple("{a}.transport.close()"),
-    c.OP_ABORT: simple("{a}.transport.abort()"),
+    c.OP_FLUSH: Writer.end,
+    c.OP_ABORT: Writer.end,
     c.OP_HANGUP: simple("run.hang_up({a})"),
     c.OP_RST: simple("run.reset({a})"),
     c.OP_UDP: simple('{a}, {b} = run.udp("{a}", "{b}")'),
