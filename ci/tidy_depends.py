@@ -39,6 +39,7 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "loop/python/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/python/"),
     "fuzz/": FUZZ,
+    "fuzz/targets/": (*FUZZ, "fuzz/targets/", "loop/python/"),  # what the extension reads of a user's numbers
     "fuzz/tests/": (*FUZZ, "fuzz/tests/", "testing/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
     "examples/": ("loop/include/", "contract/", "examples/"),
@@ -66,6 +67,7 @@ PYTHON_ROOMS: dict[str, tuple[str, ...]] = {
     "conformance/": ("loopcheck", *TEST_TOOLS),
     "conformance/broken_loops/": ("loopcheck",),
     "bench/": ("loopcheck",),
+    "docs/findings/": (),  # reproducers stand alone
     "ci/": ("tomli",),
     "ci/tests/": ("tomli", *TEST_TOOLS),
     "sanitizers/": ("_canary",),

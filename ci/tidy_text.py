@@ -1,4 +1,5 @@
-"""What may not stand in the tree: paths of one machine, marks of unfinished work, commands that do not exist."""
+"""What may not stand in the tree: paths of one machine, unfinished work, commands that do not exist, deviations
+without a reason."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tidy_base import Problem, Tree
+from tidy_base import Problem, Tree, tomllib
 
 # Written in pieces so that this file does not find itself.
 MACHINE_PATH = re.compile(r"(?<![\w.${}-])/(?:root|work|home/\w+|tmp/\w+|Users/\w+)(?![\w-])" + "(?:/|\\b)")
@@ -17,6 +18,7 @@ SELF = ("ci/tidy_text.py", "ci/tests/test_tidy_text.py")
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/*.md")
 NAMED_FILE = re.compile(r"`((?:ci|contract|loop|fuzz|sanitizers|conformance|corpora|python|docs|\.ci)/[\w./-]*\w)`")
 TEMPLATE = re.compile(r"\b(?:SLUG|AREA|NNNN)\b")  # of a name that the reader makes
+UNEXPLAINED = "to be explained"  # as in python/loopcheck/expect_update.py
 CLI = "python/loopcheck/cli.py"
 CLI_COMMAND = re.compile(r"(?:^ {4}.*?\b|`)loopcheck ([a-z]+)\b")
 CI_COMMAND = re.compile(r"ci/check\.py ([a-z]+)")
@@ -73,4 +75,18 @@ def named_commands(tree: Tree) -> Iterator[Problem]:
                     yield Problem(document, number, f"names loopcheck {command}, which does not exist")
 
 
-CHECKS = (machine_paths, unfinished, named_files, named_commands)
+def explained(tree: Tree) -> Iterator[Problem]:
+    """Every expected deviation has the reason that a person found, not what --update-expect wrote in its place."""
+    for name in tree.match("conformance/expect/*.toml"):
+        try:
+            entries = tree.toml(name).get("deviation", [])
+        except tomllib.TOMLDecodeError as error:
+            yield Problem(name, 1, f"cannot be read: {error}")
+            continue
+        for entry in entries:
+            case, reason = str(entry.get("case")), str(entry.get("reason", ""))
+            if reason.strip().lower().startswith(UNEXPLAINED):
+                yield Problem(name, tree.line_of(name, case), f"say why {case} is expected to differ")
+
+
+CHECKS = (machine_paths, unfinished, named_files, named_commands, explained)

@@ -64,7 +64,7 @@ def test_transport_in_its_own_callback(kit: Kit, event: str, action: Callable[[K
             action(kit, log)
 
     log = kit.protocol(**{event: act})
-    opening = kit.loop.create_task(kit.loop.create_connection(lambda: log, sock=given))
+    opening = asyncio.ensure_future(kit.loop.create_connection(lambda: log, sock=given), loop=kit.loop)
     kit.turns(4)
     provoke(kit, log, peer, event)
     log.transport.abort()

@@ -139,7 +139,7 @@ def test_idle_watchers_sleep(kit: Kit) -> None:
     listener = kit.listener()
     kit.reader(kit.pipe()[0], kit.fail, "an idle reader was called")
     kit.reader(listener, kit.fail, "an idle listener was called")
-    accept = kit.loop.create_task(kit.loop.sock_accept(kit.listener()))
+    accept = asyncio.ensure_future(kit.loop.sock_accept(kit.listener()), loop=kit.loop)
     log, _ = kit.connection()
     check_idle(kit)
     kit.cancel(far)

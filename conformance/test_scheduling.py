@@ -295,11 +295,11 @@ def test_arguments_of_watchers(kit: Kit) -> None:
     seen: set[tuple[object, ...]] = set()
     note = kit.observed(lambda *args: seen.add(args))
     kit.put(right)
-    kit.loop.add_reader(left, note, "reader", 1)
-    kit.loop.add_writer(right, note, "writer", None, 2)
+    kit.loop.add_reader(left.fileno(), note, "reader", 1)
+    kit.loop.add_writer(right.fileno(), note, "writer", None, 2)
     kit.run_for(0.01)
-    kit.loop.remove_reader(left)
-    kit.loop.remove_writer(right)
+    kit.loop.remove_reader(left.fileno())
+    kit.loop.remove_writer(right.fileno())
     kit.equal(seen, {("reader", 1), ("writer", None, 2)}, "arguments")
 
 

@@ -63,8 +63,10 @@ async def send(kit: Kit, how: str, file: Any, **options: Any) -> tuple[Any, byte
                 result = await kit.loop.sendfile(transport, file, **options)
             finally:
                 transport.close()
-    finally:
-        await reading
+    except BaseException:
+        reading.cancel()
+        raise
+    await reading
     return result, bytes(got)
 
 

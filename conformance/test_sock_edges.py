@@ -204,8 +204,12 @@ def test_wrong_arguments(kit: Kit, wrong: str) -> None:
         "read_only": lambda: kit.loop.sock_recv_into(left, b"0123456789"),  # type: ignore[arg-type]
         "number": lambda: kit.loop.sock_recv(left, "10"),  # type: ignore[arg-type]
     }
+
+    async def main() -> None:
+        await asyncio.wait_for(calls[wrong](), 2)
+
     try:
-        kit.run(asyncio.wait_for(calls[wrong](), 2))
+        kit.run(main())
     except (TypeError, ValueError, BufferError):
         return
     finally:
@@ -231,8 +235,8 @@ def test_cancelled_call_can_be_repeated(kit: Kit, call: str) -> None:
     async def main() -> None:
         for _ in range(3):
             await cancelled(asyncio.ensure_future(waits[call](kit, sock)))
-        kit.check(not kit.loop.remove_reader(sock), "a reader is left")
-        kit.check(not kit.loop.remove_writer(sock), "a writer is left")
+        kit.check(not kit.loop.remove_reader(sock.fileno()), "a reader is left")
+        kit.check(not kit.loop.remove_writer(sock.fileno()), "a writer is left")
         sock.close()
         one, other = kit.socketpair()
         kit.later(0.003, kit.put, other)

@@ -280,7 +280,7 @@ def test_cancelled_accept_lets_go_of_the_listener(kit: Kit) -> None:
         accept = asyncio.ensure_future(kit.loop.sock_accept(listener))
         await asyncio.sleep(0.005)
         await cancel(accept)
-        kit.check(not kit.loop.remove_reader(listener), "the cancelled sock_accept left its watcher")
+        kit.check(not kit.loop.remove_reader(listener.fileno()), "the cancelled sock_accept left its watcher")
         listener.close()
         fresh = kit.listener()
         kit.equal(fresh.fileno(), number, "fd number of the next socket")

@@ -262,9 +262,9 @@ def test_busy_fd(kit: Kit) -> None:
     left, _ = kit.socketpair()
     end = time.monotonic() + 2
     kit.later(0.01, fired.append, 1)
-    kit.loop.add_writer(left, lambda: kit.stop() if fired or time.monotonic() > end else None)
+    kit.loop.add_writer(left.fileno(), lambda: kit.stop() if fired or time.monotonic() > end else None)
     kit.run_forever()
-    kit.loop.remove_writer(left)
+    kit.loop.remove_writer(left.fileno())
     kit.check(fired, "a timer of 10 ms did not fire in 2 s of a ready fd")
 
 

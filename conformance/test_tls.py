@@ -182,7 +182,11 @@ def serve_once(kit: Kit, tls: Tls, other: asyncio.AbstractEventLoop, address: as
                 await writer.wait_closed()
             served.set()
 
-        server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls.server, limit=len(PATTERN))
+        try:
+            server = await asyncio.start_server(echo, "127.0.0.1", 0, ssl=tls.server, limit=len(PATTERN))
+        except NotImplementedError as error:
+            kit.loop.call_soon_threadsafe(address.set_exception, error)
+            return
         kit.loop.call_soon_threadsafe(address.set_result, server.sockets[0].getsockname())
         await served.wait()
         server.close()

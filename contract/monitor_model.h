@@ -44,6 +44,8 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs);
 /* The part of lc_model_take that is about streams and the ends of their connections. */
 void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs);
 void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs);
+/* A call is cancelled, or destroyed with what it has in hand. */
+void lc_model_take_request_cancel(struct lc_model *model, struct lc_model_handle *request);
 void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs);
 /* The part that is about datagrams; false: the op is none of theirs. */
 bool lc_model_take_datagram_op(struct lc_model *model, const struct lc_obs *obs);
@@ -91,6 +93,8 @@ const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model
                                    const char **sentence);
 /* May this end be closed by now? One of the loop's is closed a little before it is told so. */
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end);
+/* Has this call to end now? */
+bool lc_model_is_call_due(struct lc_model *model, const struct lc_model_handle *request);
 /* Are both ends of this stream's connection known? Of a case's stream they may not be. */
 bool lc_model_is_joined(struct lc_model *model, const struct lc_model_handle *stream);
 /* Bytes that the stream was given to send and that were not yet taken at the other end. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "runner_state.h"
+#include "runner_datagrams.h"
 
 enum {
     COST_BYTES =

@@ -45,3 +45,11 @@ def test_named_command_of_the_command_line(plant):
     cli = "@commands.command()\n@click.argument('x')\ndef check():\n    pass\n\n\ndef sing():\n    pass\n"
     tree = plant({"README.md": readme, "python/loopcheck/cli.py": cli})
     assert [problem.line for problem in tidy_text.named_commands(tree)] == [2, 4]
+
+
+@pytest.mark.parametrize(("reason", "lines"), [("to be explained: it hangs", [2]), ("it hangs: to be explained", [])])
+def test_deviation_without_a_reason(plant, reason, lines):
+    text = f'[[deviation]]\ncase = "t.py::test_x"\nverdict = "FAIL"\nrule = "FD-1"\nreason = "{reason}"\n'
+    found = list(tidy_text.explained(plant({"conformance/expect/x.toml": text})))
+    assert [problem.line for problem in found] == lines
+    assert len(list(tidy_text.explained(plant({"conformance/expect/cpython/y.toml": "[["})))) == 1 + len(lines)

@@ -27,8 +27,6 @@ static void pause(struct fake_loop *l, uint8_t handle)
     struct fake_endpoint *e = endpoint_at(l, handle);
     e->is_paused = true;
     call(l, handle, LC_EVENT_PAUSE_WRITING, 0);
-    if (l->defect == FAKE_DATAGRAM_PAUSE_TWICE && is_alive(l, handle))
-        call(l, handle, LC_EVENT_PAUSE_WRITING, 0);
 }
 
 /* What cannot be sent is told inside the call. */
@@ -36,15 +34,13 @@ static int64_t send_one(struct fake_loop *l, const struct lc_op *op)
 {
     struct fake_endpoint *e = endpoint_at(l, op->a);
     const uint8_t *bytes = (const uint8_t *)(uintptr_t)op->arg;
-    const bool is_dropped = (l->defect == FAKE_DATAGRAM_SEND_DROPS && e->sent++ % 2 == 1) ||
-                            (l->defect == FAKE_DATAGRAM_SEND_EMPTY && op->n == 0);
+    const bool is_dropped = l->defect == FAKE_DATAGRAM_SEND_DROPS && e->sent++ % 2 == 1;
     int64_t sent = is_dropped ? 0 : l->kernel.base.write(&l->kernel, e->fd, bytes, op->n);
     if (l->defect == FAKE_DATAGRAM_SEND_TWICE && op->n == 1)
         l->kernel.base.write(&l->kernel, e->fd, bytes, op->n);
     if (sent < 0 && !(l->defect == FAKE_DATAGRAM_TOO_LARGE_SILENT && sent == -EMSGSIZE))
         call(l, op->a, LC_EVENT_REFUSED, (int)sent);
-    if ((l->defect == FAKE_DATAGRAM_PAUSE_TWICE || l->defect == FAKE_DATAGRAM_RESUME_NEVER) && sent > 0 &&
-        !e->is_paused && is_alive(l, op->a))
+    if (l->defect == FAKE_DATAGRAM_RESUME_NEVER && sent > 0 && !e->is_paused && is_alive(l, op->a))
         pause(l, op->a);
     return 0;
 }
@@ -96,8 +92,6 @@ static void lose(struct fake_loop *l, uint8_t handle, int error)
     call(l, handle, LC_EVENT_LOST, error);
     if (l->defect == FAKE_DATAGRAM_LOST_TWICE && l->slots[handle].state == FAKE_IDLE)
         call(l, handle, LC_EVENT_LOST, error);
-    if (l->defect == FAKE_DATAGRAM_AFTER_LOST && l->slots[handle].state == FAKE_IDLE)
-        fake_loop_call(l, &(struct lc_seen){.handle = handle, .event = LC_EVENT_DATAGRAM, .data = "", .size = 1});
 }
 
 /* ---- receiving --------------------------------------------------------------------------------- */

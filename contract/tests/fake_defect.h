@@ -109,11 +109,21 @@ enum fake_defect {
     FAKE_RECV_TOO_MUCH,
     FAKE_RECV_EMPTY, /* ends though there is nothing */
     FAKE_RECV_CANCELS_ALL,
+    FAKE_SEND_SILENT,
+    FAKE_SEND_SHORT, /* ends when some were sent */
+    FAKE_SEND_TWICE, /* what was sent in part is sent anew */
+    FAKE_TASK_SILENT,
+    FAKE_TASK_TWICE,
+    FAKE_TASK_DEAF,    /* goes on though it was cancelled */
+    FAKE_TASK_CANCELS, /* though nobody asked */
+    FAKE_WRITELINES_SKIPS,
+    FAKE_SWITCH_NOTHING,
+    FAKE_BUFFER_FOR_LOST, /* asks for one when the connection is lost */
+    FAKE_CLOSE_HOLDS,
     FAKE_DATAGRAM_MADE_NEVER,
     FAKE_DATAGRAM_MADE_TWICE,
     FAKE_DATAGRAM_LOST_TWICE,
     FAKE_DATAGRAM_LOST_NEVER,
-    FAKE_DATAGRAM_AFTER_LOST,
     FAKE_DATAGRAM_AFTER_CLOSE,
     FAKE_DATAGRAM_DEAF,   /* after the first one that it was given */
     FAKE_DATAGRAM_DROPS,  /* every second one that comes */
@@ -126,14 +136,12 @@ enum fake_defect {
     FAKE_DATAGRAM_OF_STRANGER,
     FAKE_DATAGRAM_SEND_DROPS,
     FAKE_DATAGRAM_SEND_TWICE,
-    FAKE_DATAGRAM_SEND_EMPTY, /* is not done */
     FAKE_DATAGRAM_CLOSE_DROPS,
     FAKE_DATAGRAM_REFUSAL_SILENT,
     FAKE_DATAGRAM_REFUSAL_ENDS,
     FAKE_DATAGRAM_REFUSAL_UNASKED,
     FAKE_DATAGRAM_TOO_LARGE_SILENT,
     FAKE_DATAGRAM_RAISE_ENDS,
-    FAKE_DATAGRAM_PAUSE_TWICE,
     FAKE_DATAGRAM_RESUME_NEVER,
     FAKE_OPEN_FAILS,
     FAKE_DEFECTS

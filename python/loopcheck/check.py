@@ -148,6 +148,9 @@ class Watcher:
     def control(self, cases: int) -> None:
         """The control runs as many cases, because a loop failed them."""
 
+    def note(self, sentence: str) -> None:
+        """Something that is worth a line."""
+
 
 class NothingSelected(Exception):
     """No case is left; str() is one sentence."""
@@ -203,7 +206,7 @@ class Check:
             self._order[spec.text, case.id] = len(self._order)
         self.results.cases = dict(Counter(case.rule for case in server.cases.values()))
         self._note(spec, server, expectations)
-        self.watcher.opened(spec, len(cases), _which(expectations))
+        self.watcher.opened(spec, len(cases), which(expectations))
         if server.plain:
             for case in cases:
                 facts = Facts(case, self.plan.options.timeout_s, Ending(), plain=server.plain)
@@ -228,10 +231,10 @@ class Check:
         return cases
 
     def _note(self, spec: Spec, server: Server, expectations: Expectations) -> None:
-        self.results.loops.append(Loop(spec.text, server.version, spec.is_control, _which(expectations)))
+        self.results.loops.append(Loop(spec.text, server.version, spec.is_control, which(expectations)))
         version = f" {server.version}" if server.version else ""
         mode = "; it starts threads when imported, so each case gets a fresh interpreter" if server.is_exec else ""
-        self.results.notes.append(f"{spec.text}{version}: {_which(expectations)}{mode}")
+        self.results.notes.append(f"{spec.text}{version}: {which(expectations)}{mode}")
 
     # Results.
 
@@ -377,7 +380,8 @@ def expectations_for(spec: Spec, choice: str, folder: str = "") -> Expectations:
     return Expectations()
 
 
-def _which(expectations: Expectations) -> str:
+def which(expectations: Expectations) -> str:
+    """The file that applies to a loop, in words."""
     if expectations.path is None:
         return "no expect file applies"
     count = len(expectations.deviations)

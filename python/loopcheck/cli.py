@@ -21,7 +21,7 @@ from rich.text import Text
 
 import loopcheck
 from loopcheck import cpython as suite
-from loopcheck import fuzz_report, paths, report, table, upstream_setup
+from loopcheck import expect_update, fuzz_report, paths, report, table, upstream_setup
 from loopcheck import page as html
 from loopcheck.check import (
     EXIT_INTERRUPTED,
@@ -32,6 +32,7 @@ from loopcheck.check import (
     NothingSelected,
     Plan,
     Results,
+    Watcher,
 )
 from loopcheck.expect import ExpectError
 from loopcheck.fuzz import Plan as FuzzPlan
@@ -44,6 +45,7 @@ from loopcheck.upstream import Upstream
 
 LOG_WIDTH = 100  # columns when standard output is not a terminal and COLUMNS does not say
 STDOUT = "-"
+SHIPPED = "the file that is shipped"
 FAULTS_SHOWN = 3
 FUZZ_S = 60.0  # unless asked for otherwise
 
@@ -129,6 +131,14 @@ _seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Cases at a time.")
 @_timeout
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option(
+    "--update-expect",
+    "update",
+    is_flag=False,
+    flag_value=SHIPPED,
+    metavar="[FILE.toml]",
+    help="Write the known deviations: into FILE.toml, else into what is shipped for the loop. Write it last.",
+)
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
 @click.option(
@@ -144,6 +154,7 @@ def check(
     workers: int | None,
     timeout: float,
     expect: str,
+    update: str | None,
     json_file: str,
     junit: str,
     directory: str,
@@ -152,6 +163,7 @@ def check(
     seed: int,
 ) -> None:
     """Runs the cases on one or more loops and prints a table of verdicts."""
+    kind = _kind(loops, expect, update)
     known = Rules.load(paths.rules_file())
     plan = Plan(
         loops=loops,
@@ -163,11 +175,30 @@ def check(
     )
     files = _files(json_file, junit, directory)
     console = _console(stderr=json_file == STDOUT)
-    results = _carry_out(plan, known, console)
+    results = _carry_out(plan, known, console, kind)
     table.print_results(console, results)
     _finish(results, files)
 
 
+def _kind(loops: tuple[Spec, ...], expect: str, update: str | None) -> Kind:
+    """The check, or the one that updates a file. Raises UsageError and Unwritable."""
+    if update is None:
+        return Check
+    if expect or len(loops) != 1:
+        raise click.UsageError("--update-expect takes one LOOP and no --expect: its own file is what applies")
+    if update != SHIPPED and not update.endswith(".toml"):
+        raise click.UsageError(f"--update-expect writes a file that ends in .toml, which {update!r} does not")
+    file = expect_update.file_for(loops[0]) if update == SHIPPED else Path(update)
+    if file is None:
+        raise click.UsageError(f"no file is shipped for {loops[0].text}: write --update-expect FILE.toml")
+    is_new = not file.exists()
+    report.check_writable(file)
+    if is_new:
+        file.unlink()
+    return functools.partial(expect_update.UpdateCheck, file=file)
+
+
+Kind = Callable[[Plan, Rules, Watcher], Check]
 Render = Callable[[Results], str]
 
 
@@ -191,10 +222,10 @@ def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render
     return files
 
 
-def _carry_out(plan: Plan, rules: Rules, console: Console, kind: type[Check] = Check) -> Results:
+def _carry_out(plan: Plan, rules: Rules, console: Console, kind: Kind = Check) -> Results:
     """Runs the plan with progress on the console; SIGTERM is taken for Ctrl-C."""
     live = table.Live(console)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
     one_check = kind(plan, rules, live)
     try:
         return one_check.run()
@@ -203,6 +234,12 @@ def _carry_out(plan: Plan, rules: Rules, console: Console, kind: type[Check] = C
         return one_check.results
     finally:
         live.stop()
+
+
+def _terminated(number: int, frame: object) -> NoReturn:
+    """Is Ctrl-C, once: some send SIGTERM to a process and to its group, and the second must not end the report."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
@@ -291,13 +328,9 @@ def upstream(
     Each library is installed in an environment of its own first, which needs the network and is kept.
     """
     console = _console(stderr=json_file == STDOUT)
-    known = upstream_setup.Library.load_all()
-    unknown = [name for name in libraries if name not in known]
-    if unknown:
-        raise Unusable(f"there is no library {unknown[0]!r}; there are {', '.join(known)}")
+    chosen = upstream_setup.choose(libraries)
     files = _files(json_file, junit, "")
     folder = Path(cache) if cache else upstream_setup.cache_folder()
-    chosen = [known[name] for name in dict.fromkeys(libraries or tuple(known))]
     one = Upstream(Spec.parse(loop), timeout, pattern, workers, expect, lambda text: console.print(Text(text)))
     results = one.run(chosen, folder)
     table.print_results(console, results)

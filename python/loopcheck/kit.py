@@ -36,7 +36,6 @@ Case = Callable[["Kit"], None]
 
 SETTLE_TURNS = 10  # of Kit.run_for
 BUFFER_BYTES = 1 << 16  # of the kernel, for each direction of Kit.tcp_pair
-RAISED = 2  # how a run ended: by what it was to run, which is no exit of a callback (c.LEFT)
 DETAIL_SIZE_MAX = 2000  # characters of a traceback that are kept: its end
 
 
@@ -182,17 +181,15 @@ class Kit:
     def running(self) -> Iterator[None]:
         """Around a direct call of one of kit.loop's run methods."""
         recorder = self.recorder
-        result = RAISED
         self._is_stopping = False
         recorder.enter()
         try:
             yield
-            result = 0
         except BaseException:
             if self.broken is None:
                 raise
         finally:
-            recorder.leave(result)
+            recorder.leave()
         if self.broken is not None:
             raise self.broken
 

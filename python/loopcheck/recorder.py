@@ -125,9 +125,10 @@ class Recorder:
         self.run_thread = threading.get_ident()
         self.trace.add(c.WHAT_RUN)
 
-    def leave(self, result: int) -> None:
+    def leave(self) -> None:
+        """The run is over. Cases judge what has left it; the monitor knows no exits but those of programs."""
         self.run_thread = 0
-        self.trace.add(c.WHAT_RAN, result=result)
+        self.trace.add(c.WHAT_RAN)
 
     def closed(self) -> None:
         self.trace.add(c.WHAT_CLOSED)
@@ -190,20 +191,20 @@ class Recorder:
         self._asked(c.OP_AT, wide, handle, arg=max(0, int(deadline * 1e9)))
 
     def _watch_fd(self, fd: Any, bits: int, add: Callable[..., Any], fn: Callable[..., object], args: Any) -> None:
-        number = fd if isinstance(fd, int) else fd.fileno()
+        number = fd if isinstance(fd, int) else fd.fileno()  # objects are for NUM-2 to judge, not for every case
         wide = self._new(c.KIND_WATCH)
 
         def callback() -> object:
             self._add(c.WHAT_BEGIN, wide, code=c.EVENT_READY, bits=bits, arg=readiness(number) if wide else 0)
             return self._inside(fn, args, c.EVENT_READY, wide)
 
-        add(fd, callback)  # whether *args arrive is for SOON-6 to judge, not for every case
+        add(number, callback)  # whether *args arrive is for SOON-6 to judge, not for every case
         self._add(c.WHAT_OP, self._watch.pop((number, bits), 0), code=c.OP_CANCEL)
         self._watch[number, bits] = wide
         self._add(c.WHAT_OP, wide, code=c.OP_WATCH, bits=bits, arg=number)
 
     def _unwatch_fd(self, fd: Any, bits: int, remove: Callable[..., bool]) -> bool:
         number = fd if isinstance(fd, int) else fd.fileno()
-        removed = remove(fd)
+        removed = remove(fd if number < 0 else number)
         self._add(c.WHAT_OP, self._watch.pop((number, bits), 0), code=c.OP_CANCEL)
         return removed

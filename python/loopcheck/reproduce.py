@@ -283,8 +283,8 @@ WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_ADVANCE: simple("time.sleep({seconds})"),
     c.OP_RAISE: Writer.raising,
     c.OP_STREAM: simple('{a} = run.stream("{a}", {b})'),
-    c.OP_WRITE: simple("{a}.transport.write({a}.bytes.next({n}))"),
-    c.OP_WRITE_EOF: simple("{a}.transport.write_eof()"),
+    c.OP_WRITE: simple("{a}.write({n})"),
+    c.OP_WRITE_EOF: simple("{a}.write_eof()"),
     c.OP_PAUSE: simple("{a}.transport.pause_reading()"),
     c.OP_RESUME: simple("{a}.transport.resume_reading()"),
     c.OP_LIMITS: simple("{a}.transport.set_write_buffer_limits(high={count}, low={count} // 4)"),
@@ -356,7 +356,7 @@ def _parts(tree: ast.Module) -> list[ast.stmt]:
     parts: list[ast.stmt] = [node for node in tree.body if isinstance(node, (ast.Import, ast.ClassDef))]
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            parts += [method for method in node.body if isinstance(method, ast.FunctionDef)]
+            parts += [method for method in node.body if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef))]
     return parts
 
 
@@ -364,7 +364,7 @@ def _is_unused(node: ast.stmt, text: str, drop: tuple[str, ...]) -> bool:
     if isinstance(node, ast.Import):
         name = node.names[0].name
         return not re.search(rf"(?<!import ){re.escape(name)}\.", text)
-    assert isinstance(node, (ast.ClassDef, ast.FunctionDef))
+    assert isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
     if node.name in drop:
         return True
     if node.name in KEPT:

@@ -231,10 +231,17 @@ class Run:
         stream = Stream(self, name, self.peers[sock])
         self.streams.append(stream)
         del self.ends[sock]
-        is_unix = sock.family == socket.AF_UNIX
-        create = self.loop.create_unix_connection if is_unix else self.loop.create_connection
-        stream.task = self.loop.create_task(create(lambda: stream, sock=sock))
+        stream.task = self.loop.create_task(self.connect(stream, sock))
         return stream
+
+    async def connect(self, stream, sock):
+        """Some loops have no create_unix_connection, but take any connected socket."""
+        if sock.family == socket.AF_UNIX:
+            try:
+                return await self.loop.create_unix_connection(lambda: stream, sock=sock)
+            except (NotImplementedError, TypeError):
+                pass
+        return await self.loop.create_connection(lambda: stream, sock=sock)
 
     def take_all(self):
         """Reads what the streams have sent."""
@@ -286,13 +293,21 @@ class Stream(asyncio.Protocol):
 
     def __init__(self, run, name, peer):
         self.run, self.name, self.peer, self.transport, self.bytes = run, name, peer, None, Bytes(name)
-        self.told, self.is_destroyed = [], False
+        self.told, self.is_destroyed, self.has_ended = [], False, False
 
     def tell(self, event, what):
         if "lost" in self.told or (event in self.told and event in ("made", "eof")):
             what = f"WRONG: {what}, after {self.told[-1]}"
         self.told.append(event)
         self.run.called(self.name, event, what)
+
+    def write(self, count):
+        if not self.has_ended:  # else it would be an error of the program
+            self.transport.write(self.bytes.next(count))
+
+    def write_eof(self):
+        self.has_ended = True
+        self.transport.write_eof()
 
     def destroy(self):
         """Aborts the connection, now or as soon as it is made."""

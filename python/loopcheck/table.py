@@ -81,6 +81,10 @@ class Live(Watcher):
         text = f"trying {what} on the control too, to tell the loop's fault from the kit's"
         self.console.print(Text(text, style="dim"), soft_wrap=True)
 
+    def note(self, sentence: str) -> None:
+        """A line that stays."""
+        self.console.print(Text(sentence, style="dim"), soft_wrap=True)
+
     def stop(self) -> None:
         """Takes the bars away."""
         if self._progress is not None:
