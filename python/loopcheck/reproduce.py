@@ -25,6 +25,7 @@ from loopcheck.load import Spec
 from loopcheck.rules import Rules
 
 RUNS = 5
+FILL_DATAGRAMS = 24
 TIMEOUT_S = 90.0
 LETTERS = {
     c.KIND_SOON: "c",
@@ -33,6 +34,7 @@ LETTERS = {
     c.KIND_WAKER: "p",
     c.KIND_FD: "f",
     c.KIND_STREAM: "s",
+    c.KIND_DATAGRAM: "d",
 }
 EVENTS = {
     c.EVENT_SOON: "soon",
@@ -45,6 +47,8 @@ EVENTS = {
     c.EVENT_LOST: "lost",
     c.EVENT_PAUSE_WRITING: "pause_writing",
     c.EVENT_RESUME_WRITING: "resume_writing",
+    c.EVENT_DATAGRAM: "datagram",
+    c.EVENT_REFUSED: "refused",
 }
 UNRECORDED = (c.OP_STEP, c.OP_RUN, c.OP_ADVANCE)  # ops that leave no record of their own
 CLOSING_STEPS_MAX = 4
@@ -56,6 +60,9 @@ ONLY_WITH = (  # lines that only a program with this needs
     ("run.recycle(", "    for sock in [sock for pair in run.spare for sock in pair]:\n        sock.close()\n"),
     ("run.pair(", "    for sock in run.ends:\n        sock.close()\n"),
     ("run.stream(", "        self.streams = []\n"),
+    ("run.endpoint(", "            self.receive_all()\n"),
+    ("run.endpoint(", "        self.abort_endpoints()\n"),
+    ("run.endpoint(", "        self.endpoints = []\n"),
 )
 VIOLENT = ("CRASH", "HANG", "SPIN", "LEAK")
 KEPT = (
@@ -64,6 +71,8 @@ KEPT = (
     "data_received",
     "eof_received",
     "connection_lost",
+    "datagram_received",
+    "error_received",
     "pause_writing",
     "resume_writing",
 )
@@ -94,7 +103,7 @@ class Op:
         self.n = int.from_bytes(data[6:8], "little")
         self.arg = int.from_bytes(data[8:16], "little")
         self.a, self.b, self.on = name_of(a), name_of(b), name_of(on)
-        self.handle = a
+        self.handle = on if self.code == c.OP_RAISE else a  # as the trace names it
         self.event = EVENTS.get(event, "")
 
     @property
@@ -118,6 +127,7 @@ class Writer:
         self.ops = first_creations(ops)
         self.refused = refused
         self.made = {op.a: op for op in reversed(self.ops) if op.code in CREATES}  # as what each handle was made
+        self.udp = {name for op in ops if op.code == c.OP_UDP for name in (op.a, op.b)}
         self.peer = {one: other for op in ops if op.code in PAIRS for one, other in ((op.a, op.b), (op.b, op.a))}
 
     def lines(self) -> list[str]:
@@ -137,7 +147,7 @@ class Writer:
     def closing_lines(self) -> list[str]:
         """The end of everything that the program made and did not end, as the kit ends it; of streams see finish()."""
         ended = {op.a for op in self.ops if op.code == c.OP_DESTROY}
-        made = [op for name, op in self.made.items() if name not in ended and op.code not in (c.OP_STREAM, c.OP_WAKER)]
+        made = [op for name, op in self.made.items() if name not in ended and op.code not in NOT_CLOSED]
         return [line for op in made for line in self.cancel(op)]
 
     def _scope(self, op: Op) -> list[str]:
@@ -173,7 +183,7 @@ class Writer:
             return [f"{op.a}.cancel()"]
         if kind == "p":
             return [f"for posted in {op.a}:", "    posted.cancel()"]
-        if kind == "s":
+        if kind in "sd":
             return [f"{op.a}.destroy()"]
         watch = self.made.get(op.a)
         if watch is None:
@@ -198,6 +208,24 @@ class Writer:
 
     def watch(self, op: Op) -> list[str]:
         return [f'loop.add_{way}({op.b}, run.ready, "{op.a}", {op.b}, "{way}")' for way in ways(op)]
+
+    def put(self, op: Op) -> list[str]:
+        name, count = ("send_whole", op.n) if op.a in self.udp else ("put", op.n or 1)
+        return [f"run.{name}({op.a}, {count})"]
+
+    def end(self, op: Op) -> list[str]:
+        verb = "close" if op.code == c.OP_FLUSH else "abort"
+        if op.a[0] != "d":
+            return [f"{op.a}.transport.{verb}()"]
+        return [f"if {op.a}.transport is not None:", f"    {op.a}.transport.{verb}()"]
+
+    def take(self, op: Op) -> list[str]:
+        return [f"run.{'receive' if op.a in self.udp else 'read'}({op.a}, {op.n})"]
+
+    def fill(self, op: Op) -> list[str]:
+        if op.a in self.udp:
+            return [f"for _ in range({FILL_DATAGRAMS}):", f"    run.send_whole({op.a}, 100)"]
+        return [f"run.put({op.a}, 1 << 26)"]
 
     def post(self, op: Op) -> list[str]:
         return [f'run.post({op.a}, "{op.a}", {op.n / 1e6!r})']
@@ -229,8 +257,9 @@ def step(writer: Writer, op: Op) -> list[str]:
     return ["run.step()" if op.flags & c.WAIT else "run.poll()"]
 
 
-PAIRS = (c.OP_PAIR, c.OP_TCP)
-CREATES = (c.OP_SOON, c.OP_TIMER, c.OP_AT, c.OP_WATCH, c.OP_WAKER, c.OP_STREAM)
+PAIRS = (c.OP_PAIR, c.OP_TCP, c.OP_UDP)
+CREATES = (c.OP_SOON, c.OP_TIMER, c.OP_AT, c.OP_WATCH, c.OP_WAKER, c.OP_STREAM, c.OP_DATAGRAM)
+NOT_CLOSED = (c.OP_STREAM, c.OP_DATAGRAM, c.OP_WAKER)  # by closing_lines()
 WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_SOON: simple('{a} = loop.call_soon(run.called, "{a}")'),
     c.OP_TIMER: Writer.timer,
@@ -246,23 +275,26 @@ WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_STEP: step,
     c.OP_PAIR: simple('{a}, {b} = run.pair("{a}", "{b}")'),
     c.OP_TCP: simple('{a}, {b} = run.tcp("{a}", "{b}")'),
-    c.OP_PUT: simple("run.put({a}, {n})"),
-    c.OP_TAKE: simple("run.read({a}, {count})"),
-    c.OP_FILL: simple("run.put({a}, 1 << 26)"),
+    c.OP_PUT: Writer.put,
+    c.OP_TAKE: Writer.take,
+    c.OP_FILL: Writer.fill,
     c.OP_SHUT: simple("{a}.shutdown(socket.SHUT_WR)"),
     c.OP_RECYCLE: Writer.recycle,
     c.OP_ADVANCE: simple("time.sleep({seconds})"),
     c.OP_RAISE: Writer.raising,
     c.OP_STREAM: simple('{a} = run.stream("{a}", {b})'),
-    c.OP_WRITE: simple("{a}.transport.write({a}.bytes.next({n}))"),
-    c.OP_WRITE_EOF: simple("{a}.transport.write_eof()"),
+    c.OP_WRITE: simple("{a}.write({n})"),
+    c.OP_WRITE_EOF: simple("{a}.write_eof()"),
     c.OP_PAUSE: simple("{a}.transport.pause_reading()"),
     c.OP_RESUME: simple("{a}.transport.resume_reading()"),
     c.OP_LIMITS: simple("{a}.transport.set_write_buffer_limits(high={count}, low={count} // 4)"),
-    c.OP_FLUSH: simple("{a}.transport.close()"),
-    c.OP_ABORT: simple("{a}.transport.abort()"),
+    c.OP_FLUSH: Writer.end,
+    c.OP_ABORT: Writer.end,
     c.OP_HANGUP: simple("run.hang_up({a})"),
     c.OP_RST: simple("run.reset({a})"),
+    c.OP_UDP: simple('{a}, {b} = run.udp("{a}", "{b}")'),
+    c.OP_DATAGRAM: simple('{a} = run.endpoint("{a}", {b})'),
+    c.OP_SEND: simple("{a}.send({count})"),
     c.OP_FAULT: simple("pass  # a fault of the kernel, which this loop's is not told"),
 }
 
@@ -297,7 +329,8 @@ def script(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> 
     text = text.replace("$LOOP$", loop.text).replace("$CONTROL$", (control or Spec.parse(DEFAULT_CONTROL)).text)
     text = text.replace("    pass\n\n\nclass Run", f"{body.strip(chr(10)) or '    pass'}\n\n\nclass Run", 1)
     for needed, line in ONLY_WITH:
-        if needed not in body and not (needed == "run.pair(" and "run.tcp(" in body):
+        is_pair = needed == "run.pair(" and ("run.tcp(" in body or "run.udp(" in body)
+        if needed not in body and not is_pair:
             text = text.replace(line, "")
     is_of_order = rule.partition("-")[0] in ORDER_AREAS
     text = text.replace("HAS_ORDER = False", f"HAS_ORDER = {is_of_order}")

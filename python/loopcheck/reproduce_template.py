@@ -33,6 +33,7 @@ class Run:
         self.late = []  # posts of the next step
         self.ends, self.peers = {}, {}
         self.streams = []
+        self.endpoints = []
         self.spare = []  # sockets that hold fd numbers
         loop.set_exception_handler(lambda loop, context: self.log("loop", "its exception handler was called"))
 
@@ -42,7 +43,8 @@ class Run:
     def called(self, name, event="", what="called"):
         """What every callback does: logs, runs what the program attached to it, ends the step."""
         self.log(name, what)
-        if not self.is_running or threading.current_thread() is not threading.main_thread():
+        is_own = self.is_running or event == "refused"  # which may come inside the program's own call
+        if not is_own or threading.current_thread() is not threading.main_thread():
             self.log(name, "WRONG: called outside of the loop's own run")
         for entry in [entry for entry in self.attached if entry[0] == name and entry[1] in ("", event)]:
             self.attached.remove(entry)
@@ -125,6 +127,16 @@ class Run:
             first = socket.create_connection(server.getsockname())
             return self.know(names, (first, server.accept()[0]))
 
+    def udp(self, *names):
+        """Two UDP sockets that are connected to each other."""
+        socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in names]
+        for sock in socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sock.bind(("127.0.0.1", 0))
+        for sock, peer in zip(socks, socks[::-1], strict=True):
+            sock.connect(peer.getsockname())
+        return self.know(names, socks)
+
     def know(self, names, socks):
         for name, sock, peer in zip(names, socks, socks[::-1], strict=True):
             sock.setblocking(False)
@@ -164,8 +176,49 @@ class Run:
         except OSError:
             pass  # nothing yet, or the connection is reset
 
-    def hang_up(self, sock):
+    def send_whole(self, sock, count):
+        """Sends a datagram of so many bytes."""
+        if sock not in self.ends:
+            return  # hung up, or the loop's by now
+        try:
+            sock.send(self.ends[sock].peek(count))
+            self.ends[sock].sent += count
+        except OSError:
+            pass  # the one before was refused, or this one is too large
+
+    def receive(self, sock, count):
+        """Receives so many datagrams, or all there are when count is 0."""
+        left = (count or 1 << 30) if sock in self.ends else 0
+        while left > 0:
+            try:
+                data = sock.recv(65536)
+            except ConnectionRefusedError:
+                continue  # of one that was sent
+            except OSError:
+                break
+            left -= 1
+            self.log(self.ends[sock].name, f"datagram: {self.ends[sock].check(data)}")
+
+    def endpoint(self, name, sock):
+        """A datagram transport over the socket, which is the loop's from now on."""
+        endpoint = Endpoint(self, name, self.peers[sock])
+        self.endpoints.append(endpoint)
         del self.ends[sock]
+        endpoint.task = self.loop.create_task(self.loop.create_datagram_endpoint(lambda: endpoint, sock=sock))
+        return endpoint
+
+    def receive_all(self):
+        """Receives what the endpoints have sent."""
+        for endpoint in self.endpoints:
+            if endpoint.peer in self.ends:
+                self.receive(endpoint.peer, 0)
+
+    def abort_endpoints(self):
+        for endpoint in self.endpoints:
+            endpoint.destroy()
+
+    def hang_up(self, sock):
+        self.ends.pop(sock, None)
         sock.close()
 
     def reset(self, sock):
@@ -205,9 +258,11 @@ class Run:
         for _ in range(20):
             self.poll()
             self.take_all()
+            self.receive_all()
             time.sleep(0.002)
         self.log = lambda name, what: "WRONG" in what and print(f"{name}: {what}", flush=True)
         self.abort_all()
+        self.abort_endpoints()
         for _ in range(5):
             self.poll()
         self.loop.close()
@@ -238,13 +293,21 @@ class Stream(asyncio.Protocol):
 
     def __init__(self, run, name, peer):
         self.run, self.name, self.peer, self.transport, self.bytes = run, name, peer, None, Bytes(name)
-        self.told, self.is_destroyed = [], False
+        self.told, self.is_destroyed, self.has_ended = [], False, False
 
     def tell(self, event, what):
         if "lost" in self.told or (event in self.told and event in ("made", "eof")):
             what = f"WRONG: {what}, after {self.told[-1]}"
         self.told.append(event)
         self.run.called(self.name, event, what)
+
+    def write(self, count):
+        if not self.has_ended:  # else it would be an error of the program
+            self.transport.write(self.bytes.next(count))
+
+    def write_eof(self):
+        self.has_ended = True
+        self.transport.write_eof()
 
     def destroy(self):
         """Aborts the connection, now or as soon as it is made."""
@@ -265,6 +328,53 @@ class Stream(asyncio.Protocol):
     def eof_received(self):
         self.tell("eof", "end of file")
         return True  # keeps the transport open
+
+    def connection_lost(self, exc):
+        self.tell("lost", f"connection lost: {type(exc).__name__}")
+
+    def pause_writing(self):
+        self.run.called(self.name, "pause_writing", "pause_writing")
+
+    def resume_writing(self):
+        self.run.called(self.name, "resume_writing", "resume_writing")
+
+
+class Endpoint(asyncio.DatagramProtocol):
+    """Logs what the loop tells of one endpoint of datagrams."""
+
+    def __init__(self, run, name, peer):
+        self.run, self.name, self.peer, self.transport, self.bytes = run, name, peer, None, Bytes(name)
+        self.told, self.is_destroyed = [], False
+
+    def tell(self, event, what):
+        if "lost" in self.told or (event in self.told and event == "made"):
+            what = f"WRONG: {what}, after {self.told[-1]}"
+        self.told.append(event)
+        self.run.called(self.name, event, what)
+
+    def send(self, count):
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.sendto(self.bytes.next(count) if count <= 65507 else bytes(count))
+
+    def destroy(self):
+        """Aborts the endpoint, now or as soon as it is made."""
+        self.is_destroyed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_made(self, transport):
+        self.transport = transport
+        if self.is_destroyed:
+            transport.abort()
+        else:
+            self.tell("made", "connection made")
+
+    def datagram_received(self, data, addr):
+        self.tell("datagram", f"datagram: {self.bytes.check(data)}")
+
+    def error_received(self, exc):
+        self.run.log(f"{self.name} errors", type(exc).__name__)
+        self.run.called(self.name, "refused", "")
 
     def connection_lost(self, exc):
         self.tell("lost", f"connection lost: {type(exc).__name__}")
@@ -317,7 +427,8 @@ def story(output):
         events = seen.setdefault(name, [])
         if what.startswith("data ") and events and events[-1].startswith("data "):
             what = f"data {int(events.pop()[5:]) + int(what[5:])}"
-        if what not in ("reader", "writer") or what not in events:
+        is_once = what in ("reader", "writer") or name.endswith(" errors")  # how often is the loop's own business
+        if what and not (is_once and what in events):
             events.append(what)
         if HAS_ORDER and name[0] in "ct":  # soons and timers
             seen.setdefault("order", []).append(name)
