@@ -3,6 +3,8 @@
 and leaves out the methods that a program does not need. It is a script of its own, without this package."""
 
 import asyncio
+import copy
+import gc
 import importlib
 import importlib.util
 import os
@@ -33,6 +35,8 @@ class Run:
         self.late = []  # posts of the next step
         self.ends, self.peers = {}, {}
         self.streams = []
+        self.ports = {}  # of sockets, or of connections: the port of the side that connected
+        self.servers = []
         self.endpoints = []
         self.spare = []  # sockets that hold fd numbers
         loop.set_exception_handler(lambda loop, context: self.log("loop", "its exception handler was called"))
@@ -67,7 +71,10 @@ class Run:
         for thread in threads:
             thread.start()
         self.is_running = True
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            self.log("order", "an exit left the run")
         self.is_running = self.ends_with_first = False
         for thread in threads:
             thread.join()
@@ -142,6 +149,55 @@ class Run:
             sock.setblocking(False)
             self.ends[sock], self.peers[sock] = Bytes(name), peer
         return socks
+
+    def backlog(self, name):
+        """A socket that listens, and accepts only when it is told to."""
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        self.ends[sock], self.ports[sock] = Bytes(name), sock.getsockname()[1]
+        return sock
+
+    def accept_from(self, name, listener):
+        select.select([listener], [], [], 0.5)
+        sock, address = listener.accept()
+        for stream in self.streams:
+            if stream.port == address[1]:
+                stream.peer = sock
+        return self.connected(name, sock, address[1])
+
+    def client(self, name, server):
+        sock = socket.create_connection(("127.0.0.1", server.port))
+        return self.connected(name, sock, sock.getsockname()[1])
+
+    def connected(self, name, sock, port):
+        sock.setblocking(False)
+        self.ends[sock], self.ports[sock], self.peers[sock] = Bytes(name), port, None
+        return sock
+
+    def find_peer(self, stream, transport):
+        """Finds the other end of a stream's connection, if the program has it already."""
+        stream.port = transport.get_extra_info(stream.side)[1]
+        stream.peer = next((sock for sock in self.ends if self.ports.get(sock) == stream.port), None)
+
+    def connect_to(self, name, listener):
+        """A transport that the loop connects to where this socket listens, or has listened."""
+        stream = Stream(self, name, None)
+        stream.side = "sockname"
+        self.streams.append(stream)
+        connect = self.loop.create_connection(lambda: stream, "127.0.0.1", self.ports[listener])
+        stream.task = self.loop.create_task(connect)
+        stream.task.add_done_callback(lambda task: self.called(name, "done", outcome(task)))
+        return stream
+
+    def listen(self, name, names):
+        """A server, and the streams that its clients become."""
+        streams = [Stream(self, one, None) for one in names]
+        self.servers.append(Server(self, name, streams))
+        return self.servers[-1], streams
+
+    def call(self, name, call, sock=None):
+        """A task that ends by itself."""
+        return Call(self, name, call, sock)
 
     def recycle(self, one, other):
         """Closes both and opens a new pair, of which the first has the old fd number."""
@@ -226,9 +282,9 @@ class Run:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.hang_up(sock)
 
-    def stream(self, name, sock):
+    def stream(self, name, sock, kind=None):
         """A transport over the socket, which is the loop's from now on."""
-        stream = Stream(self, name, self.peers[sock])
+        stream = (kind or Stream)(self, name, self.peers[sock])
         self.streams.append(stream)
         del self.ends[sock]
         stream.task = self.loop.create_task(self.connect(stream, sock))
@@ -261,11 +317,14 @@ class Run:
             self.receive_all()
             time.sleep(0.002)
         self.log = lambda name, what: "WRONG" in what and print(f"{name}: {what}", flush=True)
+        for server in self.servers:
+            server.close()
         self.abort_all()
         self.abort_endpoints()
         for _ in range(5):
             self.poll()
         self.loop.close()
+        gc.collect()  # asyncio itself leaves to it whom a server lets in while it is closed
 
 
 class Bytes:
@@ -282,6 +341,10 @@ class Bytes:
         self.sent += count
         return self.peek(count, self.sent - count)
 
+    def pieces(self, count):
+        data = self.next(count)
+        return [data[: count // 3], b"", data[count // 3 :]]
+
     def check(self, data):
         self.received += len(data)
         is_right = bytes(data) == self.peek(len(data), self.received - len(data))
@@ -293,11 +356,14 @@ class Stream(asyncio.Protocol):
 
     def __init__(self, run, name, peer):
         self.run, self.name, self.peer, self.transport, self.bytes = run, name, peer, None, Bytes(name)
-        self.told, self.is_destroyed, self.has_ended = [], False, False
+        self.told, self.is_destroyed, self.is_replaced, self.has_ended = [], False, False, False
+        self.side, self.port = "", 0  # whose port its connection is known by, and that port
 
     def tell(self, event, what):
         if "lost" in self.told or (event in self.told and event in ("made", "eof")):
             what = f"WRONG: {what}, after {self.told[-1]}"
+        if self.is_replaced:
+            what = f"WRONG: {what}, told to the protocol that another has replaced"
         self.told.append(event)
         self.run.called(self.name, event, what)
 
@@ -309,6 +375,14 @@ class Stream(asyncio.Protocol):
         self.has_ended = True
         self.transport.write_eof()
 
+    def replace(self):
+        """Another protocol takes its place."""
+        other = copy.copy(self)
+        self.is_replaced = True
+        self.transport.set_protocol(other)
+        self.run.streams[self.run.streams.index(self)] = other
+        return other
+
     def destroy(self):
         """Aborts the connection, now or as soon as it is made."""
         self.is_destroyed = True
@@ -317,6 +391,8 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        if self.side:
+            self.run.find_peer(self, transport)
         if self.is_destroyed:
             transport.abort()
         else:
@@ -337,6 +413,87 @@ class Stream(asyncio.Protocol):
 
     def resume_writing(self):
         self.run.called(self.name, "resume_writing", "resume_writing")
+
+
+class BufferedStream(Stream, asyncio.BufferedProtocol):
+    """The same, with a buffer of its own."""
+
+    buffer = None
+
+    def get_buffer(self, sizehint):
+        if self.buffer is None:
+            self.buffer = memoryview(bytearray(4096))
+        self.run.called(self.name, "get_buffer", "")
+        return self.buffer
+
+    def buffer_updated(self, nbytes):
+        if not self.is_destroyed:
+            self.tell("data", self.bytes.check(self.buffer[:nbytes]))
+
+
+class Server:
+    """A server whose clients become these streams, one after another."""
+
+    def __init__(self, run, name, streams):
+        self.run, self.name, self.streams = run, name, iter(streams)
+        self.server, self.is_closed = None, False
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.sock.setblocking(False)
+        self.port = self.sock.getsockname()[1]
+        self.task = run.loop.create_task(self.start())
+
+    async def start(self):
+        self.server = await self.run.loop.create_server(self.factory, sock=self.sock)
+        if self.is_closed:
+            self.server.close()
+
+    def factory(self):
+        stream = next(self.streams)
+        if not self.is_closed:
+            self.run.called(self.name, "factory", "factory called")
+        stream.side = "peername"
+        self.run.streams.append(stream)
+        return stream
+
+    def close(self):
+        self.is_closed = True
+        if self.server is not None:
+            self.server.close()
+
+
+class Call:
+    """A task; what it gives is logged when it is done."""
+
+    def __init__(self, run, name, call, sock):
+        self.run, self.name, self.sock, self.is_destroyed = run, name, sock, False
+        self.task = run.loop.create_task(call)
+        self.task.add_done_callback(self.done)
+
+    def cancel(self):
+        self.task.cancel()
+
+    def destroy(self):
+        self.is_destroyed = True
+        self.task.cancel()
+
+    def done(self, task):
+        what = outcome(task)
+        if self.sock is not None and what == "done":
+            what = f"done: {self.run.ends[self.sock].check(task.result())}" if self.sock in self.run.ends else what
+        if not self.is_destroyed:
+            self.run.called(self.name, "done", what)
+
+
+def outcome(task):
+    if task.cancelled():
+        return "cancelled"
+    return "done" if task.exception() is None else f"failed: {type(task.exception()).__name__}"
+
+
+async def turns(count):
+    """Lets the others run so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class Endpoint(asyncio.DatagramProtocol):
