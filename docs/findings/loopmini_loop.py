@@ -110,6 +110,24 @@ def check_order_of_overdue_timers(new_loop):
         return f"timers that are late by these seconds run in this order: {order}"
 
 
+def check_closed_fd_spoils_its_number(new_loop):
+    loop, calls = new_loop(), []
+    with socket.socket() as sock:
+        number = sock.fileno()
+    raises(OSError, lambda: loop.add_reader(number, print))
+    reader, writer = os.pipe()
+    if reader != number:
+        return None
+    os.write(writer, b"x")
+    try:
+        loop.add_reader(reader, lambda: (calls.append(1), loop.remove_reader(reader)))
+        run_for(loop, 0.05)
+    except OSError as error:
+        return f"after add_reader() of a closed fd, which raised, its next owner cannot be watched: {error!r}"
+    if not calls:
+        return "after add_reader() of a closed fd, which raised, the next file of that number is deaf"
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))
