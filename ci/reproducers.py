@@ -1,5 +1,5 @@
-"""The reproducers of docs/findings, each of which a page names. Those in C compile by the command in their first
-comment and run; those in Python run on asyncio, which does right in all but its own."""
+"""The reproducers of docs/findings: a page names each; those in C compile by the command in their first comment and
+run, those in Python run on asyncio, which does right in all but its own."""
 
 from __future__ import annotations
 

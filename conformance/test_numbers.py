@@ -115,11 +115,15 @@ def test_number(kit: Kit, place: Take, number: Any) -> None:
 
 @family("NUM-2", limits={"low_above_high": (1, 2), "negative_high": (-1, None), "negative_low": (None, -1)})
 def test_write_buffer_limits(kit: Kit, limits: tuple[int | None, int | None]) -> None:
-    """Limits of the write buffer that contradict each other raise ValueError and change nothing (zuvloop#79)"""
+    """Limits of the write buffer that contradict each other raise an exception and change nothing (zuvloop#79)"""
     log, _ = kit.connection()
     high, low = limits
     log.transport.set_write_buffer_limits(high=1000, low=10)
-    kit.raises(ValueError, lambda: log.transport.set_write_buffer_limits(high=high, low=low))
+    try:
+        log.transport.set_write_buffer_limits(high=high, low=low)
+        kit.fail("they were accepted")
+    except (ValueError, OverflowError):
+        pass
     if hasattr(log.transport, "get_write_buffer_limits"):
         kit.equal(log.transport.get_write_buffer_limits(), (10, 1000), "limits (low, high)")
     log.transport.abort()
@@ -139,7 +143,7 @@ def test_what_is_watched(kit: Kit, what: str) -> None:
     try:
         kit.loop.add_reader(given, print)
         refused = False
-    except (ValueError, OSError, RuntimeError, AttributeError):  # the last of text, which has no fileno()
+    except (ValueError, OSError, RuntimeError, AttributeError, TypeError):  # the last two of what has no fileno()
         refused = True
     if not refused:
         kit.loop.remove_reader(given)

@@ -315,10 +315,10 @@ def test_signal_after_the_end(kit: Kit) -> None:
     """Once the child was waited for, kill() and the like raise ProcessLookupError: the number may be another's."""
     protocol = spawn(kit, "exit 0")
     kit.run(protocol.exited)
+    kit.run(protocol.lost)  # until then asyncio's own leave it to Popen, which sends nothing either
     for name in ("kill", "terminate"):
         kit.raises(ProcessLookupError, getattr(protocol.transport, name))
     kit.raises(ProcessLookupError, protocol.transport.send_signal, signal.SIGTERM)
-    kit.run(protocol.lost)
 
 
 @case("PROC-6")

@@ -1,0 +1,325 @@
+"""Connecting, servers, TLS, and the sock_* calls.
+
+    python check_connections.py MODULE:FACTORY [CHECK...]
+
+Each check runs in a process of its own, since a loop may hang or crash. Exit status 0: all are right; 1: some are not.
+"""
+
+import asyncio
+import contextvars
+import gc
+import importlib
+import logging
+import os
+import socket
+import ssl
+import subprocess
+import sys
+
+NUMBER = contextvars.ContextVar("NUMBER", default="unset")
+
+
+class Log(asyncio.Protocol):
+    """Notes what it is told; `hooks` are called then."""
+
+    def __init__(self, **hooks):
+        self.events, self.data, self.error, self.hooks = [], b"", None, hooks
+
+    def tell(self, event):
+        self.events.append(event)
+        if event in self.hooks:
+            return self.hooks[event](self)
+
+    def connection_made(self, transport):
+        self.transport = transport
+        self.tell("made")
+
+    def data_received(self, data):
+        self.data += data
+        self.tell("data")
+
+    def eof_received(self):
+        return self.tell("eof")
+
+    def pause_writing(self):
+        self.tell("pause")
+
+    def resume_writing(self):
+        self.tell("resume")
+
+    def connection_lost(self, error):
+        self.error = error
+        self.tell("lost")
+
+
+def connect(loop, **hooks):
+    """A protocol that is connected, and the blocking socket at the other end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        peer = listener.accept()[0]
+    ours.setblocking(False)
+    peer.settimeout(0.5)
+    log = Log(**hooks)
+    loop.run_until_complete(loop.create_connection(lambda: log, sock=ours))
+    return log, peer
+
+
+def serve(loop, factory):
+    """A server, and its address."""
+    server = loop.run_until_complete(loop.create_server(factory, "127.0.0.1", 0))
+    return server, server.sockets[0].getsockname()
+
+
+def run_for(loop, seconds=0.05):
+    loop.run_until_complete(asyncio.sleep(seconds))
+
+
+def sees_the_end(peer):
+    """Does the other side read all that there is, and then the end?"""
+    try:
+        while peer.recv(1 << 20):
+            pass
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        pass
+    return True
+
+
+def planted(log):
+    raise ZeroDivisionError("planted")
+
+
+def check_close_of_a_given_socket(loop):
+    ours, peer = socket.socketpair()
+    peer.settimeout(0.5)
+    log = Log()
+    loop.run_until_complete(loop.create_connection(lambda: log, sock=ours))
+    log.transport.close()
+    run_for(loop)
+    return not sees_the_end(peer) and "close() closes a duplicate: the socket that was given as sock= stays open"
+
+
+def check_close_of_an_accepted_connection(loop):
+    logs = []
+    server, address = serve(loop, lambda: logs.append(Log()) or logs[-1])
+    peer = socket.create_connection(address, 0.5)
+    run_for(loop)
+    logs.pop().transport.close()
+    run_for(loop)
+    gc.collect()
+    return not sees_the_end(peer) and "a server that closes a connection leaves its client waiting for the end"
+
+
+def check_connection_on_a_full_socket(loop):
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    try:
+        while True:
+            ours.send(bytes(1 << 16))
+    except BlockingIOError:
+        pass
+    opening = asyncio.wait_for(loop.create_connection(Log, sock=ours), 0.3)
+    try:
+        loop.run_until_complete(opening)
+    except asyncio.TimeoutError:
+        return "create_connection(sock=) waits until the socket has room to write"
+
+
+def check_tls_of_a_client(loop):
+    context = ssl.create_default_context()
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            options = {"ssl": context, "server_hostname": "example.org"}
+            opening = asyncio.ensure_future(loop.create_connection(Log, *listener.getsockname(), **options))
+            await asyncio.sleep(0.2)
+            if opening.done():
+                opening.result()[0].write(b"secret")
+            peer = listener.accept()[0]
+            opening.cancel()
+            await asyncio.sleep(0.05)
+            peer.settimeout(0.5)
+            return peer.recv(100)
+
+    sent = loop.run_until_complete(main())
+    return sent[:1] != b"\x16" and f"with ssl= no handshake begins, and {sent!r} goes out in plain text"
+
+
+def check_tls_of_a_server(loop):
+    logs, context = [], ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    opening = loop.create_server(lambda: logs.append(Log()) or logs[-1], "127.0.0.1", 0, ssl=context)
+    server = loop.run_until_complete(opening)
+    peer = socket.create_connection(server.sockets[0].getsockname())
+    peer.send(b"plain text")
+    run_for(loop, 0.1)
+    return any(log.data for log in logs) and "a server with ssl= takes plain text for its data"
+
+
+def check_raise_in_connection_made(loop):
+    told = []
+    loop.set_exception_handler(lambda loop, context: told.append(context.get("exception")))
+    try:
+        connect(loop, made=planted)
+    except ZeroDivisionError:
+        told.append("create_connection raised it")
+    run_for(loop)
+    return len(told) != 1 and f"told {len(told)} times"
+
+
+def check_raise_in_a_client_of_a_server(loop):
+    logs, told = [], []
+    loop.set_exception_handler(lambda loop, context: told.append(context.get("exception")))
+    server, address = serve(loop, lambda: logs.append(Log(made=planted)) or logs[-1])
+    socket.create_connection(address)
+    try:
+        run_for(loop)
+    except ZeroDivisionError:
+        return "the exception of connection_made leaves run_until_complete()"
+
+
+def check_raise_in_the_factory(loop):
+    ours, peer = socket.socketpair()
+    try:
+        loop.run_until_complete(loop.create_connection(lambda: planted(None), sock=ours))
+    except ZeroDivisionError:
+        return None
+    return "create_connection does not raise what the factory raises"
+
+
+def check_server_close(loop):
+    server, address = serve(loop, Log)
+    server.close()
+    loop.run_until_complete(server.wait_closed())
+    run_for(loop)
+    try:
+        socket.create_connection(address, 1)
+    except OSError:
+        return None
+    return "after close() and wait_closed() of a server its port is still open"
+
+
+def check_connections_outlive_their_server(loop):
+    logs = []
+    server, address = serve(loop, lambda: logs.append(Log()) or logs[-1])
+    peer = socket.create_connection(address)
+    run_for(loop)
+    server.close()
+    peer.send(b"x")
+    run_for(loop)
+    return logs[0].data != b"x" and f"close() of the server ends its connections: {logs[0].events}"
+
+
+def check_server_of_a_socket(loop):
+    given = socket.create_server(("127.0.0.1", 0))
+    loop.run_until_complete(loop.create_server(Log, sock=given))
+    return given.fileno() < 0 and "create_server(sock=) takes the fd out of the socket that was given"
+
+
+def check_context_of_a_protocol(loop):
+    seen = set()
+    NUMBER.set("the opener's")
+    log, peer = connect(loop, data=lambda log: seen.add(NUMBER.get()))
+    NUMBER.set("another")
+    peer.send(b"x")
+    run_for(loop)
+    return seen != {"the opener's"} and f"the variable in data_received: {sorted(seen)}"
+
+
+def check_context_of_a_server(loop):
+    seen = []
+    server, address = serve(loop, lambda: Log(data=lambda log: (seen.append(NUMBER.get()), NUMBER.set("mine"))))
+    for _ in range(2):
+        socket.create_connection(address).send(b"x")
+        run_for(loop)
+    return seen != ["unset", "unset"] and f"what one connection's protocol sets, the next one's sees: {seen}"
+
+
+def check_create_connection_is_a_coroutine(loop):
+    async def main():
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            await asyncio.create_task(loop.create_connection(Log, sock=ours))
+        except TypeError as error:
+            return f"create_task(loop.create_connection(...)): TypeError: {error}"
+
+    return loop.run_until_complete(main())
+
+
+def check_sock_accept_is_a_coroutine(loop):
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            try:
+                asyncio.create_task(loop.sock_accept(listener)).cancel()
+            except TypeError as error:
+                return f"create_task(loop.sock_accept(...)): TypeError: {error}"
+
+    return loop.run_until_complete(main())
+
+
+def check_sock_sendall_of_a_bytearray(loop):
+    one, other = socket.socketpair()
+    one.setblocking(False)
+    try:
+        loop.run_until_complete(loop.sock_sendall(one, bytearray(b"x")))
+    except TypeError as error:
+        return f"TypeError: {error}"
+
+
+def check_class_of_errors(loop):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+    sock = socket.socket()
+    sock.setblocking(False)
+    try:
+        loop.run_until_complete(asyncio.wait_for(loop.sock_connect(sock, address), 2))
+    except ConnectionRefusedError as error:
+        return error.errno is None and "a refused connect has no errno"
+    except (OSError, asyncio.TimeoutError) as error:
+        return f"a refused connect raises {error!r}"
+
+
+CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
+SECONDS_MAX = 5  # of a check
+
+
+def run_one(spec, name):
+    """Runs one check here: prints what is wrong, or nothing."""
+    module, _, factory = spec.partition(":")
+    loop = getattr(importlib.import_module(module), factory)()
+    logging.disable(logging.CRITICAL)
+    try:
+        wrong = CHECKS[name](loop)
+    except NotImplementedError:
+        wrong = None
+        print("not implemented")
+    print(wrong or "", flush=True)
+    os._exit(1 if wrong else 0)
+
+
+def main(spec, *chosen):
+    is_wrong = False
+    for name in chosen or CHECKS:
+        try:
+            done = subprocess.run(
+                [sys.executable, __file__, spec, "--here", name], capture_output=True, text=True, timeout=SECONDS_MAX
+            )
+            status = done.returncode
+            said = done.stdout.strip()
+            if status and not said:
+                said = f"it ended with status {status}: {(done.stderr.splitlines() or [''])[-1]}"
+        except subprocess.TimeoutExpired:
+            status, said = 1, "it hangs"
+        is_wrong |= status != 0
+        print(f"{name}: {'WRONG: ' + said if status else said or 'right'}")
+    return 1 if is_wrong else 0
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 4 and sys.argv[2] == "--here":
+        run_one(sys.argv[1], sys.argv[3])
+    if len(sys.argv) < 2 or ":" not in sys.argv[1]:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
