@@ -458,6 +458,21 @@ def check_somebody_else_waits(new_loop):
         return "the end of a child whose status somebody else took is never told"
 
 
+class Cancelling(asyncio.DatagramProtocol):
+    def datagram_received(self, data, address):
+        raise asyncio.CancelledError
+
+
+def check_cancelled_error_of_an_endpoint(new_loop):
+    loop = new_loop()
+    listen_to_errors(loop)
+    transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Cancelling, ("127.0.0.1", 0)))
+    socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", transport.get_extra_info("sockname"))
+    loop.call_later(0.05, loop.stop)
+    if raises(asyncio.CancelledError, loop.run_forever):
+        return "a CancelledError in datagram_received leaves run_forever"
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))
