@@ -3,7 +3,7 @@
     [[deviation]]
     case = "test_timers.py::test_never_early"   # a pattern as of fnmatch
     verdict = "FAIL"                            # or a list of them
-    rule = "TIMER-1"
+    rule = "TIMER-1"                            # "*": whichever, of a crash or a hang, which has none of its own
     reason = "keeps whole milliseconds"
     link = "https://..."                        # optional
     python = ">=3.12"                           # optional, as is loop_version = ">=0.20,<0.22"
@@ -115,7 +115,7 @@ class Expectations:
     def check_rules(self, known: Container[str]) -> None:
         """Raises ExpectError for an entry about a rule that there is none of."""
         for deviation in self.deviations:
-            if deviation.rule not in known:
+            if deviation.rule != "*" and deviation.rule not in known:
                 raise ExpectError(f"{self.path}:{deviation.line}: there is no rule {deviation.rule!r}")
 
     def judge(self, case_id: str, ruling: Ruling) -> Judged:
@@ -126,7 +126,7 @@ class Expectations:
             due = [d for d in about if "PASS" not in d.verdicts]
             return Judged(_stale(due[0], ruling), True, due[0]) if due else Judged(ruling, False)
         for deviation in about:
-            if ruling.verdict in deviation.verdicts and ruling.rule == deviation.rule:
+            if ruling.verdict in deviation.verdicts and deviation.rule in (ruling.rule, "*"):
                 return Judged(ruling, False, deviation)
         return Judged(ruling, ruling.verdict in FAILURES)
 
@@ -166,6 +166,8 @@ def _deviation(place: str, line: int, entry: dict[str, object]) -> Deviation:
     for name in ("python", "loop_version"):
         if not all(_CONDITION.fullmatch(part) for part in texts[name].split(",") if texts[name]):
             raise ExpectError(f"{place}: {name} = {texts[name]!r} is not like '>=3.12,<3.14'")
+    if texts["rule"] == "*" and not set(verdicts) <= {"PASS", "CRASH", "HANG"}:
+        raise ExpectError(f"{place}: rule = '*' is for CRASH and HANG alone")
     if texts["under"] not in _CONDITIONS_OF_A_RUN:
         raise ExpectError(f"{place}: under = {texts['under']!r} is neither virtual-time nor faults")
     return Deviation(verdicts=verdicts, line=line, **texts)

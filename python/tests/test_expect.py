@@ -44,6 +44,14 @@ def test_list_of_verdicts(tmp_path: Path) -> None:
     assert expectations.judge(CASE, Ruling("FAIL", "TIMER-1", "")).is_unexpected
 
 
+def test_crash_of_any_rule(tmp_path: Path) -> None:
+    """A crash says nothing of a rule: an entry may leave it open, for crashes alone."""
+    expectations = load(tmp_path, ENTRY.replace("TIMER-1", "*").replace('"FAIL"', '["PASS", "CRASH"]'))
+    for rule in ("TIMER-1", "STREAM-1"):
+        assert not expectations.judge(CASE, Ruling("CRASH", rule, "")).is_unexpected
+        assert expectations.judge(CASE, Ruling("FAIL", rule, "")).is_unexpected
+
+
 def test_entry_about_no_case_is_unused(tmp_path: Path) -> None:
     expectations = load(tmp_path, ENTRY)
     assert len(expectations.unused()) == 1
@@ -91,6 +99,7 @@ def test_holds(conditions: str, version: str, expected: bool) -> None:
         (ENTRY.replace("FAIL", "STALE"), "'STALE'"),
         (ENTRY + ENTRY + "because = 1", "the deviation has unknown keys: because"),
         (ENTRY + "python = '3.12'", "is not like"),
+        (ENTRY.replace("TIMER-1", "*"), "for CRASH and HANG alone"),
     ],
 )
 def test_bad_file(tmp_path: Path, text: str, word: str) -> None:
