@@ -63,7 +63,7 @@ KEPT = (
     "resume_writing",
 )
 HELPERS = ("outcome", "turns")  # functions of the template that a script may do without
-TEMPLATE = Path(__file__).with_name("reproduce_template.py")
+TEMPLATE, PROTOCOLS = (Path(__file__).with_name(f"reproduce_{part}.py") for part in ("template", "protocols"))
 PYTHON = platform.python_version()
 DEFAULT_CONTROL = "asyncio:SelectorEventLoop"
 DOCSTRING = '''#!/usr/bin/env python3
@@ -80,6 +80,13 @@ loop did not do what the control did, or did something WRONG.
 
 '''
 FLOW_RULES = ("STREAM-5", "FLOW-1", "FLOW-2")
+
+
+def whole_template() -> str:
+    """The text of the script, without the program."""
+    text, protocols = TEMPLATE.read_text(), PROTOCOLS.read_text()
+    text = re.sub(r"from loopcheck\.reproduce_protocols import .*\n\n", "", text)
+    return text.replace("def make_loop(", f"{protocols[protocols.index('class Bytes') :]}\n\ndef make_loop(", 1)
 
 
 def waits(records: bytes) -> list[bool]:
@@ -114,7 +121,7 @@ def script(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> 
     body = "\n".join(f"    {line}" if line else "" for line in lines)
     title = f"{rule}: {rules.sentence_of(rule)}" if rule else "The loop does something else than asyncio does."
     docstring = DOCSTRING.format(title=title, seen=" ".join(finding.sentence.split()), loop=loop.text, python=PYTHON)
-    text = TEMPLATE.read_text()
+    text = whole_template()
     text = docstring + text[text.index("import asyncio") :]
     text = text.replace("$LOOP$", loop.text).replace("$CONTROL$", (control or Spec.parse(DEFAULT_CONTROL)).text)
     text = text.replace("    pass\n\n\nclass Run", f"{body.strip(chr(10)) or '    pass'}\n\n\nclass Run", 1)
