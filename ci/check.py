@@ -35,6 +35,7 @@ if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
     os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("setup.py")), "check", *sys.argv[1:]])
 
 import argparse
+import contextlib
 import subprocess
 from collections.abc import Callable
 
@@ -184,10 +185,10 @@ def nightly(run: parts.Run, options: argparse.Namespace) -> None:
 
 def minutes(text: str) -> float:
     """A number of minutes above 0."""
-    value = float(text)
-    if not 0 < value < MINUTES_MAX:
-        raise ValueError
-    return value
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < MINUTES_MAX:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes between 0 and {MINUTES_MAX}")
 
 
 COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {

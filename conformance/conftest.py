@@ -76,8 +76,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--case-timeout", type=float, default=4.0, metavar="S", help="effective seconds a case may take")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses unknown rules at once."""
+    """Refuses unknown rules and profiles at once."""
+    profile = config.getoption("--hypothesis-profile", None)
+    if profile and profile not in machines.PROFILES:
+        raise pytest.UsageError(f"there is no profile {profile!r}; there are {', '.join(machines.PROFILES)}")
     config.stash[SERVERS] = servers = Servers(config.getoption("--case-timeout"))
     unknown = [rule for rule in config.getoption("--rule") or () if rule not in servers.rules.by_id]
     if unknown:

@@ -1,5 +1,4 @@
-# The executor's end is told to the loop though that is closed by then; the thread dies of it (zuvloop@f0abf6e). Breaks
-# THREAD-5.
+# The executor's end is told to a closed loop, and the thread dies of it (zuvloop@f0abf6e). Breaks THREAD-5.
 
 from __future__ import annotations
 
