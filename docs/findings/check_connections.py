@@ -97,7 +97,7 @@ def check_close_of_a_given_socket(loop):
     loop.run_until_complete(loop.create_connection(lambda: log, sock=ours))
     log.transport.close()
     run_for(loop)
-    return not sees_the_end(peer) and "close() closes a duplicate: the socket that was given as sock= stays open"
+    return not sees_the_end(peer) and "the socket given as sock= stays open, and the other side does not see the end"
 
 
 def check_close_of_an_accepted_connection(loop):
