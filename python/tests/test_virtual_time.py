@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -32,9 +33,27 @@ except Unusable as error:
 def run(name: str, loop: str, settings: str) -> str:
     environment = os.environ | {"LD_PRELOAD": str(shim.library()), "LOOPCHECK_SHIM": settings}
     argv = [sys.executable, str(PROGRAMS), name, loop]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(argv, env=environment, text=True, start_new_session=True, **pipes) as done:
+        try:
+            out, errors = done.communicate(timeout=LIMIT_S)
+        except subprocess.TimeoutExpired:
+            where = threads_of_session(done.pid)
+            os.killpg(done.pid, signal.SIGKILL)
+            pytest.fail(f"it hangs: {where}")
+    assert done.returncode == 0, errors
+    return out
+
+
+def threads_of_session(session: int) -> str:
+    """What each thread of its processes waits for."""
+    lines = []
+    for task in Path("/proc").glob("[0-9]*/task/[0-9]*"):
+        with contextlib.suppress(OSError):
+            name, _, fields = (task / "stat").read_text().rpartition(")")
+            if int(fields.split()[3]) == session:
+                lines.append(f"{name}) {fields.split()[0]} {(task / 'syscall').read_text().strip()}")
+    return "; ".join(lines)
 
 
 def check(loop: str, pattern: str, options: Options) -> Results:
