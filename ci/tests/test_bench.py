@@ -5,12 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from steps import ROOT
+from steps import PYTHON, ROOT
 
 
-@pytest.mark.parametrize("bench", ["programs", "containment"])
+@pytest.mark.parametrize("bench", ["programs", "containment", "driver"])
 def test_smoke(bench):
-    done = subprocess.run([sys.executable, ROOT / "bench" / f"{bench}.py", "--smoke"], capture_output=True, text=True)
+    python = PYTHON if bench == "driver" else sys.executable
+    done = subprocess.run([python, ROOT / "bench" / f"{bench}.py", "--smoke"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("|") > 10
 

@@ -243,8 +243,9 @@ class AsyncioDriver:
 
     def _report_held(self) -> None:
         """What the loop, which is closed and not yet gone, has not let go of."""
-        if any(given() is not None for _, given in self._given):
-            gc.collect()  # it may have let go of a cycle
+        for generation in (1, 2):  # it may have let go of a cycle; the old objects are many
+            if any(given() is not None for _, given in self._given):
+                gc.collect(generation)
         for handle, given in self._given:
             if given() is not None:
                 self.sink.begin(handle, c.EVENT_HELD)
