@@ -42,6 +42,7 @@ struct lc_model_handle {
     bool is_shut;            /* fd: nothing more will be given to send */
     bool is_called;          /* fd: a SENDALL has sent from it */
     bool is_cut;             /* fd: a SENDALL did not end well and may have sent a part of its bytes */
+    bool is_unsure;          /* fd: a RECV that was cancelled or destroyed may have taken bytes that nobody has seen */
     bool may_grow;           /* fd: a real TCP may find room though nobody read */
     bool is_full;            /* fd: it takes no more, until the other end has taken some */
     uint64_t dropped;        /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */

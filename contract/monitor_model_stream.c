@@ -171,6 +171,8 @@ void lc_model_take_request_cancel(struct lc_model *model, struct lc_model_handle
     h->was_unstarted = model->phase == LC_AT_REST && h->armed_turn == model->turn;
     if (h->call == LC_OP_SENDALL)
         end_of(model, h)->is_cut = true;
+    if (h->call == LC_OP_RECV)
+        end_of(model, h)->is_unsure = true;
 }
 
 void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs)

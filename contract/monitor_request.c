@@ -36,8 +36,8 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
         const struct lc_model_handle *end = &model->handles[i], *peer = lc_model_at(model, end->peer);
         struct lc_obs named = *obs;
         named.handle = lc_model_wide(model, i);
-        if (end->is_called && !end->is_cut && !end->is_broken && peer->owner == 0 && !peer->is_closed &&
-            end->sent > peer->got)
+        if (end->is_called && !end->is_cut && !end->is_broken && !peer->is_unsure && peer->owner == 0 &&
+            !peer->is_closed && end->sent > peer->got)
             lc_monitor_report(model, &named, "STREAM-2", "never sent %" PRIu64 " bytes that it was given to send",
                               end->sent - peer->got);
     }

@@ -22,7 +22,8 @@ static bool is_reading(uint8_t event)
 static bool may_lose(struct lc_model *model, const struct lc_model_handle *end)
 {
     const struct lc_model_stream *s = &lc_model_at(model, end->owner)->stream;
-    return end->is_broken || end->is_cut || (end->owner != 0 && s->is_aborted);
+    return end->is_broken || end->is_cut || lc_model_at(model, end->peer)->is_unsure ||
+           (end->owner != 0 && s->is_aborted);
 }
 
 /* ---- the order of a stream's life ---------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* FD-10, SOCK-2, STREAM-2 and EOF-1 are reported of raw reads for the smallest trace that breaks them, not for the
- * nearest that does not. */
+/* FD-10, SOCK-2, STREAM-2, EOF-1, TASK-1 and TASK-2 are reported of calls for the smallest trace that breaks them, not
+ * for the nearest that does not. */
 #include <errno.h>
 
 #include "story.h"
@@ -88,9 +88,59 @@ static void gives_what_was_sent(void)
     }
 }
 
+/* [STREAM-2] What was sent to its end arrives, unless a read that was destroyed may have taken it, or it ended badly.
+ */
+static void stream_2_sendall_arrives(void)
+{
+    for (int i = 0; i < 4; i++) {
+        opens(LC_CAP_REQUEST | LC_CAP_CANCEL, 0);
+        pair(F1, F2);
+        asks(LC_OP_SENDALL, Q1, 0x51 | 5 << 8, 0, 0);
+        asks(LC_OP_RECV, Q2, 0x52 | 5 << 8, 0, 0);
+        if (i == 1)
+            destroy(Q2);
+        if (i == 2)
+            cancel(Q1);
+        step();
+        done(Q1, 0, i == 2 ? -ECANCELED : 0, 0);
+        takes(F2, i == 3 ? 5 : 4);
+        drained();
+        CHECK(breaks(i == 0 ? "STREAM-2" : ""));
+    }
+}
+
+/* [TASK-1, TASK-2] A task is run to its end, once; it is cancelled when it was asked to be before it began, and only
+ * then. */
+static void tasks_end_as_asked(void)
+{
+    static const struct {
+        bool is_cancelled, is_late;
+        int steps, error;
+        const char *rules;
+    } stories[] = {{false, false, 1, 0, ""},
+                   {true, false, 1, -ECANCELED, ""},
+                   {true, false, 1, 0, "TASK-2"},
+                   {true, true, 1, 0, ""},
+                   {true, true, 1, -ECANCELED, ""},
+                   {false, false, 17, 1, "TASK-1"},
+                   {false, false, 1, -ECANCELED, "TASK-2"}};
+    for (size_t i = 0; i < sizeof stories / sizeof *stories; i++) {
+        opens(LC_CAP_TASK | LC_CAP_CANCEL, 0);
+        asks(LC_OP_TASK, Q1, 3 << 8, 0, 0);
+        if (stories[i].is_late)
+            steps_pass(1);
+        if (stories[i].is_cancelled)
+            cancel(Q1);
+        steps_pass(stories[i].steps - 1);
+        step();
+        if (stories[i].error <= 0)
+            done(Q1, 0, stories[i].error, 0);
+        CHECK(breaks(stories[i].rules));
+    }
+}
+
 static const struct test tests[] = {
-    TEST(fd_10_ends_once),
-    TEST(fd_10_cancels_one),
-    TEST(gives_what_was_sent),
+    TEST(stream_2_sendall_arrives), TEST(tasks_end_as_asked),  TEST(fd_10_ends_once),
+    TEST(fd_10_cancels_one),        TEST(gives_what_was_sent),
 };
 TEST_MAIN(tests)
