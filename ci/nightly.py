@@ -187,7 +187,7 @@ def plan() -> list[Part]:
     return [
         campaigns[0],
         loops[0],
-        Part("build for the fuzz targets", 60, 0, lambda: f"built in {steps.relative(builds.build('asan'))}"),
+        Part("build for the fuzz targets", 60, 8, lambda: f"built in {steps.relative(builds.build('asan'))}"),
         *(Part(f"fuzz {target}", 11, 3, partial(fuzz, target)) for target in fuzzing.targets()),
         *(Part(f"machines on {loop}", 20, 4, partial(machines, f"{loop}:new_event_loop")) for loop in SUITE_LOOPS[:2]),
         *loops[1:],
