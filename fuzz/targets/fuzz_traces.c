@@ -11,7 +11,7 @@
 #include "fuzz_program.h"
 #include "trace_compare.h"
 
-enum { ROUNDS = 24, EDITS_MAX = 6 };
+enum { ROUNDS = 8, EDITS_MAX = 6 };
 
 const char *const fuzz_program_driver_name = "refloop_sim";
 
