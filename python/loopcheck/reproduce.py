@@ -83,10 +83,12 @@ FLOW_RULES = ("STREAM-5", "FLOW-1", "FLOW-2")
 
 
 def whole_template() -> str:
-    """The text of the script, without the program."""
+    """The text of the script, without the program: imports, class Run, the protocols, what runs it."""
     text, protocols = TEMPLATE.read_text(), PROTOCOLS.read_text()
-    text = re.sub(r"from loopcheck\.reproduce_protocols import .*\n\n", "", text)
-    return text.replace("def make_loop(", f"{protocols[protocols.index('class Bytes') :]}\n\ndef make_loop(", 1)
+    imports = sorted({line for line in (text + protocols).splitlines() if line.startswith("import ")})
+    run, main = text.split("def make_loop(", 1)
+    parts = (run[run.index("LOOPS = ") :], protocols[protocols.index("class Bytes") :])
+    return "\n".join(imports) + "\n\n" + parts[0] + parts[1] + "\n\ndef make_loop(" + main
 
 
 def waits(records: bytes) -> list[bool]:
@@ -122,7 +124,7 @@ def script(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> 
     title = f"{rule}: {rules.sentence_of(rule)}" if rule else "The loop does something else than asyncio does."
     docstring = DOCSTRING.format(title=title, seen=" ".join(finding.sentence.split()), loop=loop.text, python=PYTHON)
     text = whole_template()
-    text = docstring + text[text.index("import asyncio") :]
+    text = docstring + text
     text = text.replace("$LOOP$", loop.text).replace("$CONTROL$", (control or Spec.parse(DEFAULT_CONTROL)).text)
     text = text.replace("    pass\n\n\nclass Run", f"{body.strip(chr(10)) or '    pass'}\n\n\nclass Run", 1)
     for needed, line in ONLY_WITH:
