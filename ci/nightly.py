@@ -37,7 +37,7 @@ LOOPS = {  # of the package index, the newest of each: factory
     "rloop": "rloop:new_event_loop",
     "veloxloop": "veloxloop:new_event_loop",
     "blazio": "blazio:new_event_loop",
-    "talyn": "talyn:new_event_loop",
+    "talyn": "talyn:Loop",
     "loopmini": "loopmini:new_event_loop",
 }
 CAMPAIGNS = ("refloop:new_event_loop", "asyncio:SelectorEventLoop", "uvloop:new_event_loop")

@@ -463,13 +463,11 @@ def check_somebody_else_waits(new_loop):
 def check_timeout_of_the_executors_shutdown(new_loop):
     if sys.version_info < (3, 12):
         return None  # the argument is new there
-    loop, release = new_loop(), threading.Event()
+    loop, release, began = new_loop(), threading.Event(), time.monotonic()
     job = loop.run_in_executor(None, release.wait)
     threading.Timer(2, release.set).start()
-    began = time.monotonic()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        loop.run_until_complete(loop.shutdown_default_executor(timeout=0.05))
+    warnings.simplefilter("ignore")
+    loop.run_until_complete(loop.shutdown_default_executor(timeout=0.05))
     spent = time.monotonic() - began
     job.cancel()
     if spent > 1.5:
