@@ -50,7 +50,7 @@ class StreamProtocol(asyncio.Protocol):
         self.sock: socket.socket | None = None
         self.transport: asyncio.Transport | None = None
         self.port_of = ""  # the extra_info by which its connection is known
-        self._connecting: asyncio.Task[Any] | None = None
+        self._connecting: asyncio.Future[Any] | None = None
         self._driver = driver
         self._handle = handle
         self._is_destroyed = self._is_lost = self._is_done = False
@@ -75,8 +75,8 @@ class StreamProtocol(asyncio.Protocol):
     def connect(self, port: int) -> None:
         """Makes a stream by connecting it to a port."""
         self.port_of = "sockname"
-        self._connecting = self._driver.loop.create_task(
-            self._driver.loop.create_connection(lambda: self, LOOPBACK, port)
+        self._connecting = asyncio.ensure_future(
+            self._driver.loop.create_connection(lambda: self, LOOPBACK, port), loop=self._driver.loop
         )
         self._connecting.add_done_callback(self._connected)
 
@@ -201,7 +201,7 @@ class Request:
         self._handle = handle
         self._is_destroyed = False
         self._sock = socket.socket(fileno=fd)
-        self._call = driver.loop.create_task(driver.loop.sock_recv(self._sock, size))
+        self._call = asyncio.ensure_future(driver.loop.sock_recv(self._sock, size), loop=driver.loop)
         self._call.add_done_callback(self._done)
 
     def cancel(self) -> None:
