@@ -56,7 +56,8 @@ def test_dead_loop() -> None:
     assert done.returncode == 2
     assert "4 verdicts (4 FAIL): a loop could not be used" in done.stdout
     assert done.stderr.splitlines() == [
-        "loopcheck: loops.py:dead cannot run: it fails each basic case (FAIL, OSError: no ring); 2 others were not tried"
+        "loopcheck: loops.py:dead cannot run: it fails each basic case (FAIL, OSError: no ring); "
+        "2 others were not tried"
     ]
     assert "own.toml was not written" in done.stdout
     assert not Path("own.toml").exists()
