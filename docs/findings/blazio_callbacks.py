@@ -376,6 +376,24 @@ def check_run_in_another_thread(new_loop):
         return f"a loop that is run in another thread than the one that made it: {results[0]!r}"
 
 
+def check_closed_loop_keeps_watchers(new_loop):
+    class Thing:
+        def __call__(self):
+            pass
+
+    loop, thing = new_loop(), Thing()
+    ours, peer = tcp_pair()
+    reference = weakref.ref(thing)
+    loop.call_soon(loop.stop)
+    loop.add_reader(ours.fileno(), thing)
+    loop.run_forever()
+    loop.close()
+    del thing
+    gc.collect()
+    if reference() is not None:
+        return "a closed loop keeps the callback of a watcher"
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))

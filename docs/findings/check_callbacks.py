@@ -61,6 +61,29 @@ def check_cancelled_timer_in_the_same_turn(loop):
     return ran and "a timer fires though one before it in the same turn has cancelled it"
 
 
+def check_timer_after_a_cancelled_one(loop):
+    fired = []
+    handle = loop.call_later(0, fired.append, "cancelled")
+    loop.call_soon(int)
+    handle.cancel()
+    armed = time.monotonic()
+    loop.call_later(0.02, lambda: fired.append(time.monotonic() - armed))
+    run_for(loop, 0.1)
+    return (len(fired) != 1 or fired[0] < 0.015) and f"a timer of 20 ms, armed after one that was cancelled: {fired}"
+
+
+def check_timer_beside_a_cancelled_one(loop):
+    fired = []
+    begin = time.monotonic()
+    handle = loop.call_later(1e-9, fired.append, "cancelled")
+    loop.call_later(1e-9, lambda: fired.append(time.monotonic() - begin))
+    handle.cancel()
+    run_for(loop, 0.3)
+    return (
+        len(fired) != 1 or fired[0] > 0.2
+    ) and f"a timer that is due at once, beside one that was cancelled: {fired}"
+
+
 def check_handles(loop):
     soon, later = loop.call_soon(int), loop.call_later(1, int)
     lacks = [name for name in ("cancel", "cancelled") if not hasattr(soon, name)]

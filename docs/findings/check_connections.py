@@ -216,6 +216,16 @@ def check_server_of_a_socket(loop):
     return given.fileno() < 0 and "create_server(sock=) takes the fd out of the socket that was given"
 
 
+def check_server_of_a_socket_accepts(loop):
+    given, logs = socket.create_server(("127.0.0.1", 0)), []
+    address = given.getsockname()
+    loop.run_until_complete(loop.create_server(lambda: logs.append(Log()) or logs[-1], sock=given))
+    peer = socket.create_connection(address)
+    run_for(loop)
+    peer.close()
+    return not logs and "a server made with sock= accepts nobody"
+
+
 def check_context_of_a_protocol(loop):
     seen = set()
     NUMBER.set("the opener's")

@@ -52,7 +52,7 @@ class Connection(asyncio.BaseProtocol):
         self.sock: socket.socket | None = None
         self.transport: asyncio.Transport | None = None
         self.port_of = ""  # the extra_info by which its connection is known
-        self._connecting: asyncio.Task[Any] | None = None
+        self._connecting: asyncio.Future[Any] | None = None
         self._driver = driver
         self._handle = handle
         self._is_destroyed = self._is_lost = self._is_done = False
@@ -90,8 +90,8 @@ class Connection(asyncio.BaseProtocol):
     def connect(self, port: int) -> None:
         """Makes a stream by connecting it to a port."""
         self.port_of = "sockname"
-        self._connecting = self._driver.loop.create_task(
-            self._driver.loop.create_connection(lambda: self, LOOPBACK, port)
+        self._connecting = asyncio.ensure_future(
+            self._driver.loop.create_connection(lambda: self, LOOPBACK, port), loop=self._driver.loop
         )
         self._connecting.add_done_callback(self._connected)
 
@@ -244,7 +244,7 @@ class Call:
         self._handle = handle
         self._is_destroyed = self._is_over = False
         self._sock = sock
-        self._call = driver.loop.create_task(call)
+        self._call = asyncio.ensure_future(call, loop=driver.loop)
         self._call.add_done_callback(self._done)
 
     def cancel(self) -> None:
