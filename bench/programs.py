@@ -3,58 +3,95 @@
 
     bench/programs.py [--smoke] [--record]
 
---smoke: so little that only the script is tried; --record: adds the table to RESULTS.md.
-Needs build/dev, which ci/check.py quick makes.
+--smoke: so little, of build/dev, that only the script is tried; --record: adds the table to RESULTS.md.
+Builds what it measures in build/bench: -O3 with link-time optimisation, asserts on; and, where clang is, the same with
+AddressSanitizer and UndefinedBehaviorSanitizer in build/bench-asan. "virtual": on virtual time, waits cost nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import subprocess
 import sys
 
 import measure
 from measure import ROOT, Rate, Stop
 
-REPLAYER = ROOT / "build" / "dev" / "fuzz" / "fuzz_program_replay"
-SIM_OPS_S = 1_000_000  # what the simulated kernel's path has to reach
+BUILDS = {  # by folder: what cmake is told
+    "bench": ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON"],
+    "bench-asan": [
+        "-DCMAKE_BUILD_TYPE=Release",
+        "-DCMAKE_TOOLCHAIN_FILE=ci/clang.cmake",
+        "-DLOOPCHECK_FUZZERS=OFF",
+        "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all",
+    ],
+}
+PROGRAMS = ("fuzz_program_replay", "fuzz_program_virtual")
 ROUNDS = 9
 RANDOM = {"refloop_sim": 50_000, "refloop_epoll": 1_000, "libuv": 1_000}
-CORPUS_REPEATS = 500  # of the whole corpus, on the simulated kernel
+# How often the whole corpus runs: build folder, program, driver.
+CORPUS = {
+    ("bench", "fuzz_program_replay", "refloop_sim"): 500,
+    ("bench-asan", "fuzz_program_replay", "refloop_sim"): 200,
+    ("bench", "fuzz_program_virtual", "refloop_epoll"): 50,
+    ("bench", "fuzz_program_virtual", "libuv"): 50,
+}
 
 
 def corpus() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("corpora/**/*.loop"))
 
 
-def once(*arguments: object) -> dict[str, float]:
-    """One run of the replayer."""
-    text, cpu_s, _ = measure.run([REPLAYER, *arguments])
+def build(folder: str) -> bool:
+    """Builds the replayers. False: the compiler that it takes is not here."""
+    options = ["-G", "Ninja", "-DBUILD_TESTING=OFF", "-DLOOPCHECK_SHIM=OFF", *BUILDS[folder]]
+    target = ROOT / "build" / folder
+    for argv in (
+        ["cmake", "-S", ROOT, "-B", target, *options],
+        ["cmake", "--build", target, "--target", *PROGRAMS],
+    ):
+        if subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True).returncode != 0:
+            return False
+    return True
+
+
+def once(folder: str, program: str, *arguments: object) -> dict[str, float]:
+    """One run of a replayer."""
+    asan = ["env", "ASAN_OPTIONS=quarantine_size_mb=1"]  # more than a program frees, and it stays in the caches
+    text, cpu_s, _ = measure.run([*asan, ROOT / "build" / folder / "fuzz" / program, *arguments])
     ops, programs = re.search(r"(\d+) of \d+ ops executed", text), re.search(r"(\d+) passed", text)
     if ops is None or programs is None:
         raise Stop("the replayer does not say how much it executed")
     return {"ops": int(ops[1]) / cpu_s, "programs": int(programs[1]) / cpu_s}
 
 
-def row(name: str, rounds: int, *arguments: object) -> list[str]:
-    rates: dict[str, Rate] = measure.rates(lambda: once(*arguments), rounds)
+def row(name: str, rounds: int, folder: str, program: str, *arguments: object) -> list[str]:
+    try:
+        rates: dict[str, Rate] = measure.rates(lambda: once(folder, program, *arguments), rounds)
+    except Stop as stop:
+        if "no such driver" not in str(stop):
+            raise
+        return [name, "not built", "", ""]
     ops, programs = rates["ops"], rates["programs"]
     return [name, ops.absolute.text(), ops.relative.text(), programs.absolute.text()]
 
 
-def table(share: float, rounds: int) -> list[list[str]]:
-    """`share` of the usual work."""
+def table(share: float, rounds: int, built: set[str], plain: str = "bench") -> list[list[str]]:
+    """`share` of the usual work, by the programs of these folders; `plain` is the one without sanitizers."""
     rows = [["what", "executed ops/s", "ops per unit of the control", "programs/s"]]
     for driver, count in RANDOM.items():
         arguments = ["--driver", driver, "--random", max(1, int(count * share))]
-        try:
-            rows.append(row(f"random programs, {driver}", rounds, *arguments))
-        except Stop as stop:
-            if "no such driver" not in str(stop):
-                raise
-            rows.append([f"random programs, {driver}", "not built", "", ""])
-    repeats = max(1, int(CORPUS_REPEATS * share))
-    return [*rows, row("corpus, refloop_sim", rounds, "--repeat", repeats, *corpus())]
+        rows.append(row(f"random programs, {driver}", rounds, plain, "fuzz_program_replay", *arguments))
+    for (wanted, program, driver), count in CORPUS.items():
+        folder = plain if wanted == "bench" else wanted
+        name = f"corpus, {driver}{', ASan and UBSan' * ('asan' in folder)}{', virtual' * ('virtual' in program)}"
+        arguments = ["--driver", driver, "--repeat", max(1, int(count * share)), *corpus()]
+        if folder in built:
+            rows.append(row(name, rounds, folder, program, *arguments))
+        else:
+            rows.append([name, "not built", "", ""])
+    return rows
 
 
 def main() -> int:
@@ -62,11 +99,12 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
-    if not REPLAYER.exists():
-        print(f"bench: {REPLAYER.relative_to(ROOT)} is not built; ci/check.py quick builds it", file=sys.stderr)
+    built = {"dev"} if options.smoke else {folder for folder in BUILDS if build(folder)}
+    if not options.smoke and "bench" not in built:
+        print("bench: build/bench does not build; cmake --build build/bench says why", file=sys.stderr)
         return 2
     try:
-        rows = table(0.002, 2) if options.smoke else table(1, ROUNDS)
+        rows = table(0.002, 2, built, "dev") if options.smoke else table(1, ROUNDS, built)
     except Stop as stop:
         print(f"bench: {stop}", file=sys.stderr)
         return 1

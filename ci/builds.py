@@ -91,17 +91,19 @@ def build(preset: str) -> Path:
         need_clang()
     if preset in failed:
         raise Stop(f"the build of {preset} failed above")
-    failed.add(preset)
     folder = BUILD / preset
     env = environment()
     configure = ["cmake", "--preset", preset]
     if preset in CLANG_PRESETS:
         configure.append(f"-DPython_EXECUTABLE={PYTHON}")
-    with steps.locked(f"cmake-{preset}"):
-        forget_moved(folder)
-        steps.step(f"configure {preset}", f"configure-{preset}", configure, env)
-        steps.step(f"build {preset}", f"build-{preset}", ["cmake", "--build", folder, "-j", steps.JOBS], env)
-    failed.discard(preset)
+    try:
+        with steps.locked(f"cmake-{preset}"):
+            forget_moved(folder)
+            steps.step(f"configure {preset}", f"configure-{preset}", configure, env)
+            steps.step(f"build {preset}", f"build-{preset}", ["cmake", "--build", folder, "-j", steps.JOBS], env)
+    except Stop:
+        failed.add(preset)
+        raise
     return folder
 
 

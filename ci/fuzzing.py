@@ -28,7 +28,7 @@ def targets() -> list[str]:
 
 def reads_programs(target: str) -> bool:
     source = (ROOT / "fuzz" / "targets" / f"{target}.c").read_text(encoding="utf-8")
-    return '#include "fuzz_program.h"' in source or "lc_program_decode" in source
+    return re.search(r'"(?:fuzz_program|program_faults)\.h"|lc_program_decode', source) is not None
 
 
 def seeds() -> Path:

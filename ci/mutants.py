@@ -24,6 +24,7 @@ from tidy_base import Tree
 
 PROGRAMS_MAX = 20_000  # random programs that a mutant may survive
 INPUTS_MAX = 20_000  # random inputs of a target
+INPUTS_MAX_OF = {"fuzz_mailbox": 1_000, "fuzz_sweep": 2_000}  # where an input is threads, or many runs
 REAL_PROGRAMS_MAX = 2_000  # on a real kernel, which waits
 PROGRAM_TARGET = "fuzz_program"
 FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks
@@ -151,7 +152,7 @@ def first_failure(seed: int, count: int, driver: str) -> tuple[int, set[str]] | 
 
 def hunt_by_target(target: str) -> str | None:
     """Runs random inputs of a target until one fails; a sentence about it, or None."""
-    found = FAILED.search(run_random(target, "--random", INPUTS_MAX))
+    found = FAILED.search(run_random(target, "--random", INPUTS_MAX_OF.get(target, INPUTS_MAX)))
     return f"{target} at input {found[1]}" if found else None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import steps
+import timing
 from steps import ROOT, Stop, say
 
 OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
@@ -30,7 +31,7 @@ class Result:
 def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple[int, str]:
     """Runs a command whose output the reader sees as it comes. Returns status and output."""
     words = [str(word) for word in argv]
-    process = subprocess.Popen(
+    process = timing.start(
         words,
         cwd=ROOT,
         env={**os.environ, **(env or {})},
@@ -42,11 +43,12 @@ def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple
     )
     assert process.stdout is not None
     lines = []
-    for line in process.stdout:
-        lines.append(line)
-        sys.stdout.write(line)
-        sys.stdout.flush()
-    return process.wait(), "".join(lines)
+    with timing.limited(process):
+        for line in process.stdout:
+            lines.append(line)
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        return process.wait(), "".join(lines)
 
 
 def runner(argv: Sequence[object], last: str, env: Mapping[str, str] | None = None) -> str:
@@ -73,7 +75,7 @@ class Run:
         began = time.monotonic()
         try:
             outcome, detail = OK, work()
-        except Skipped as skip:
+        except (Skipped, timing.OutOfTime) as skip:
             outcome, detail = SKIPPED, str(skip)
         except Stop as stop:
             outcome, detail = FAILED, str(stop)
@@ -84,18 +86,24 @@ class Run:
         say(f"{name}: {outcome}: {detail}")
         return outcome == OK
 
+    def table(self) -> str:
+        """The parts so far, one line each."""
+        width = max([len(result.part) for result in self.results], default=4)
+        lines = [f"{'part':{width}}  result   seconds  in its own words"]
+        for result in self.results:
+            lines.append(f"{result.part:{width}}  {result.outcome:7}  {result.seconds:7.1f}  {result.detail}")
+        return "\n".join(lines)
+
     def finish(self) -> int:
         """Prints the table. Returns the exit status."""
-        width = max([len(result.part) for result in self.results], default=4)
-        print(f"\n{'part':{width}}  result   seconds  in its own words")
-        for result in self.results:
-            print(f"{result.part:{width}}  {result.outcome:7}  {result.seconds:7.1f}  {result.detail}")
+        print(f"\n{self.table()}")
         failed = [result.part for result in self.results if result.outcome == FAILED]
         skipped = [result.part for result in self.results if result.outcome == SKIPPED]
         total = sum(result.seconds for result in self.results)
         counts = f"{len(self.results)} parts, {len(failed)} failed, {len(skipped)} skipped, {total:.0f} s"
         if skipped and self.strict:
             counts += "; a skipped part is a failure in strict mode"
-        bad = bool(failed) or (bool(skipped) and self.strict) or not self.results
+        has_worked = any(result.outcome == OK for result in self.results)
+        bad = bool(failed) or (bool(skipped) and self.strict) or not has_worked
         print(f"\n{'FAILED' if bad else 'PASSED'}: {counts}", flush=True)
         return 1 if bad else 0

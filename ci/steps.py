@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import timing
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "logs"
@@ -59,8 +61,11 @@ def logged(name: str, argv: Sequence[object], env: Mapping[str, str] | None = No
         log.write(f"\n$ {' '.join(words)}\n")
         log.flush()
         environment = {**os.environ, **(env or {})}
-        done = subprocess.run(words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    return done.returncode
+        process = timing.start(
+            words, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, text=True
+        )
+        with timing.limited(process):
+            return process.wait()
 
 
 def step(

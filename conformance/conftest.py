@@ -6,6 +6,7 @@ loop in each pytest (xdist) worker, and its verdict becomes the outcome of the t
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,11 @@ from loopcheck.load import CONTROL, KitFault, Spec, Unusable
 from loopcheck.rules import Rules
 from loopcheck.supervisor import Options, Server
 from loopcheck.verdict import decide
+
+with contextlib.suppress(ModuleNotFoundError):  # which the cases do not need
+    from loopcheck import machines
+
+    machines.register_profiles()
 
 HERE = Path(__file__).parent
 SERVERS = pytest.StashKey["Servers"]()
@@ -60,15 +66,22 @@ class Servers:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds --loop, --rule and --case-timeout."""
+    """Adds --loop, --rule, --corpus and --case-timeout."""
     group = parser.getgroup("loopcheck")
     group.addoption("--loop", action="append", metavar="LOOP", help="module:factory or file.py:factory; repeatable")
+    group.addoption(
+        "--corpus", type=Path, default=Path("out/corpus"), metavar="DIR", help="where machines/ saves programs"
+    )
     group.addoption("--rule", action="append", metavar="ID", help="only cases that cite this rule; repeatable")
     group.addoption("--case-timeout", type=float, default=4.0, metavar="S", help="effective seconds a case may take")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses unknown rules at once."""
+    """Refuses unknown rules and profiles at once."""
+    profile = config.getoption("--hypothesis-profile", None)
+    if profile and profile not in machines.PROFILES:
+        raise pytest.UsageError(f"there is no profile {profile!r}; there are {', '.join(machines.PROFILES)}")
     config.stash[SERVERS] = servers = Servers(config.getoption("--case-timeout"))
     unknown = [rule for rule in config.getoption("--rule") or () if rule not in servers.rules.by_id]
     if unknown:
@@ -82,9 +95,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test a case and loop."""
-    if "kit" in metafunc.fixturenames:
-        loops = list(dict.fromkeys(metafunc.config.getoption("--loop") or [CONTROL]))
-        metafunc.parametrize("kit", loops, ids=loops, indirect=True)
+    loops = list(dict.fromkeys(metafunc.config.getoption("--loop") or [CONTROL]))
+    for name in {"kit", "loop_name"} & set(metafunc.fixturenames):
+        metafunc.parametrize(name, loops, ids=loops, indirect=name == "kit")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -102,6 +115,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def kit(request: pytest.FixtureRequest) -> Iterator[str]:
     """The loop's name: the kit itself is built in the process of the case, never here."""
     yield request.param
+
+
+@pytest.fixture
+def loopcheck_servers(request: pytest.FixtureRequest) -> Servers:
+    """The servers of this pytest process, for tests that run programs."""
+    return request.config.stash[SERVERS]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -217,12 +217,14 @@ def test_eager_task_with_a_bad_context(kit: Kit) -> None:
     async def body() -> str:
         return "fine"
 
+    kit.loop.set_task_factory(asyncio.eager_task_factory)
+
     async def main() -> str:
         for context in (2.14, contextvars.copy_context()):
             coro = body()
             enter = context.run if isinstance(context, contextvars.Context) else lambda fn: fn()
             try:
-                enter(lambda c=coro, x=context: asyncio.Task(c, loop=kit.loop, eager_start=True, context=x))
+                enter(lambda c=coro, x=context: kit.loop.create_task(c, context=x))
             except (TypeError, RuntimeError):
                 coro.close()
         await asyncio.sleep(0)

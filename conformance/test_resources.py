@@ -448,3 +448,15 @@ def test_protocol_is_released(kit: Kit) -> None:
     kit.turns(3)
     gc.collect()
     kit.check(reference() is None, "the protocol of a lost connection is still held")
+
+
+@case("LIFE-14")
+def test_surroundings_are_left_alone(kit: Kit) -> None:
+    """A loop that is imported, used and closed changes no directory, stream, recursion limit or name of asyncio."""
+    log, peer = kit.connection()
+    log.transport.write(b"hello")
+    kit.run(asyncio.wait_for(kit.loop.run_in_executor(None, int), 60))
+    kit.run(kit.loop.shutdown_default_executor())
+    log.transport.abort()
+    kit.run(log.until_event("lost"))
+    peer.close()

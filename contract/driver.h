@@ -28,12 +28,17 @@ enum lc_capability {
     LC_CAP_MADE = 1 << 7,         /* a stream begins with MADE, and no op of it may come before */
     LC_CAP_FLUSH = 1 << 8,        /* FLUSH and ABORT; without it a stream ends by DESTROY alone */
     LC_CAP_WRITE_EOF = 1 << 9,
-    LC_CAP_FLOW = 1 << 10,    /* LIMITS, and PAUSE_WRITING in turn with RESUME_WRITING */
-    LC_CAP_SERVER = 1 << 12,  /* LISTEN */
-    LC_CAP_CONNECT = 1 << 13, /* CONNECT */
-    LC_CAP_CANCEL = 1 << 14,  /* CANCEL of what will end in DONE */
-    LC_CAP_REQUEST = 1 << 15, /* RECV */
-    LC_CAP_EXIT = 1 << 11     /* LC_RAISE_EXIT and _INTERRUPT in a callback end the step or run: LC_LEFT */
+    LC_CAP_FLOW = 1 << 10,       /* LIMITS, and PAUSE_WRITING in turn with RESUME_WRITING */
+    LC_CAP_SERVER = 1 << 12,     /* LISTEN */
+    LC_CAP_CONNECT = 1 << 13,    /* CONNECT */
+    LC_CAP_CANCEL = 1 << 14,     /* CANCEL of what will end in DONE */
+    LC_CAP_REQUEST = 1 << 15,    /* RECV and SENDALL */
+    LC_CAP_EXIT = 1 << 11,       /* LC_RAISE_EXIT and _INTERRUPT in a callback end the step or run: LC_LEFT */
+    LC_CAP_WRITELINES = 1 << 17, /* without it the runner asks for WRITE */
+    LC_CAP_BUFFERED = 1 << 18,   /* STREAM with LC_BUFFERED; without it the flag is left out */
+    LC_CAP_SWITCH = 1 << 19,
+    LC_CAP_TASK = 1 << 20,
+    LC_CAP_GC = 1 << 21 /* GC, and DROP: memory is collected, not freed, and CLOSE drops what is still due */
 };
 enum lc_promise {
     LC_PROMISE_FIFO = 1 << 0,  /* soon callbacks run in the order they were asked for */
@@ -48,7 +53,7 @@ struct lc_seen {
     enum lc_event event;
     unsigned bits;    /* READY; MADE of a server's stream: the port of its peer, 0 unknown; of a CONNECT: its own */
     int error;        /* READY, LOST, DONE: 0 or -errno */
-    const void *data; /* DATA */
+    const void *data; /* DATA; DONE of RECV */
     size_t size;      /* bytes of data */
     int fd;           /* MADE of a server's stream and of a CONNECT */
 };

@@ -41,7 +41,8 @@ struct lc_kernel {
     int (*open_fds)(void *self);           /* how many fds this process has open, or -errno if unknown */
     /* Makes the next `calls` reads or writes of the loop meet a fault. NULL: this kernel is not ours to command. */
     int (*fault)(void *self, enum lc_fault fault, unsigned calls);
-    /* Runs work(arg) on a helper thread, delay_ns from now at the soonest; delay 0: and returns when it is done. */
+    /* Runs work(arg) on a helper thread, delay_ns from now at the soonest; delay 0: and returns when it is done. A
+     * simulated kernel has no threads: it calls work, which acts as if it were on another one. */
     int (*post)(void *self, uint64_t delay_ns, void (*work)(void *arg), void *arg);
     void (*join)(void *self); /* waits until every helper of post is done */
     void *self;

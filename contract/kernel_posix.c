@@ -12,7 +12,7 @@
 
 #include "kernel.h"
 
-enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024, BACKLOG = 128 };
+enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024, FDS_FEW = 128, FDS_GAP = 32, BACKLOG = 128 };
 
 static struct helper {
     pthread_t thread;
@@ -224,18 +224,30 @@ static unsigned ready(void *self, int fd)
     return bits;
 }
 
-static int open_fds(void *self)
+/* How many of the first `size` fds are open, and how many of the last of these. */
+static int count_fds(nfds_t size, int *last)
 {
     struct pollfd all[FDS_COUNTED_MAX];
     int count = 0;
-    (void)self;
-    for (int i = 0; i < FDS_COUNTED_MAX; i++)
-        all[i] = (struct pollfd){.fd = i};
-    if (poll(all, FDS_COUNTED_MAX, 0) < 0)
+    for (nfds_t i = 0; i < size; i++)
+        all[i] = (struct pollfd){.fd = (int)i};
+    if (poll(all, size, 0) < 0)
         return -errno; /* RLIMIT_NOFILE is smaller than what is counted */
-    for (int i = 0; i < FDS_COUNTED_MAX; i++)
-        count += (all[i].revents & POLLNVAL) == 0;
+    *last = 0;
+    for (nfds_t i = 0; i < size; i++) {
+        const bool is_open = (all[i].revents & POLLNVAL) == 0;
+        count += is_open;
+        *last += is_open && i >= size - FDS_GAP;
+    }
     return count;
+}
+
+/* Numbers are given out from the lowest on: behind a gap there is nothing that a loop has opened. */
+static int open_fds(void *self)
+{
+    int last = 0, count = count_fds(FDS_FEW, &last);
+    (void)self;
+    return last > 0 ? count_fds(FDS_COUNTED_MAX, &last) : count;
 }
 
 static void *help(void *arg)

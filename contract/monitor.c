@@ -49,12 +49,14 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         break;
     case LC_WHAT_DRAINED:
         lc_monitor_stream(model, obs);
+        lc_monitor_request(model, obs);
         break;
     case LC_WHAT_ERROR:
         lc_monitor_soon(model, obs);
         break;
     case LC_WHAT_CLOSED:
     case LC_WHAT_FDS:
+    case LC_WHAT_HELD:
         lc_monitor_life(model, obs);
         break;
     default:

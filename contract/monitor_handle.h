@@ -22,7 +22,9 @@ struct lc_model_handle {
     uint16_t fd;           /* watch, stream: its fd's handle, 0 unknown */
     uint8_t asked;         /* watch: the bits it was armed for */
     uint8_t ready_since;   /* watch: bits that were ready at any time since its last callback */
-    uint64_t asked_bytes;  /* request: at most so many */
+    uint64_t asked_bytes;  /* request: so many, at most; of a task, turns */
+    bool was_unstarted;    /* request: when it was cancelled no turn had begun since it was asked for */
+    uint8_t call;          /* request: enum lc_op_code: RECV, SENDALL or TASK */
     uint32_t posts;        /* waker: posts begun */
     uint32_t posted;       /* waker: callbacks begun */
     uint32_t post_seq;     /* waker: when the last post began */
@@ -37,6 +39,8 @@ struct lc_model_handle {
     uint64_t sent;         /* fd: bytes that this end was given to send */
     uint64_t got;          /* fd: bytes that were taken here */
     bool is_shut;          /* fd: nothing more will be given to send */
+    bool is_called;        /* fd: a SENDALL has sent from it */
+    bool is_cut;           /* fd: a SENDALL did not end well and may have sent a part of its bytes */
     bool may_grow;         /* fd: a real TCP may find room though nobody read */
     bool is_full;          /* fd: it takes no more, until the other end has taken some */
     uint64_t dropped;      /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */
@@ -47,18 +51,19 @@ struct lc_model_handle {
     bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
     struct lc_model_stream {
         bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, is_writing_paused;
-        uint8_t endings;    /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
-        bool is_connecting; /* asked to CONNECT and not told that it is DONE */
-        bool was_cancelled; /* while it was connecting */
-        bool is_done;       /* DONE has come */
-        bool may_fail;      /* nobody listened when it was asked to connect */
-        bool is_accepted;   /* a server's */
-        bool has_raised;    /* its DATA or EOF ends by an exception */
-        bool has_failed;    /* so it did: the loop has to end it */
-        bool must_tell;     /* and nobody had closed it before: LOST has to tell the exception */
-        bool has_limit;     /* LIMITS was asked for */
-        uint64_t limit;     /* bytes: the high-water mark, if has_limit */
-        uint64_t held;      /* bytes written since the limit was set while its fd took none */
+        uint8_t endings;     /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
+        bool is_connecting;  /* asked to CONNECT and not told that it is DONE */
+        bool was_cancelled;  /* while it was connecting */
+        bool is_done;        /* DONE has come */
+        bool may_fail;       /* nobody listened when it was asked to connect */
+        bool is_accepted;    /* a server's */
+        uint32_t asked_turn; /* when it was asked for a buffer, into which it may be read whatever it says meanwhile */
+        bool has_raised;     /* its DATA or EOF ends by an exception */
+        bool has_failed;     /* so it did: the loop has to end it */
+        bool must_tell;      /* and nobody had closed it before: LOST has to tell the exception */
+        bool has_limit;      /* LIMITS was asked for */
+        uint64_t limit;      /* bytes: the high-water mark, if has_limit */
+        uint64_t held;       /* bytes written since the limit was set while its fd took none */
     } stream;
 };
 

@@ -1,4 +1,4 @@
-/* Rules LIFE-1, LIFE-2, LIFE-3, LIFE-8 and LIFE-9: running, stopping, and the end of handles and loop. */
+/* Rules LIFE-1, LIFE-2, LIFE-3, LIFE-8, LIFE-9 and HOLD-4: running, stopping, and the end of handles and loop. */
 #include <inttypes.h>
 
 #include "monitor_model.h"
@@ -49,6 +49,8 @@ void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs)
         judge_turn_end(model, obs);
     if (obs->what == LC_WHAT_CLOSED)
         judge_closed(model, obs);
+    if (obs->what == LC_WHAT_HELD)
+        lc_monitor_report(model, obs, "HOLD-4", "is still held by the loop, which is closed");
     if (obs->what == LC_WHAT_FDS && model->is_loop_closed && model->open_fds != UINT64_MAX &&
         obs->arg > model->open_fds)
         lc_monitor_report(model, obs, "LIFE-3", "left %" PRIu64 " fds open when it was closed",

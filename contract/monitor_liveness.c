@@ -1,5 +1,5 @@
-/* Rules SOON-5, TIMER-5, FD-2, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1 and ERR-4): what is
- * due comes, within a few steps. */
+/* Rules SOON-5, TIMER-5, FD-2, FD-10, TASK-1, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1 and
+ * ERR-4): what is due comes, within a few steps. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +34,10 @@ static const char *owed_rule(struct lc_model *model, unsigned i, const char **se
         *sentence = "was destroyed and not reported closed within 3 steps";
         return "LIFE-9";
     }
+    if (kind == LC_KIND_REQUEST && h->call == LC_OP_TASK) {
+        *sentence = "was not run to its end";
+        return "TASK-1";
+    }
     if (rule == NULL) {
         *sentence = by_kind[kind].sentence != NULL ? by_kind[kind].sentence : "was not called";
         return by_kind[kind].rule != NULL ? by_kind[kind].rule : "STREAM-8";
@@ -67,7 +71,8 @@ static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const
         steps = STEPS_MADE_MAX;
     else if (kind == LC_KIND_STREAM)
         steps += model->faults;
-    return model->capabilities & LC_CAP_ONE_PER_STEP ? h->live_max + steps + 1 : steps;
+    const uint32_t turns = h->call == LC_OP_TASK ? (uint32_t)h->asked_bytes + 1 : 1;
+    return model->capabilities & LC_CAP_ONE_PER_STEP ? h->live_max * turns + steps + 1 : steps;
 }
 
 static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)

@@ -101,7 +101,7 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     case LC_KIND_FD:
         return lc_model_is_client_waiting(model, h);
     case LC_KIND_REQUEST:
-        return h->was_cancelled || (lc_model_at(model, h->fd)->readiness & LC_IN) != 0;
+        return lc_model_is_call_due(model, h);
     default:
         return false;
     }
@@ -166,7 +166,8 @@ static void take_raise(struct lc_model *model, const struct lc_obs *obs, struct 
     model->raises += !is_exit && obs->arg != LC_EVENT_FACTORY;
     model->refusals += obs->arg == LC_EVENT_FACTORY;
     h->refused += obs->arg == LC_EVENT_FACTORY;
-    if (lc_model_is_of(obs, LC_KIND_STREAM) && (obs->arg == LC_EVENT_DATA || obs->arg == LC_EVENT_EOF))
+    if (lc_model_is_of(obs, LC_KIND_STREAM) &&
+        (obs->arg == LC_EVENT_DATA || obs->arg == LC_EVENT_EOF || obs->arg == LC_EVENT_GET_BUFFER))
         h->stream.has_raised = !is_exit;
 }
 
@@ -185,7 +186,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_CANCEL:
         h->stream.was_cancelled = h->stream.is_connecting;
         if (LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST)
-            h->was_cancelled = true;
+            lc_model_take_request_cancel(model, h);
         if (h->state != LC_ARMED || h->stream.is_connecting || LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST)
             break;
         lc_model_set_state(model, h, LC_IDLE);
@@ -198,6 +199,8 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         h->steps_unpaid = 0;
         if (lc_model_is_of(obs, LC_KIND_STREAM))
             lc_model_take_stream_op(model, obs);
+        else if (lc_model_is_of(obs, LC_KIND_REQUEST))
+            lc_model_take_request_cancel(model, h);
         break;
     case LC_OP_STOP:
         if (model->stop_seq == 0)
@@ -225,8 +228,10 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     model->depth++;
     h->begin_seq = obs->seq;
     h->begin_turn = model->turn;
-    h->is_owed = false;
-    h->steps_unpaid = 0;
+    if (obs->code != LC_EVENT_GET_BUFFER) { /* a question is no answer */
+        h->is_owed = false;
+        h->steps_unpaid = 0;
+    }
     h->began_early = h->state == LC_FREE;
     switch (obs->code) {
     case LC_EVENT_POSTED:

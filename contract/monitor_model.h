@@ -44,6 +44,8 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs);
 /* The part of lc_model_take that is about streams and the ends of their connections. */
 void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs);
 void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs);
+/* A call is cancelled, or destroyed with what it has in hand. */
+void lc_model_take_request_cancel(struct lc_model *model, struct lc_model_handle *request);
 void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs);
 /* The callback in which a stream raised has ended: from now on the loop has to end it. */
 void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
@@ -83,6 +85,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
 
 /* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
+/* Has this call to end now? */
+bool lc_model_is_call_due(struct lc_model *model, const struct lc_model_handle *request);
 /* Are both ends of this stream's connection known? Of a case's stream they may not be. */
 bool lc_model_is_joined(struct lc_model *model, const struct lc_model_handle *stream);
 /* Bytes that the stream was given to send and that were not yet taken at the other end. */

@@ -46,6 +46,16 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
     return NULL;
 }
 
+bool lc_model_is_call_due(struct lc_model *model, const struct lc_model_handle *h)
+{
+    const struct lc_model_handle *end = end_of(model, h), *peer = lc_model_at(model, end->peer);
+    if (h->was_cancelled || h->call == LC_OP_TASK)
+        return true;
+    if (h->call == LC_OP_RECV)
+        return (end->readiness & LC_IN) != 0;
+    return end->sent == peer->got || (peer->is_closed && (end->readiness & LC_OUT) != 0);
+}
+
 bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_handle *fd)
 {
     const unsigned end = (LC_KIND_FD + 1) * model->width;
@@ -102,6 +112,14 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
         end_of(model, h)->owner = obs->handle;
 }
 
+/* Of an fd: by this fault its connection is broken. */
+static void take_fault(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    model->faults += (uint32_t)obs->arg;
+    if (lc_model_is_of(obs, LC_KIND_FD))
+        end->is_broken = lc_model_at(model, end->peer)->is_broken = true;
+}
+
 static void take_connect(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
     if (obs->result < 0) {
@@ -130,8 +148,24 @@ static void take_done(struct lc_model *model, const struct lc_obs *obs, struct l
 static void take_request(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
     lc_model_set_state(model, h, obs->result < 0 ? LC_IDLE : LC_ARMED);
+    h->call = obs->code;
+    h->armed_turn = model->turn;
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->asked_bytes = obs->arg >> 8;
+    if (obs->code != LC_OP_SENDALL)
+        return;
+    end_of(model, h)->is_called = true;
+    end_of(model, h)->is_cut |= obs->result < 0;
+    if (obs->result >= 0)
+        end_of(model, h)->sent += h->asked_bytes;
+}
+
+void lc_model_take_request_cancel(struct lc_model *model, struct lc_model_handle *h)
+{
+    h->was_cancelled = true;
+    h->was_unstarted = model->phase == LC_AT_REST && h->armed_turn == model->turn;
+    if (h->call == LC_OP_SENDALL)
+        end_of(model, h)->is_cut = true;
 }
 
 void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs)
@@ -139,7 +173,10 @@ void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs
     struct lc_model_handle *h = lc_model_at(model, obs->handle);
     if (h->state == LC_ARMED)
         lc_model_set_state(model, h, LC_IDLE);
-    take_bytes(model, obs, end_of(model, h));
+    if (h->call == LC_OP_RECV)
+        take_bytes(model, obs, end_of(model, h));
+    else if (h->call == LC_OP_SENDALL && obs->result < 0)
+        end_of(model, h)->is_cut = true;
 }
 
 /* A client of a server is awaited until its stream is made. */
@@ -219,6 +256,8 @@ static void take_socket_op(struct lc_model *model, const struct lc_obs *obs, str
         take_client(model, obs, h);
         break;
     case LC_OP_RECV:
+    case LC_OP_SENDALL:
+    case LC_OP_TASK:
         take_request(model, obs, h);
         break;
     case LC_OP_ACCEPT:
@@ -260,7 +299,7 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
         take_destroy(model, h);
         break;
     case LC_OP_FAULT:
-        model->faults += (uint32_t)obs->arg;
+        take_fault(model, obs, h);
         break;
     case LC_OP_STREAM:
         take_stream(model, obs, h);
@@ -307,10 +346,15 @@ void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs
     case LC_EVENT_MADE:
         h->stream.is_made = true;
         break;
+    case LC_EVENT_GET_BUFFER:
+        h->stream.asked_turn = model->turn;
+        break;
     case LC_EVENT_DATA:
         take_bytes(model, obs, end_of(model, h));
+        h->stream.asked_turn = 0;
         break;
     case LC_EVENT_EOF:
+        h->stream.asked_turn = 0;
         h->stream.has_seen_eof = true;
         break;
     case LC_EVENT_PAUSE_WRITING:

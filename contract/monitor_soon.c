@@ -43,8 +43,11 @@ static void judge_told(struct lc_model *model, const struct lc_obs *obs)
                           model->errors, model->raises);
 }
 
+/* Programs alone are judged so: in a case what run_until_complete raises may be the result of its future. */
 static void judge_exit(struct lc_model *model, const struct lc_obs *obs)
 {
+    if (!(model->capabilities & LC_CAP_EXIT))
+        return;
     if (model->exits > 0 && obs->result != LC_LEFT)
         lc_monitor_report(model, obs, "ERR-3", "was not left by the SystemExit or KeyboardInterrupt of a callback");
     if (model->exits == 0 && obs->result == LC_LEFT)

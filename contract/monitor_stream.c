@@ -22,7 +22,7 @@ static bool is_reading(uint8_t event)
 static bool may_lose(struct lc_model *model, const struct lc_model_handle *end)
 {
     const struct lc_model_stream *s = &lc_model_at(model, end->owner)->stream;
-    return end->is_broken || (end->owner != 0 && s->is_aborted);
+    return end->is_broken || end->is_cut || (end->owner != 0 && s->is_aborted);
 }
 
 /* May this end be closed by now? A stream's is closed a little before it is told so. */
@@ -37,7 +37,10 @@ static bool may_be_closed(struct lc_model *model, const struct lc_model_handle *
 static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_stream *s)
 {
     const uint8_t event = obs->code;
-    if (s->is_lost && event != LC_EVENT_DONE)
+    const bool is_filling = s->asked_turn != 0 && s->asked_turn == model->turn;
+    if (event == LC_EVENT_STALE)
+        lc_monitor_report(model, obs, "STREAM-9", "was called through the protocol that another has replaced");
+    else if (s->is_lost && event != LC_EVENT_DONE)
         lc_monitor_report(model, obs, "STREAM-1", "was called after its connection was lost");
     else if (event == LC_EVENT_MADE && s->is_made)
         lc_monitor_report(model, obs, "STREAM-1", "was told twice that its connection is made");
@@ -47,9 +50,9 @@ static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const 
         lc_monitor_report(model, obs, "STREAM-1", "was called after the end of file");
     else if (is_reading(event) && s->has_failed)
         lc_monitor_report(model, obs, "ERR-4", "was given something to read after its callback had raised");
-    else if (is_reading(event) && s->is_flushing)
+    else if (is_reading(event) && s->is_flushing && !is_filling)
         lc_monitor_report(model, obs, "CLOSE-1", "was given something to read after it was closed");
-    else if (is_reading(event) && s->is_paused)
+    else if (is_reading(event) && s->is_paused && !is_filling)
         lc_monitor_report(model, obs, "STREAM-6", "was given something to read while reading was paused");
     else
         return true;
@@ -145,10 +148,14 @@ static void judge_take(struct lc_model *model, const struct lc_obs *obs)
     struct lc_obs named = *obs;
     const uint64_t got = end->got + obs->arg;
     named.handle = peer->owner;
-    if (end->peer == 0 || peer->owner == 0)
+    if (end->peer == 0 || (peer->owner == 0 && !peer->is_called))
         return; /* both ends are the runner's: what goes wrong there is the kernel's */
+    if (peer->owner == 0)
+        named.handle = end->peer;
     if (obs->bits & LC_BYTES_WRONG || got > peer->sent)
         lc_monitor_report(model, &named, "STREAM-2", "sent other bytes than were written");
+    if (peer->owner == 0)
+        return;
     judge_dropped(model, obs, peer, got);
     if (!(obs->bits & LC_BYTES_END) || end->is_broken)
         return;
@@ -183,8 +190,8 @@ static void judge_sent(struct lc_model *model, const struct lc_obs *named, struc
 /* Of what the runner's end sent: another stream's may wait in that stream. */
 static void judge_received(struct lc_model *model, const struct lc_obs *named, struct scene at)
 {
-    if (at.peer->owner == 0 && is_taking(model, at.end) && !at.stream->stream.has_seen_eof && !at.end->is_broken &&
-        at.peer->sent > at.end->got)
+    if (at.peer->owner == 0 && !at.peer->is_cut && is_taking(model, at.end) && !at.stream->stream.has_seen_eof &&
+        !at.end->is_broken && at.peer->sent > at.end->got)
         lc_monitor_report(model, named, "STREAM-2", "was never given %" PRIu64 " bytes that were sent to it",
                           at.peer->sent - at.end->got);
 }

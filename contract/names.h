@@ -13,12 +13,13 @@ enum lc_field {
     LC_FIELD_COUNT = 1 << 4,    /* n */
     LC_FIELD_DELAY_US = 1 << 5, /* n as a duration, left out when 0 */
     LC_FIELD_POLL = 1 << 6,     /* the word "poll" when LC_WAIT is not set */
-    LC_FIELD_FAULT = 1 << 7     /* flags as the name of a fault */
+    LC_FIELD_FAULT = 1 << 7,    /* flags as the name of a fault */
+    LC_FIELD_BUFFERED = 1 << 8  /* the word "buffered" when LC_BUFFERED is set */
 };
 
 struct lc_op_form {
     const char *name; /* NULL: no such op in programs */
-    uint8_t fields;   /* enum lc_field */
+    uint16_t fields;  /* enum lc_field */
     uint8_t kind_a;   /* enum lc_kind of a; LC_KIND_NONE: any but an fd */
     uint8_t kind_b;   /* of b; LC_KIND_NONE: an fd */
 };

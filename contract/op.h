@@ -15,7 +15,7 @@ enum lc_kind {
     LC_KIND_STREAM = 6,  /* s: a stream of bytes over an fd that the loop owns */
     LC_KIND_END = 7,     /* e: the end of stream s<i> that the loop made itself; traces alone name it */
     LC_KIND_SERVER = 8,  /* l: listens, and makes streams of those who connect */
-    LC_KIND_REQUEST = 9, /* q: one call on an fd that stays the runner's */
+    LC_KIND_REQUEST = 9, /* q: a call that ends by itself: a task, or one on an fd that stays the runner's */
     LC_KIND_COUNT
 };
 
@@ -62,7 +62,13 @@ enum lc_op_code {
         36,            /* a, arg = port (a program names a BACKLOG): connects, then MADE, then DONE. Ends in one DONE */
     LC_OP_ACCEPT = 37, /* R a, b: a becomes the end of the first who connected to b */
     LC_OP_RECV = 38,   /* a, b, n, arg = fd number: reads once, at most n bytes, when there are some: DONE with them */
-    LC_OP_PROGRAM_END, /* the ops below cannot be written in a program */
+    LC_OP_SENDALL = 42,    /* a, b, n, arg = address of a struct lc_send: sends n bytes of it: DONE when all are sent */
+    LC_OP_WRITELINES = 43, /* a, n: as WRITE, but handed over in several pieces, one of them empty */
+    LC_OP_SWITCH = 44,     /* a: another object gets the callbacks of the stream from now on ("set_protocol") */
+    LC_OP_TASK = 45,       /* a, n: lets the others run n times: DONE */
+    LC_OP_DROP = 46,       /* a soon, timer or task: nobody but the loop holds it any more; no op of it will come */
+    LC_OP_GC = 47,         /* collects garbage */
+    LC_OP_PROGRAM_END,     /* the ops below cannot be written in a program */
 
     LC_OP_OPEN = 64,  /* a fresh loop; nothing runs */
     LC_OP_CLOSE = 65, /* every handle is CLOSED already; all fds are back when it returns */
@@ -88,11 +94,15 @@ enum lc_event {
     LC_EVENT_FACTORY =
         14,             /* of a server, before a connection's stream: raising here refuses it, and need not be told */
     LC_EVENT_DONE = 15, /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL; of RECV data, size */
+    LC_EVENT_GET_BUFFER = 18, /* of a stream with LC_BUFFERED: asks where to put what it reads */
+    LC_EVENT_STALE = 19,      /* of a stream: a callback has come to the object that SWITCH has replaced */
+    LC_EVENT_HELD = 20,       /* not a callback: the loop, closed, still holds what belonged to the handle */
     LC_EVENT_COUNT
 };
 
 enum { LC_IN = 1, LC_OUT = 2, LC_HUP = 4, LC_ERR = 8 }; /* readiness bits */
 enum { LC_WAIT = 1 };                                   /* flag of LC_OP_STEP */
+enum { LC_BUFFERED = 1 };                               /* flag of LC_OP_STREAM: it reads into memory of its owner */
 
 /* By what a callback ends. */
 enum lc_raise {
@@ -126,6 +136,12 @@ struct lc_op {
     uint8_t flags; /* readiness bits, LC_WAIT, a fault */
     uint16_t n;    /* a count: bytes, callbacks; for post: microseconds */
     uint64_t arg;  /* ns */
+};
+
+/* What LC_OP_SENDALL sends, and where. The bytes are good for the whole run. */
+struct lc_send {
+    int fd;
+    const void *bytes;
 };
 
 #endif

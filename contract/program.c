@@ -56,7 +56,7 @@ bool lc_event_is_of(unsigned event, unsigned kind)
         return kind == LC_KIND_SERVER;
     if (event == LC_EVENT_DONE)
         return kind == LC_KIND_STREAM || kind == LC_KIND_REQUEST;
-    if (event >= LC_EVENT_MADE && event < LC_EVENT_COUNT)
+    if ((event >= LC_EVENT_MADE && event <= LC_EVENT_RESUME_WRITING) || event == LC_EVENT_GET_BUFFER)
         return kind == LC_KIND_STREAM;
     return event <= LC_EVENT_POSTED;
 }
@@ -67,6 +67,8 @@ bool lc_op_is_known(const struct lc_op *op)
         return false;
     const struct lc_op_form *form = &lc_op_forms[op->op];
 
+    if (form->name == NULL)
+        return false;
     if (op->on != 0 && (!names_a_handle(op->on) || !lc_event_is_of(op->event, op->on >> 4)))
         return false;
     if (form->fields & LC_FIELD_A) {
@@ -100,6 +102,8 @@ static struct lc_op canonical(const struct lc_op *op)
         plain.flags = op->flags;
     if (fields & LC_FIELD_POLL)
         plain.flags = op->flags & LC_WAIT;
+    if (fields & LC_FIELD_BUFFERED)
+        plain.flags = op->flags & LC_BUFFERED;
     if (fields & (LC_FIELD_COUNT | LC_FIELD_DELAY_US))
         plain.n = op->n;
     if (fields & LC_FIELD_DURATION)

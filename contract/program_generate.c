@@ -1,8 +1,8 @@
-/* Random programs: made, mutated, crossed. */
+/* Random programs. */
 #include <string.h>
 
 #include "names.h"
-#include "program.h"
+#include "program_recipe.h"
 #include "program_scenes.h"
 
 uint64_t lc_random(uint64_t *seed)
@@ -32,19 +32,12 @@ static uint8_t any_handle(uint64_t *seed, unsigned kind)
     return handle(kind, 1 + below(seed, HANDLES_USED));
 }
 
-/* What one program is made of. Streams and the rest get programs of their own, mostly: what breaks is what meets. */
-struct recipe {
-    const struct lc_profile *profile;
-    bool has_exits;
-    uint16_t streams; /* a bit for each index that a stream has; in a program without streams 0 */
-};
-
-static bool has(const struct recipe *recipe, uint32_t capability)
+static bool has(const struct lc_recipe *recipe, uint32_t capability)
 {
     return (recipe->profile->capabilities & capability) != 0;
 }
 
-static bool has_stream(const struct recipe *recipe, unsigned index)
+static bool has_stream(const struct lc_recipe *recipe, unsigned index)
 {
     return recipe->streams >> index & 1;
 }
@@ -56,7 +49,7 @@ static unsigned peer_of(unsigned index)
 }
 
 /* The index of a stream that is there, mostly. */
-static unsigned any_stream(uint64_t *seed, const struct recipe *recipe)
+static unsigned any_stream(uint64_t *seed, const struct lc_recipe *recipe)
 {
     unsigned index = 1 + below(seed, HANDLES_USED);
     for (unsigned tries = below(seed, 8) ? HANDLES_USED : 0; tries > 0 && !has_stream(recipe, index); tries--)
@@ -65,7 +58,7 @@ static unsigned any_stream(uint64_t *seed, const struct recipe *recipe)
 }
 
 /* The index of an end that is not a stream's, opposite to one that is, mostly. */
-static unsigned any_end(uint64_t *seed, const struct recipe *recipe)
+static unsigned any_end(uint64_t *seed, const struct lc_recipe *recipe)
 {
     unsigned index = 1 + below(seed, HANDLES_USED);
     for (unsigned tries = below(seed, 8) ? HANDLES_USED : 0; tries > 0; tries--) {
@@ -77,7 +70,7 @@ static unsigned any_end(uint64_t *seed, const struct recipe *recipe)
 }
 
 /* A handle of a kind for an op. */
-static uint8_t any_object(uint64_t *seed, unsigned kind, const struct recipe *recipe)
+static uint8_t any_object(uint64_t *seed, unsigned kind, const struct lc_recipe *recipe)
 {
     if (recipe->streams != 0 && kind == LC_KIND_STREAM)
         return handle(kind, any_stream(seed, recipe));
@@ -86,8 +79,7 @@ static uint8_t any_object(uint64_t *seed, unsigned kind, const struct recipe *re
     return any_handle(seed, kind);
 }
 
-/* A handle with callbacks. */
-static uint8_t any_source(uint64_t *seed, const struct recipe *recipe)
+uint8_t lc_recipe_any_source(uint64_t *seed, const struct lc_recipe *recipe)
 {
     if (recipe->streams != 0 && below(seed, 6) != 0)
         return handle(LC_KIND_STREAM, any_stream(seed, recipe));
@@ -96,9 +88,9 @@ static uint8_t any_source(uint64_t *seed, const struct recipe *recipe)
 
 static uint8_t any_event(uint64_t *seed, uint8_t source)
 {
-    static const uint8_t of_streams[] = {
-        LC_EVENT_DATA,           LC_EVENT_DATA, LC_EVENT_PAUSE_WRITING, LC_EVENT_PAUSE_WRITING,
-        LC_EVENT_RESUME_WRITING, LC_EVENT_EOF,  LC_EVENT_LOST,          LC_EVENT_MADE};
+    static const uint8_t of_streams[] = {LC_EVENT_DATA,          LC_EVENT_DATA,           LC_EVENT_PAUSE_WRITING,
+                                         LC_EVENT_PAUSE_WRITING, LC_EVENT_RESUME_WRITING, LC_EVENT_EOF,
+                                         LC_EVENT_LOST,          LC_EVENT_MADE,           LC_EVENT_GET_BUFFER};
     if (below(seed, 2))
         return LC_EVENT_ANY;
     return (uint8_t)(source >> 4 == LC_KIND_STREAM ? of_streams[below(seed, sizeof of_streams)] : source >> 4);
@@ -141,16 +133,17 @@ static const uint8_t weights[LC_OP_PROGRAM_END] = {
     [LC_OP_POST] = 10, [LC_OP_CANCEL] = 7, [LC_OP_REARM] = 7,   [LC_OP_DESTROY] = 5, [LC_OP_STOP] = 3,
     [LC_OP_RUN] = 3,   [LC_OP_STEP] = 12,  [LC_OP_PAIR] = 3,    [LC_OP_PUT] = 7,     [LC_OP_TAKE] = 5,
     [LC_OP_FILL] = 1,  [LC_OP_SHUT] = 2,   [LC_OP_RECYCLE] = 3, [LC_OP_ADVANCE] = 4, [LC_OP_RAISE] = 3,
-    [LC_OP_TCP] = 1,   [LC_OP_HANGUP] = 1, [LC_OP_RST] = 1,
+    [LC_OP_TCP] = 1,   [LC_OP_HANGUP] = 1, [LC_OP_RST] = 1,     [LC_OP_DROP] = 2,    [LC_OP_GC] = 1,
 };
 
 /* The same in a program of streams. */
 static const uint8_t stream_weights[LC_OP_PROGRAM_END] = {
-    [LC_OP_SOON] = 2,      [LC_OP_TIMER] = 2,  [LC_OP_CANCEL] = 1, [LC_OP_DESTROY] = 2, [LC_OP_RUN] = 1,
-    [LC_OP_STOP] = 1,      [LC_OP_STEP] = 18,  [LC_OP_PAIR] = 1,   [LC_OP_TCP] = 1,     [LC_OP_PUT] = 12,
-    [LC_OP_TAKE] = 8,      [LC_OP_FILL] = 1,   [LC_OP_SHUT] = 2,   [LC_OP_HANGUP] = 1,  [LC_OP_RST] = 1,
-    [LC_OP_STREAM] = 2,    [LC_OP_WRITE] = 16, [LC_OP_PAUSE] = 5,  [LC_OP_RESUME] = 7,  [LC_OP_LIMITS] = 4,
-    [LC_OP_WRITE_EOF] = 3, [LC_OP_FLUSH] = 3,  [LC_OP_ABORT] = 2,  [LC_OP_FAULT] = 4,   [LC_OP_ADVANCE] = 1,
+    [LC_OP_SOON] = 2,       [LC_OP_TIMER] = 2,  [LC_OP_CANCEL] = 1, [LC_OP_DESTROY] = 2, [LC_OP_RUN] = 1,
+    [LC_OP_STOP] = 1,       [LC_OP_STEP] = 18,  [LC_OP_PAIR] = 1,   [LC_OP_TCP] = 1,     [LC_OP_PUT] = 12,
+    [LC_OP_TAKE] = 8,       [LC_OP_FILL] = 1,   [LC_OP_SHUT] = 2,   [LC_OP_HANGUP] = 1,  [LC_OP_RST] = 1,
+    [LC_OP_STREAM] = 2,     [LC_OP_WRITE] = 16, [LC_OP_PAUSE] = 5,  [LC_OP_RESUME] = 7,  [LC_OP_LIMITS] = 4,
+    [LC_OP_WRITE_EOF] = 3,  [LC_OP_FLUSH] = 3,  [LC_OP_ABORT] = 2,  [LC_OP_FAULT] = 4,   [LC_OP_ADVANCE] = 1,
+    [LC_OP_WRITELINES] = 4, [LC_OP_SWITCH] = 2, [LC_OP_GC] = 1,
 };
 
 /* What belongs together on one stream and the other end of its connection. */
@@ -176,21 +169,25 @@ static const uint8_t scenes[][SCENE_OPS_MAX] = {
 enum { SCENES = sizeof scenes / sizeof *scenes, SCENES_OF_RAISE = 3 };
 
 /* What can be asked of this loop instead of this op, if it has to be another. */
-static uint8_t permitted(uint8_t code, const struct recipe *recipe)
+static uint8_t permitted(uint8_t code, const struct lc_recipe *recipe)
 {
-    if (code == LC_OP_RAISE && !has(recipe, LC_CAP_RAISE))
-        return LC_OP_CANCEL;
-    if ((code == LC_OP_RUN || code == LC_OP_STOP) && !has(recipe, LC_CAP_STOP))
-        return LC_OP_STEP;
-    if ((code == LC_OP_FLUSH || code == LC_OP_ABORT) && !has(recipe, LC_CAP_FLUSH))
-        return LC_OP_DESTROY;
-    if ((code == LC_OP_LIMITS && !has(recipe, LC_CAP_FLOW)) ||
-        (code == LC_OP_WRITE_EOF && !has(recipe, LC_CAP_WRITE_EOF)))
-        return LC_OP_WRITE;
+    static const struct {
+        uint8_t code, instead;
+        uint32_t capability;
+    } needs[] = {
+        {LC_OP_RAISE, LC_OP_CANCEL, LC_CAP_RAISE},  {LC_OP_RUN, LC_OP_STEP, LC_CAP_STOP},
+        {LC_OP_STOP, LC_OP_STEP, LC_CAP_STOP},      {LC_OP_DROP, LC_OP_STEP, LC_CAP_GC},
+        {LC_OP_GC, LC_OP_STEP, LC_CAP_GC},          {LC_OP_FLUSH, LC_OP_DESTROY, LC_CAP_FLUSH},
+        {LC_OP_ABORT, LC_OP_DESTROY, LC_CAP_FLUSH}, {LC_OP_SWITCH, LC_OP_RESUME, LC_CAP_SWITCH},
+        {LC_OP_LIMITS, LC_OP_WRITE, LC_CAP_FLOW},   {LC_OP_WRITE_EOF, LC_OP_WRITE, LC_CAP_WRITE_EOF},
+    };
+    for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (needs[i].code == code && !has(recipe, needs[i].capability))
+            return needs[i].instead;
     return code;
 }
 
-static uint8_t any_code(uint64_t *seed, const struct recipe *recipe)
+uint8_t lc_recipe_any_code(uint64_t *seed, const struct lc_recipe *recipe)
 {
     const uint8_t *table = recipe->streams != 0 ? stream_weights : weights;
     unsigned total = 0, drawn;
@@ -203,38 +200,39 @@ static uint8_t any_code(uint64_t *seed, const struct recipe *recipe)
     return permitted(code, recipe);
 }
 
-static void any_attachment(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
+static void any_attachment(struct lc_op *op, uint64_t *seed, const struct lc_recipe *recipe)
 {
     bool is_for_callbacks = op->op == LC_OP_RAISE || op->op == LC_OP_STOP;
     bool is_ending = op->op == LC_OP_CANCEL || op->op == LC_OP_DESTROY || op->op == LC_OP_FLUSH ||
                      op->op == LC_OP_ABORT; /* telling when another handle is due already */
     if (op->op == LC_OP_STEP || op->op == LC_OP_RUN || (!is_for_callbacks && below(seed, is_ending ? 2 : 3) != 0))
         return;
-    op->on = any_source(seed, recipe);
+    op->on = lc_recipe_any_source(seed, recipe);
     if (op->a != 0 && op->a >> 4 != LC_KIND_FD && below(seed, 2)) /* handles of one kind are due in one batch */
         op->on = any_object(seed, op->a >> 4, recipe);
     op->event = any_event(seed, op->on);
 }
 
-static uint16_t any_count(uint8_t code, uint64_t *seed, const struct recipe *recipe)
+static uint16_t any_count(uint8_t code, uint64_t *seed, const struct lc_recipe *recipe)
 {
     static const uint8_t raises[] = {
         0, 0, 0, 0, LC_RAISE_CANCELLED, LC_RAISE_CANCELLED, LC_RAISE_EXIT, LC_RAISE_INTERRUPT};
     if (code == LC_OP_RAISE) /* an exit ends its turn: where loops cannot do it, it would only be ignored */
         return raises[below(seed, recipe->has_exits ? 8 : 6)];
-    bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_PUT || code == LC_OP_TAKE || code == LC_OP_LIMITS;
+    bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_WRITELINES || code == LC_OP_PUT || code == LC_OP_TAKE ||
+                       code == LC_OP_LIMITS;
     if (is_of_bytes && recipe->streams != 0)
         return any_size(code, seed);
     return (uint16_t)below(seed, 5);
 }
 
-static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe *recipe)
+struct lc_op lc_recipe_any_op_of(uint8_t code, uint64_t *seed, const struct lc_recipe *recipe)
 {
     struct lc_op op = {.op = code};
     const struct lc_op_form *form = &lc_op_forms[op.op];
 
     if (form->fields & LC_FIELD_A)
-        op.a = form->kind_a ? any_object(seed, form->kind_a, recipe) : any_source(seed, recipe);
+        op.a = form->kind_a ? any_object(seed, form->kind_a, recipe) : lc_recipe_any_source(seed, recipe);
     if (form->fields & LC_FIELD_B)
         do
             op.b = any_object(seed, form->kind_b ? form->kind_b : LC_KIND_FD, recipe);
@@ -245,6 +243,8 @@ static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe 
         op.flags = below(seed, 3) ? LC_WAIT : 0;
     if (form->fields & LC_FIELD_DURATION)
         op.arg = any_delay_ns(seed, recipe->profile);
+    if (form->fields & LC_FIELD_BUFFERED)
+        op.flags = below(seed, 3) ? 0 : LC_BUFFERED;
     if (form->fields & LC_FIELD_FAULT)
         op.flags = (uint8_t)(1 + below(seed, LC_FAULT_COUNT - 1));
     if (form->fields & LC_FIELD_COUNT)
@@ -255,9 +255,9 @@ static struct lc_op any_op_of(uint8_t code, uint64_t *seed, const struct recipe 
     return op;
 }
 
-static struct lc_op any_op(uint64_t *seed, const struct recipe *recipe)
+static struct lc_op any_op(uint64_t *seed, const struct lc_recipe *recipe)
 {
-    return any_op_of(any_code(seed, recipe), seed, recipe);
+    return lc_recipe_any_op_of(lc_recipe_any_code(seed, recipe), seed, recipe);
 }
 
 static size_t append(struct lc_program *program, size_t count, struct lc_op op)
@@ -283,11 +283,12 @@ static uint8_t by_stream(uint8_t code)
     }
 }
 
-static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recipe *recipe, unsigned stream)
+static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct lc_recipe *recipe, unsigned stream)
 {
     const unsigned peer = peer_of(stream);
     const bool is_of_peer = lc_op_forms[code].kind_a == LC_KIND_FD, is_stream = has_stream(recipe, peer);
-    struct lc_op op = any_op_of(permitted(is_of_peer && is_stream ? by_stream(code) : code, recipe), seed, recipe);
+    struct lc_op op =
+        lc_recipe_any_op_of(permitted(is_of_peer && is_stream ? by_stream(code) : code, recipe), seed, recipe);
     if (is_of_peer)
         op.a = handle(is_stream ? LC_KIND_STREAM : LC_KIND_FD, peer);
     else if (op.op == LC_OP_DESTROY || lc_op_forms[code].kind_a == LC_KIND_STREAM)
@@ -301,7 +302,7 @@ static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct recip
 }
 
 /* A scene, with other ops in between; returns how long the program is then. */
-static size_t generate_scene(struct lc_program *program, size_t count, uint64_t *seed, const struct recipe *recipe)
+static size_t generate_scene(struct lc_program *program, size_t count, uint64_t *seed, const struct lc_recipe *recipe)
 {
     const uint8_t *scene = scenes[below(seed, has(recipe, LC_CAP_RAISE) ? SCENES : SCENES - SCENES_OF_RAISE)];
     const unsigned stream = any_stream(seed, recipe);
@@ -314,7 +315,7 @@ static size_t generate_scene(struct lc_program *program, size_t count, uint64_t 
 }
 
 /* Pairs with a stream on one end or on both, and the steps in which they come to life. */
-static size_t generate_streams(struct lc_program *program, uint64_t *seed, struct recipe *recipe)
+static size_t generate_streams(struct lc_program *program, uint64_t *seed, struct lc_recipe *recipe)
 {
     size_t count = 0;
     for (unsigned i = 1; i <= HANDLES_USED; i += 2) {
@@ -326,9 +327,11 @@ static size_t generate_streams(struct lc_program *program, uint64_t *seed, struc
             count = append(program, count, (struct lc_op){.op = LC_OP_FILL, .a = first});
         for (unsigned end = i, last = i + (below(seed, 3) == 0); end <= last; end++) {
             recipe->streams |= (uint16_t)(1u << end);
-            count = append(
-                program, count,
-                (struct lc_op){.op = LC_OP_STREAM, .a = handle(LC_KIND_STREAM, end), .b = handle(LC_KIND_FD, end)});
+            count = append(program, count,
+                           (struct lc_op){.op = LC_OP_STREAM,
+                                          .a = handle(LC_KIND_STREAM, end),
+                                          .b = handle(LC_KIND_FD, end),
+                                          .flags = below(seed, 3) ? 0 : LC_BUFFERED});
         }
     }
     for (unsigned steps = below(seed, 4) ? 2 : 0; steps > 0; steps--)
@@ -336,10 +339,9 @@ static size_t generate_streams(struct lc_program *program, uint64_t *seed, struc
     return count;
 }
 
-/* A program that has streams already is mutated as one. */
-static struct recipe recipe_of(const struct lc_program *program, const struct lc_profile *profile)
+struct lc_recipe lc_recipe_of(const struct lc_program *program, const struct lc_profile *profile)
 {
-    struct recipe recipe = {.profile = profile};
+    struct lc_recipe recipe = {.profile = profile};
     for (size_t i = 0; i < program->count; i++)
         if (program->ops[i].op == LC_OP_STREAM)
             recipe.streams |= (uint16_t)(1u << (program->ops[i].a & 15));
@@ -378,7 +380,7 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
 {
     uint64_t family_seed = seed ^ FAMILY_SEED;
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
-    struct recipe recipe = {.profile = profile};
+    struct lc_recipe recipe = {.profile = profile};
     const enum lc_family family =
         profile->family == LC_FAMILY_ANY ? lc_scenes_choose(&family_seed, profile) : profile->family;
     recipe.has_exits = family == LC_FAMILY_EXITS && has(&recipe, LC_CAP_EXIT);
@@ -398,96 +400,4 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
         else
             program->count = append(program, program->count, any_op(&seed, &recipe));
     lc_program_canonical(program);
-}
-
-static void insert(struct lc_program *program, size_t at, struct lc_op op)
-{
-    if (program->count == LC_PROGRAM_OPS_MAX)
-        return;
-    memmove(&program->ops[at + 1], &program->ops[at], (program->count - at) * sizeof op);
-    program->ops[at] = op;
-    program->count++;
-}
-
-/* Gives one field of the op the value that a fresh op of its sort has. */
-static void alter(struct lc_op *op, uint64_t *seed, const struct recipe *recipe)
-{
-    const uint8_t code = lc_op_is_known(op) ? op->op : any_code(seed, recipe);
-    const struct lc_op fresh = any_op_of(code, seed, recipe);
-
-    switch (below(seed, 5)) {
-    case 0:
-        op->a = fresh.a;
-        break;
-    case 1:
-        op->b = fresh.b;
-        op->flags = fresh.flags;
-        break;
-    case 2:
-        op->n = fresh.n;
-        break;
-    case 3:
-        op->arg = fresh.arg;
-        break;
-    default:
-        op->on = op->on ? 0 : any_source(seed, recipe);
-        op->event = 0;
-    }
-    if (!lc_op_is_known(op)) /* it was unknown, or both its fds are the same one now */
-        *op = fresh;
-}
-
-/* A program of a family gets ops of it. */
-static struct lc_op any_op_like(const struct lc_program *program, uint64_t *seed, const struct recipe *recipe)
-{
-    const enum lc_family family = lc_scenes_family_of(program);
-    return lc_scenes_fit(family, recipe->profile) ? lc_scenes_any_op(seed, family) : any_op(seed, recipe);
-}
-
-void lc_program_mutate(struct lc_program *program, uint64_t *seed, const struct lc_profile *profile)
-{
-    size_t count = program->count;
-    size_t at = count ? lc_random(seed) % count : 0, other = count ? lc_random(seed) % count : 0;
-    const struct recipe recipe = recipe_of(program, profile);
-    struct lc_op op;
-
-    if (count == 0) {
-        lc_program_generate(program, lc_random(seed), profile);
-        return;
-    }
-    switch (below(seed, 6)) {
-    case 0:
-        insert(program, at, any_op_like(program, seed, &recipe));
-        break;
-    case 1:
-        memmove(&program->ops[at], &program->ops[at + 1], (count - at - 1) * sizeof op);
-        program->count--;
-        break;
-    case 2:
-        insert(program, at, program->ops[other]);
-        break;
-    case 3:
-        op = program->ops[at];
-        program->ops[at] = program->ops[other];
-        program->ops[other] = op;
-        break;
-    case 4:
-        insert(program, count, any_op_like(program, seed, &recipe));
-        break;
-    default:
-        alter(&program->ops[at], seed, &recipe);
-    }
-}
-
-void lc_program_cross(struct lc_program *out, const struct lc_program *first, const struct lc_program *second,
-                      uint64_t *seed)
-{
-    size_t head = first->count ? lc_random(seed) % (first->count + 1) : 0;
-    size_t skip = second->count ? lc_random(seed) % (second->count + 1) : 0;
-    size_t tail = second->count - skip;
-    if (tail > LC_PROGRAM_OPS_MAX - head)
-        tail = LC_PROGRAM_OPS_MAX - head;
-    memcpy(out->ops, first->ops, head * sizeof *out->ops);
-    memcpy(out->ops + head, second->ops + skip, tail * sizeof *out->ops);
-    out->count = head + tail;
 }

@@ -64,6 +64,13 @@ static const char *const of_requests[] = {
     "recv " Q " f{1|1|1|2} {1|100|9000}\n" STEPS,
     "put f2 " BYTES "\nrecv " Q " f1 {1|100|65535}\n" STEPS,
     "put f{1|2} " BYTES "\n" STEPS,
+    "sendall " Q " f{1|2} " BYTES "\n" STEPS "take f{2|2|2|1}{| 5| 4096}\n" STEPS,
+    "fill f1\nsendall " Q " f1 " BYTES "\n" STEPS "{take f2\n|cancel " Q "\n|destroy " Q "\n|hangup f2\n}" STEPS,
+    "sendall q1 f1 65535\nrecv q2 f1\nput f2 5\n" STEPS "take f2\n" STEPS,
+    "task " Q " {1|2|5}\n{|task " Q " {1|3}\n}" STEPS,
+    "task " Q " {1|2|5}\n{|step poll\n}{cancel|destroy|drop} " Q "\n{|gc\n}" STEPS,
+    "on " Q ".done: {task " Q " 2|drop " Q "|gc|sendall " Q " f1 100}\n",
+    "drop " Q "\ngc\n" STEPS,
     "{recv q1 f1\n" STEPS
     "cancel q1\nrecv q2 f1|recv q2 f1\ncancel q2\nrecv q3 f1|recv q4 f1\nstep poll\ncancel q4\nrecv q5 f1}\n"
     "{|put f2 5\n}" STEPS,
@@ -165,6 +172,8 @@ enum lc_family lc_scenes_family_of(const struct lc_program *program)
         case LC_OP_CONNECT:
             return LC_FAMILY_CONNECTS;
         case LC_OP_RECV:
+        case LC_OP_SENDALL:
+        case LC_OP_TASK:
             return LC_FAMILY_REQUESTS;
         default:
             break;

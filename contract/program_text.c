@@ -52,6 +52,8 @@ int lc_op_format(const struct lc_op *op, char *text, size_t size)
         bits = (op->flags & LC_IN) && (op->flags & LC_OUT) ? " in+out" : op->flags & LC_IN ? " in" : " out";
     if (form->fields & LC_FIELD_POLL)
         bits = op->flags & LC_WAIT ? "" : " poll";
+    if (form->fields & LC_FIELD_BUFFERED)
+        bits = op->flags & LC_BUFFERED ? " buffered" : "";
     if (form->fields & LC_FIELD_FAULT)
         snprintf(fault, sizeof fault, " %s", lc_fault_names[op->flags]);
     if (form->fields & LC_FIELD_DURATION)
@@ -140,11 +142,17 @@ static bool read_fault(const char *word, uint8_t *fault)
     return false;
 }
 
+static bool is_of_callbacks(uint8_t event)
+{
+    return lc_event_is_of(event, LC_KIND_SOON) || lc_event_is_of(event, LC_KIND_STREAM) ||
+           lc_event_is_of(event, LC_KIND_SERVER);
+}
+
 /* The event of this name, or LC_EVENT_ANY. */
 static uint8_t find_event(const char *name)
 {
     for (uint8_t event = LC_EVENT_ANY + 1; event < LC_EVENT_COUNT; event++)
-        if (event != LC_EVENT_ERROR && event != LC_EVENT_RESCUE && strcmp(name, lc_event_names[event]) == 0)
+        if (is_of_callbacks(event) && strcmp(name, lc_event_names[event]) == 0)
             return event;
     return LC_EVENT_ANY;
 }
@@ -163,7 +171,7 @@ static const char *read_attachment(char **rest, struct lc_op *op)
         op->event = find_event(dot + 1);
         if (op->event == LC_EVENT_ANY)
             return "unknown event: soon, timer, ready, posted, closed; made, data, eof, lost, pause_writing, "
-                   "resume_writing, done; factory";
+                   "resume_writing, get_buffer, done; factory";
     }
     if (!read_handle(*rest + 3, &op->on))
         return "\"on\" names no handle";
@@ -194,11 +202,13 @@ static const char *read_fields(struct lc_op *op, const struct lc_op_form *form, 
             return "the direction is missing: in, out or in+out";
         word = strtok_r(NULL, " \t", words);
     }
-    if (form->fields & LC_FIELD_POLL) {
-        op->flags = word == NULL ? LC_WAIT : 0;
-        if (word != NULL && strcmp(word, "poll") != 0)
-            return "a step is written \"step\" or \"step poll\"";
-        word = word == NULL ? NULL : strtok_r(NULL, " \t", words);
+    if (form->fields & (LC_FIELD_POLL | LC_FIELD_BUFFERED)) {
+        const bool is_step = form->fields & LC_FIELD_POLL, is_flagged = word != NULL;
+        op->flags = is_step ? (is_flagged ? 0 : LC_WAIT) : is_flagged ? LC_BUFFERED : 0;
+        if (is_flagged && strcmp(word, is_step ? "poll" : "buffered") != 0)
+            return is_step ? "a step is written \"step\" or \"step poll\""
+                           : "a stream is written \"stream s1 f1\" or \"stream s1 f1 buffered\"";
+        word = is_flagged ? strtok_r(NULL, " \t", words) : NULL;
     }
     if (form->fields & LC_FIELD_FAULT) {
         if (!read_fault(word, &op->flags))
@@ -236,7 +246,7 @@ static const char *read_op(char *line, struct lc_op *op)
     if (name == NULL)
         return "there is no op after the attachment";
     for (op->op = LC_OP_NOP; op->op < LC_OP_PROGRAM_END; op->op++)
-        if (strcmp(name, lc_op_forms[op->op].name) == 0)
+        if (lc_op_forms[op->op].name != NULL && strcmp(name, lc_op_forms[op->op].name) == 0)
             break;
     if (op->op == LC_OP_PROGRAM_END)
         return "unknown op";

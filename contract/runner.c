@@ -7,6 +7,7 @@
 enum {
     SLEEP_NS_MAX = 50 * 1000 * 1000, /* on a real clock: what the runner lets a step sleep for */
     SETTLE_STEPS_MAX = 4,            /* steps after the program, so that what is owed can be paid */
+    IDLE_STEPS = 2,                  /* steps without a callback when none is owed: there will be no more */
     DRAIN_ROUNDS_MAX = 64,           /* steps in which streams can send what they still hold */
     DRAIN_PAUSE_NS = 200 * 1000
 };
@@ -38,8 +39,7 @@ static bool is_promised(struct runner *r)
             return true;
         if (i >> 4 == LC_KIND_FD && lc_runner_is_client_waiting(r, h))
             return true;
-        if (i >> 4 == LC_KIND_REQUEST &&
-            (h->was_cancelled || (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & LC_IN) != 0))
+        if (i >> 4 == LC_KIND_REQUEST && lc_runner_is_call_promised(r, h))
             return true;
         if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
             return true;
@@ -139,8 +139,12 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
                          .handle = LC_HANDLE_WIDE(seen->handle),
                          .bits = seen->event == LC_EVENT_READY ? (uint8_t)seen->bits : 0,
                          .result = seen->error};
-    if (seen->event == LC_EVENT_ERROR || seen->event == LC_EVENT_RESCUE)
-        obs.what = seen->event == LC_EVENT_ERROR ? LC_WHAT_ERROR : LC_WHAT_RESCUE;
+    if (seen->event == LC_EVENT_ERROR)
+        obs.what = LC_WHAT_ERROR;
+    else if (seen->event == LC_EVENT_RESCUE)
+        obs.what = LC_WHAT_RESCUE;
+    else if (seen->event == LC_EVENT_HELD)
+        obs.what = LC_WHAT_HELD;
     else if (seen->event == LC_EVENT_READY)
         obs.arg = r->kernel->ready(r->kernel->self, r->handles[lc_runner_at(r, seen->handle)->fd_handle].fd);
     else if (seen->handle >> 4 == LC_KIND_REQUEST && is_here && seen->event == LC_EVENT_DONE)
@@ -153,8 +157,7 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
 static int begin(void *self, const struct lc_seen *seen)
 {
     struct runner *r = self;
-    /* A callback on a foreign thread must not touch the runner: the trace has it. */
-    const bool is_here = pthread_equal(pthread_self(), r->thread);
+    const bool is_here = lc_runner_is_here(r);
     if (is_here && seen->event == LC_EVENT_MADE)
         lc_runner_note_made(r, seen);
     const struct lc_obs obs = observed(r, seen, is_here);
@@ -189,7 +192,7 @@ static void end(void *self, uint8_t handle, enum lc_event event)
 {
     struct runner *r = self;
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_END, .code = (uint8_t)event, .handle = LC_HANDLE_WIDE(handle)});
-    if (pthread_equal(pthread_self(), r->thread) && r->depth > 0)
+    if (lc_runner_is_here(r) && r->depth > 0)
         r->depth--;
 }
 
@@ -206,18 +209,25 @@ static void run_ops(struct runner *r, const struct lc_program *program)
         else
             r->attachments[r->attached++] = (struct attachment){.op = *op};
     }
-    for (int i = 0; i < SETTLE_STEPS_MAX; i++)
+    int idle = 0;
+    for (int i = 0; i < SETTLE_STEPS_MAX && idle < IDLE_STEPS; i++) {
+        const uint32_t callbacks = r->stats->callbacks;
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+        const bool is_idle = r->stats->callbacks == callbacks && !r->was_rescued && !is_promised(r);
+        idle = is_idle ? idle + 1 : 0;
+    }
     for (size_t i = 0; i < r->attached; i++)
         r->stats->unfired += !r->attachments[i].has_fired;
 }
 
-static bool has_stream(const struct runner *r)
+static bool has_to_send(const struct runner *r)
 {
     for (size_t i = 0; i < r->used_count; i++) {
         const unsigned kind = r->used[i] >> 4;
-        const enum state state = r->handles[r->used[i]].state;
-        if ((kind == LC_KIND_STREAM || kind == LC_KIND_SERVER) && (state == ARMED || state == IDLE))
+        const struct handle *h = &r->handles[r->used[i]];
+        if ((kind == LC_KIND_STREAM || kind == LC_KIND_SERVER) && (h->state == ARMED || h->state == IDLE))
+            return true;
+        if (kind == LC_KIND_REQUEST && h->call == LC_OP_SENDALL && h->state != CLOSED)
             return true;
     }
     return false;
@@ -226,13 +236,14 @@ static bool has_stream(const struct runner *r)
 /* Takes what the streams send, until no more comes: what has not arrived by then never will. */
 static void drain(struct runner *r)
 {
-    if (!has_stream(r))
+    if (!has_to_send(r))
         return;
     r->is_over_budget = true; /* attachments do not run any more: a program must not keep the loop open for ever */
     if (r->kernel->fault != NULL)
         r->kernel->fault(r->kernel->self, LC_FAULT_NONE, 0);
+    const int quiet_enough = r->driver->is_exact ? IDLE_STEPS : SETTLE_STEPS_MAX;
     int quiet = 0;
-    for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet <= SETTLE_STEPS_MAX; rounds++) {
+    for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet <= quiet_enough; rounds++) {
         uint32_t callbacks = r->stats->callbacks;
         r->steps = 0; /* a budget of its own */
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
@@ -241,7 +252,7 @@ static void drain(struct runner *r)
         if (is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r))
             r->kernel->advance(r->kernel->self, DRAIN_PAUSE_NS); /* it may be on its way through the network */
     }
-    if (quiet > SETTLE_STEPS_MAX)
+    if (quiet > quiet_enough)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_DRAINED});
 }
 

@@ -1,4 +1,4 @@
-/* Ops on fds, on streams and on the kernel, and the guards before them. */
+/* Ops on fds and on the kernel, and the guards before them. */
 #include <errno.h>
 
 #include "bytes.h"
@@ -16,23 +16,13 @@ enum {
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static void record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result)
-{
-    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
-                                        .code = code,
-                                        .handle = LC_HANDLE_WIDE(handle),
-                                        .arg = arg,
-                                        .bits = (uint8_t)bits,
-                                        .result = (int32_t)(result < 0 ? result : 0)});
-}
-
 /* The number of an fd that a stream has closed may be another file's by now. */
 static bool is_open(const struct runner *r, const struct handle *end)
 {
     return end->state == ARMED && (end->stream == 0 || r->handles[end->stream].state == ARMED);
 }
 
-static unsigned ready_now(struct runner *r, const struct handle *end)
+unsigned lc_runner_ready_now(struct runner *r, const struct handle *end)
 {
     return is_open(r, end) && end->fd >= 0 ? r->kernel->ready(r->kernel->self, end->fd) : 0;
 }
@@ -48,18 +38,18 @@ static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
 
 void lc_runner_record_fd(struct runner *r, uint8_t handle)
 {
-    record_bits(r, handle, ready_now(r, &r->handles[handle]));
+    record_bits(r, handle, lc_runner_ready_now(r, &r->handles[handle]));
 }
 
 static void record_if_changed(struct runner *r, uint8_t handle)
 {
     const struct handle *h = &r->handles[handle];
-    unsigned bits = ready_now(r, h);
+    unsigned bits = lc_runner_ready_now(r, h);
     if (bits != h->recorded)
         record_bits(r, handle, bits);
 }
 
-static void record_pair(struct runner *r, uint8_t handle)
+void lc_runner_record_pair(struct runner *r, uint8_t handle)
 {
     lc_runner_record_fd(r, handle);
     if (r->handles[handle].peer != 0)
@@ -71,8 +61,7 @@ bool lc_runner_holds(const struct runner *r, uint8_t fd_handle)
     return r->handles[fd_handle].state == ARMED && r->handles[fd_handle].stream == 0;
 }
 
-/* One end of a connection, the runner's or one that the loop made? */
-static bool is_end(uint8_t handle)
+bool lc_runner_is_end(uint8_t handle)
 {
     return handle >> 4 == LC_KIND_FD || handle >> 4 == LC_KIND_END;
 }
@@ -87,8 +76,8 @@ static bool do_pair(struct runner *r, const struct lc_op *op)
         return false;
     *a = (struct handle){.state = ARMED, .fd = fds[0], .peer = op->b};
     *b = (struct handle){.state = ARMED, .fd = fds[1], .peer = op->a};
-    record_op(r, op->op, op->a, op->b, 0, 0);
-    record_pair(r, op->a);
+    lc_runner_record_op(r, op->op, op->a, op->b, 0, 0);
+    lc_runner_record_pair(r, op->a);
     return true;
 }
 
@@ -103,7 +92,7 @@ static bool put(struct runner *r, const struct lc_op *op, struct handle *end, ui
         if (wrote > 0)
             end->sent += (uint64_t)wrote;
     }
-    record_op(r, op->op, op->a, end->sent - before, 0, end->sent > before ? 0 : wrote);
+    lc_runner_record_op(r, op->op, op->a, end->sent - before, 0, end->sent > before ? 0 : wrote);
     return wrote >= 0;
 }
 
@@ -126,7 +115,7 @@ static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
         done += (uint64_t)got;
     }
     bits |= got == 0 ? LC_BYTES_END : 0u;
-    record_op(r, LC_OP_TAKE, handle, done, bits, done > 0 || got == -EAGAIN ? 0 : got);
+    lc_runner_record_op(r, LC_OP_TAKE, handle, done, bits, done > 0 || got == -EAGAIN ? 0 : got);
     return done;
 }
 
@@ -134,7 +123,7 @@ static bool do_shut(struct runner *r, const struct lc_op *op, struct handle *end
 {
     int result = r->kernel->shut(r->kernel->self, end->fd);
     end->is_shut |= result >= 0;
-    record_op(r, LC_OP_SHUT, op->a, 0, 0, result);
+    lc_runner_record_op(r, LC_OP_SHUT, op->a, 0, 0, result);
     return result >= 0;
 }
 
@@ -143,7 +132,8 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
     struct handle *end = &r->handles[op->a];
     bool is_done = true;
     if (!lc_runner_holds(r, op->a) || end->is_listener ||
-        (op->op == LC_OP_TAKE && lc_runner_is_in_call(r, op->a, true)))
+        (op->op == LC_OP_TAKE && lc_runner_is_calling(r, op->a, LC_OP_RECV, true)) ||
+        (op->op != LC_OP_TAKE && (end->is_cut || lc_runner_is_calling(r, op->a, LC_OP_SENDALL, true))))
         return false;
     if (op->op == LC_OP_PUT)
         is_done = put(r, op, end, op->n ? op->n : 1);
@@ -153,11 +143,11 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
         take(r, op->a, op->n ? op->n : UINT64_MAX);
     else
         is_done = do_shut(r, op, end);
-    record_pair(r, op->a);
+    lc_runner_record_pair(r, op->a);
     return is_done;
 }
 
-static void cancel_watchers(struct runner *r, uint8_t fd_handle)
+void lc_runner_cancel_watchers(struct runner *r, uint8_t fd_handle)
 {
     for (unsigned i = LC_KIND_WATCH << 4; i < (LC_KIND_WATCH + 1) << 4; i++) {
         struct handle *h = &r->handles[i];
@@ -198,22 +188,22 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || lc_runner_is_in_call(r, op->a, true) ||
         lc_runner_is_in_call(r, h->peer, true))
         return false;
-    cancel_watchers(r, op->a);
-    cancel_watchers(r, h->peer);
+    lc_runner_cancel_watchers(r, op->a);
+    lc_runner_cancel_watchers(r, h->peer);
     k->close(k->self, h->fd, false);
     k->close(k->self, peer->fd, false);
     if (pair_with_number(k, wanted, fds) < 0) {
         h->state = peer->state = CLOSED;
-        record_pair(r, op->a);
+        lc_runner_record_pair(r, op->a);
         return false;
     }
-    record_op(r, LC_OP_RECYCLE, op->a, 0, 0, 0);
-    record_op(r, LC_OP_RECYCLE, h->peer, 0, 0, 0);
+    lc_runner_record_op(r, LC_OP_RECYCLE, op->a, 0, 0, 0);
+    lc_runner_record_op(r, LC_OP_RECYCLE, h->peer, 0, 0, 0);
     h->fd = fds[0];
     peer->fd = fds[1];
     h->sent = h->got = peer->sent = peer->got = 0;
     h->is_shut = peer->is_shut = false;
-    record_pair(r, op->a);
+    lc_runner_record_pair(r, op->a);
     return true;
 }
 
@@ -222,13 +212,13 @@ static bool do_hangup(struct runner *r, const struct lc_op *op)
     struct handle *end = &r->handles[op->a];
     if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true))
         return false;
-    cancel_watchers(r, op->a);
+    lc_runner_cancel_watchers(r, op->a);
     int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
     end->state = CLOSED;
     if (end->is_listener)
         lc_runner_hold_port(r, end);
-    record_op(r, op->op, op->a, 0, 0, result);
-    record_pair(r, op->a);
+    lc_runner_record_op(r, op->op, op->a, 0, 0, result);
+    lc_runner_record_pair(r, op->a);
     return true;
 }
 
@@ -246,103 +236,8 @@ static bool do_fault(struct runner *r, const struct lc_op *op)
     unsigned calls = op->n == 0 ? 1 : op->n < FAULT_CALLS_MAX ? op->n : FAULT_CALLS_MAX;
     if (r->kernel->fault == NULL || r->kernel->fault(r->kernel->self, (enum lc_fault)op->flags, calls) < 0)
         return false;
-    record_op(r, LC_OP_FAULT, 0, calls, op->flags, 0);
+    lc_runner_record_op(r, LC_OP_FAULT, 0, calls, op->flags, 0);
     return true;
-}
-
-/* ---- ops on streams ------------------------------------------------------------------------ */
-
-/* Before MADE there is nobody to ask, and after a close nothing to ask for. */
-static bool is_open_stream(const struct handle *h)
-{
-    return h->state == ARMED && h->is_made && !h->is_flushing;
-}
-
-static bool do_stream(struct runner *r, struct lc_op op)
-{
-    struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
-    if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || r->handles[op.b].is_listener ||
-        r->handles[op.b].is_unsure || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
-        return false;
-    cancel_watchers(r, op.b);
-    record_pair(r, op.b);
-    *h = (struct handle){
-        .state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE), .is_ended = end->is_shut};
-    end->stream = op.a;
-    op.arg = (uint64_t)end->fd;
-    if (lc_runner_apply_recorded(r, op, op.b, 0) >= 0)
-        return true;
-    h->state = IDLE;
-    h->fd_handle = 0; /* the runner's again */
-    end->stream = 0;
-    return false;
-}
-
-static bool do_write(struct runner *r, struct lc_op op)
-{
-    struct handle *h = &r->handles[op.a], *end = &r->handles[h->fd_handle];
-    if (!is_open_stream(h) || h->is_ended)
-        return false;
-    op.n = op.n ? op.n : 1;
-    op.arg = (uint64_t)(uintptr_t)lc_bytes_at(h->fd_handle, end->sent);
-    end->sent += op.n;
-    lc_runner_record_fd(r, h->fd_handle);
-    record_op(r, LC_OP_WRITE, op.a, op.n, 0, 0); /* before it is applied: PAUSE_WRITING may come inside the call */
-    int64_t result = lc_runner_apply(r, op);
-    if (result >= 0)
-        return true;
-    end->sent -= op.n;
-    record_op(r, LC_OP_WRITE, op.a, op.n, 0, result);
-    return false;
-}
-
-static bool do_ending(struct runner *r, struct lc_op op)
-{
-    struct handle *h = &r->handles[op.a];
-    bool is_abort = op.op == LC_OP_ABORT;
-    uint32_t needed = op.op == LC_OP_WRITE_EOF ? LC_CAP_WRITE_EOF : LC_CAP_FLUSH;
-    if (!lc_runner_has(r, needed) || h->state != ARMED || !h->is_made)
-        return false;
-    if (is_abort ? h->is_aborted : h->is_flushing || (op.op == LC_OP_WRITE_EOF && h->is_ended))
-        return false;
-    const struct handle before = *h;
-    h->is_ended = true;
-    h->is_flushing |= op.op != LC_OP_WRITE_EOF;
-    h->is_aborted |= is_abort;
-    record_op(r, op.op, op.a, 0, 0, 0); /* before it is applied, as a write is */
-    int64_t result = lc_runner_apply(r, op);
-    if (result >= 0)
-        return true;
-    h->is_ended = before.is_ended; /* nothing is promised by what was refused */
-    h->is_flushing = before.is_flushing;
-    h->is_aborted = before.is_aborted;
-    record_op(r, op.op, op.a, 0, 0, result);
-    return false;
-}
-
-static bool do_reading(struct runner *r, const struct lc_op *op)
-{
-    struct handle *h = &r->handles[op->a];
-    bool is_pause = op->op == LC_OP_PAUSE;
-    if (!is_open_stream(h) || h->is_paused == is_pause || h->has_seen_eof)
-        return false; /* after the end of file there is nothing to read: what loops make of it is a case's business */
-    h->is_paused = is_pause;
-    lc_runner_record_fd(r, h->fd_handle);
-    int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
-    if (result < 0)
-        h->is_paused = !is_pause;
-    return result >= 0;
-}
-
-static bool do_limits(struct runner *r, const struct lc_op *op)
-{
-    if (!lc_runner_has(r, LC_CAP_FLOW) || !is_open_stream(&r->handles[op->a]))
-        return false;
-    record_op(r, LC_OP_LIMITS, op->a, op->n, 0, 0); /* before it is applied, as a write is */
-    int64_t result = lc_runner_apply(r, *op);
-    if (result < 0)
-        record_op(r, LC_OP_LIMITS, op->a, op->n, 0, result);
-    return result >= 0;
 }
 
 bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
@@ -366,104 +261,31 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
     case LC_OP_FAULT:
         return do_fault(r, op);
     case LC_OP_RECV:
+    case LC_OP_SENDALL:
+    case LC_OP_TASK:
         return lc_runner_request(r, op);
-    case LC_OP_STREAM:
-        return do_stream(r, *op);
-    case LC_OP_WRITE:
-        return do_write(r, *op);
-    case LC_OP_WRITE_EOF:
-    case LC_OP_FLUSH:
-    case LC_OP_ABORT:
-        return do_ending(r, *op);
-    case LC_OP_PAUSE:
-    case LC_OP_RESUME:
-        return do_reading(r, op);
-    case LC_OP_LIMITS:
-        return do_limits(r, op);
     default:
-        return lc_runner_execute_sockets(r, op);
+        return lc_runner_execute_streams(r, op);
     }
 }
 
-/* ---- what the loop does with streams ------------------------------------------------------- */
+/* ---- the ends of streams -------------------------------------------------------------------- */
 
 void lc_runner_record_streams(struct runner *r)
 {
     for (size_t used = 0; used < r->used_count; used++) {
         const uint8_t i = r->used[used];
-        if (!is_end(i) || r->handles[i].stream == 0 || !is_open(r, &r->handles[i]))
+        if (!lc_runner_is_end(i) || r->handles[i].stream == 0 || !is_open(r, &r->handles[i]))
             continue;
         record_if_changed(r, i);
         if (r->handles[i].peer != 0)
             record_if_changed(r, r->handles[i].peer);
     }
-}
-
-static void note_data(struct runner *r, const struct lc_seen *seen, struct handle *end, struct lc_obs *obs)
-{
-    size_t right = lc_bytes_right(end->peer, end->got, seen->data, seen->size);
-    (void)r;
-    obs->arg = seen->size;
-    if (right < seen->size) {
-        obs->bits = LC_BYTES_WRONG;
-        obs->result = right < INT32_MAX ? (int32_t)right : INT32_MAX;
+    for (size_t used = 0; used < r->used_count; used++) {
+        const struct handle *h = &r->handles[r->used[used]];
+        if (h->call == LC_OP_SENDALL && h->state == ARMED)
+            record_if_changed(r, h->fd_handle);
     }
-    end->got += seen->size;
-}
-
-void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs)
-{
-    struct handle *h = lc_runner_at(r, seen->handle), *end = &r->handles[h->fd_handle];
-    if (h->state == FREE || h->fd_handle == 0)
-        return;
-    if (seen->event == LC_EVENT_DONE)
-        lc_runner_note_done(r, seen);
-    switch (seen->event) {
-    case LC_EVENT_DATA:
-        note_data(r, seen, end, obs);
-        break;
-    case LC_EVENT_MADE:
-        h->is_made = true;
-        break;
-    case LC_EVENT_EOF:
-        h->has_seen_eof = true;
-        break;
-    case LC_EVENT_PAUSE_WRITING:
-    case LC_EVENT_RESUME_WRITING:
-        h->is_writing_paused = seen->event == LC_EVENT_PAUSE_WRITING;
-        break;
-    case LC_EVENT_LOST:
-    case LC_EVENT_CLOSED:
-        h->state = seen->event == LC_EVENT_LOST && h->state == ARMED ? IDLE : h->state;
-        end->state = CLOSED;
-        break;
-    default:
-        break;
-    }
-}
-
-void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event)
-{
-    struct handle *h = lc_runner_at(r, handle);
-    if (event == LC_EVENT_DATA || event == LC_EVENT_EOF)
-        h->is_ended = h->is_flushing = h->is_aborted = true;
-}
-
-static bool is_reading(const struct handle *h)
-{
-    return is_open_stream(h) && !h->is_paused && !h->has_seen_eof;
-}
-
-bool lc_runner_is_stream_promised(struct runner *r, const struct handle *h)
-{
-    const struct handle *end = &r->handles[h->fd_handle];
-    bool has_arrived = end->sent == r->handles[end->peer].got;
-    bool is_gone = r->handles[end->peer].state == CLOSED;
-    if (!h->is_made || h->is_aborted || h->is_connecting)
-        return true;
-    if ((h->is_flushing && (has_arrived || is_gone)) || (h->is_writing_paused && has_arrived))
-        return true;
-    return is_reading(h) && (ready_now(r, end) & LC_IN) != 0;
 }
 
 uint64_t lc_runner_take_all(struct runner *r)
@@ -471,26 +293,13 @@ uint64_t lc_runner_take_all(struct runner *r)
     uint64_t bytes = 0;
     for (unsigned i = FIRST_FD; i < END_FD; i++) {
         const struct handle *end = &r->handles[i];
-        if (!lc_runner_holds(r, (uint8_t)i) || r->handles[end->peer].stream == 0)
+        const struct handle *peer = &r->handles[end->peer];
+        if (!lc_runner_holds(r, (uint8_t)i) || lc_runner_is_calling(r, (uint8_t)i, LC_OP_RECV, true) ||
+            (peer->stream == 0 && !peer->is_called))
             continue;
         bytes += take(r, (uint8_t)i, UINT64_MAX);
-        record_pair(r, (uint8_t)i);
+        record_if_changed(r, (uint8_t)i);
+        record_if_changed(r, end->peer);
     }
     return bytes;
-}
-
-bool lc_runner_is_outstanding(const struct runner *r)
-{
-    for (size_t used = 0; used < r->used_count; used++) {
-        const struct handle *end = &r->handles[r->used[used]];
-        const struct handle *stream = &r->handles[end->stream], *reader = &r->handles[r->handles[end->peer].stream];
-        if (lc_runner_is_client_waiting(r, end))
-            return true;
-        if (!is_end(r->used[used]) || end->peer == 0)
-            continue;
-        bool is_wanted = end->stream != 0 ? !stream->is_aborted : is_reading(reader);
-        if (is_wanted && end->sent != r->handles[end->peer].got)
-            return true;
-    }
-    return false;
 }

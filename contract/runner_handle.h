@@ -34,9 +34,14 @@ struct handle {
     bool is_listener; /* fd: made by BACKLOG */
     uint8_t via;      /* end of a connection over a network: the server or listener it was made through */
     bool is_unsure;   /* fd: a cancelled call may have read from it */
+    bool is_called;   /* fd: a SENDALL has sent from it */
+    bool is_cut;      /* fd: a call that did not end well may have sent a part of its bytes: no others can follow */
     uint8_t server;   /* fd: a client's; stream: kept for those who connect to it. 0: none */
     uint8_t room;     /* server: how many clients may still come */
     uint8_t refused;  /* server: connections whose FACTORY raised, of whichever client */
+    /* request */
+    uint8_t call;    /* enum lc_op_code: RECV, SENDALL or TASK */
+    bool is_dropped; /* soon, timer, task: no op of it comes any more */
     /* stream: ARMED until LOST or destroy */
     bool is_made;           /* ops may come; always without LC_CAP_MADE */
     bool is_connecting;     /* by CONNECT, and DONE has not come */

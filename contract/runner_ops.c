@@ -15,6 +15,16 @@ void lc_runner_record(struct runner *r, struct lc_obs obs)
     lc_trace_add(r->trace, obs);
 }
 
+void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result)
+{
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
+                                        .code = code,
+                                        .handle = LC_HANDLE_WIDE(handle),
+                                        .arg = arg,
+                                        .bits = (uint8_t)bits,
+                                        .result = (int32_t)(result < 0 ? result : 0)});
+}
+
 int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 {
     return r->driver->apply(r->driver, &op);
@@ -151,7 +161,7 @@ bool lc_runner_destroy(struct runner *r, uint8_t handle)
 {
     struct lc_op op = {.op = LC_OP_DESTROY, .a = handle};
     struct handle *h = &r->handles[handle];
-    if (h->state == FREE || h->state >= CLOSING || h->posts_late > 0)
+    if (h->state == FREE || h->state >= CLOSING || h->posts_late > 0 || h->is_dropped)
         return false;
     if (handle >> 4 == LC_KIND_REQUEST && h->state == ARMED)
         lc_runner_doubt(r, h);
@@ -170,14 +180,25 @@ static bool do_waker(struct runner *r, struct lc_op op, struct handle *h)
     return h->state == ARMED;
 }
 
-/* On a helper thread. */
+static void change_thread(struct runner *r)
+{
+    lc_trace_change_thread();
+    r->is_elsewhere = !r->is_elsewhere;
+}
+
+/* On a helper thread; or, on a simulated kernel, as if on one. */
 static void post_work(void *arg)
 {
     const struct late_post *post = arg;
     struct runner *r = post->runner;
+    const bool is_as_if = lc_runner_is_here(r);
+    if (is_as_if)
+        change_thread(r);
     lc_runner_record(r,
                      (struct lc_obs){.what = LC_WHAT_POST, .code = LC_OP_POST, .handle = LC_HANDLE_WIDE(post->waker)});
     lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_POST, .a = post->waker}, 0, 0);
+    if (is_as_if)
+        change_thread(r);
 }
 
 static bool do_post(struct runner *r, struct lc_op op, struct handle *h)
@@ -247,9 +268,22 @@ static bool do_raise(struct runner *r, const struct lc_op *op)
     return true;
 }
 
+/* What is destroyed is nobody's either, so only what is under way is dropped. */
+static bool do_drop(struct runner *r, const struct lc_op *op, struct handle *h)
+{
+    const unsigned kind = op->a >> 4;
+    if (!lc_runner_has(r, LC_CAP_GC) || h->state != ARMED || h->is_dropped ||
+        (kind != LC_KIND_SOON && kind != LC_KIND_TIMER && h->call != LC_OP_TASK))
+        return false;
+    h->is_dropped = true;
+    return lc_runner_apply_recorded(r, *op, 0, 0) >= 0;
+}
+
 static bool execute(struct runner *r, const struct lc_op *op)
 {
     struct handle *h = lc_runner_at(r, op->a);
+    if (h->is_dropped)
+        return false;
     switch (op->op) {
     case LC_OP_SOON:
         return h->state == FREE && do_soon(r, *op, h);
@@ -272,6 +306,10 @@ static bool execute(struct runner *r, const struct lc_op *op)
         return lc_runner_stop(r);
     case LC_OP_RAISE:
         return do_raise(r, op);
+    case LC_OP_DROP:
+        return do_drop(r, op, h);
+    case LC_OP_GC:
+        return lc_runner_has(r, LC_CAP_GC) && lc_runner_apply_recorded(r, *op, 0, 0) >= 0;
     default:
         return lc_runner_execute_fds(r, op);
     }

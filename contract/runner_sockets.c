@@ -5,16 +5,6 @@
 
 enum { CLIENTS_MAX = 4 }; /* of a server that was asked for no number */
 
-static void record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result)
-{
-    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
-                                        .code = code,
-                                        .handle = LC_HANDLE_WIDE(handle),
-                                        .arg = arg,
-                                        .bits = (uint8_t)bits,
-                                        .result = (int32_t)(result < 0 ? result : 0)});
-}
-
 static uint8_t end_of(uint8_t stream)
 {
     return (uint8_t)(LC_KIND_END << 4 | (stream & 15));
@@ -26,7 +16,7 @@ static void join(struct runner *r, uint8_t fd, uint8_t end)
 {
     r->handles[fd].peer = end;
     r->handles[end].peer = fd;
-    record_op(r, LC_OP_TCP, fd, end, 0, 0);
+    lc_runner_record_op(r, LC_OP_TCP, fd, end, 0, 0);
 }
 
 /* Finds a handle of a kind that is an end of the connection of this port and has no other end yet; the latest one,
@@ -81,7 +71,7 @@ void lc_runner_note_made(struct runner *r, const struct lc_seen *seen)
     lc_runner_note_used(r, seen->handle);
     lc_runner_note_used(r, end);
     connect_end(r, end, seen);
-    record_op(r, LC_OP_STREAM, seen->handle, end, 0, 0);
+    lc_runner_record_op(r, LC_OP_STREAM, seen->handle, end, 0, 0);
 }
 
 void lc_runner_note_done(struct runner *r, const struct lc_seen *seen)
@@ -164,7 +154,7 @@ static bool do_client(struct runner *r, const struct lc_op *op)
         (server->state == ARMED && server->room == 0))
         return false;
     int fd = r->kernel->connect(r->kernel->self, server->port, &port);
-    record_op(r, LC_OP_CLIENT, op->a, op->b, 0, fd);
+    lc_runner_record_op(r, LC_OP_CLIENT, op->a, op->b, 0, fd);
     if (fd < 0)
         return false;
     if (server->room > 0)
@@ -186,7 +176,7 @@ static bool do_backlog(struct runner *r, const struct lc_op *op)
         return false;
     forget_port(r, port);
     *h = (struct handle){.state = ARMED, .fd = fd, .port = port, .is_listener = true};
-    record_op(r, LC_OP_BACKLOG, op->a, 0, 0, 0);
+    lc_runner_record_op(r, LC_OP_BACKLOG, op->a, 0, 0, 0);
     return true;
 }
 
@@ -203,11 +193,11 @@ static bool do_connect(struct runner *r, struct lc_op op)
     r->handles[end] = (struct handle){.state = ARMED, .fd = -1, .stream = op.a, .via = op.b};
     lc_runner_note_used(r, end);
     op.arg = listener->port;
-    record_op(r, LC_OP_CONNECT, op.a, end, op.b, 0); /* before it is applied: DONE may come inside the call */
+    lc_runner_record_op(r, LC_OP_CONNECT, op.a, end, op.b, 0); /* before it is applied: DONE may come inside the call */
     int64_t result = lc_runner_apply(r, op);
     if (result >= 0)
         return true;
-    record_op(r, LC_OP_CONNECT, op.a, end, op.b, result);
+    lc_runner_record_op(r, LC_OP_CONNECT, op.a, end, op.b, result);
     h->state = IDLE;
     h->is_connecting = false;
     r->handles[end].state = CLOSED;
@@ -220,7 +210,7 @@ bool lc_runner_cancel_connect(struct runner *r, uint8_t stream)
     if (h->state != ARMED || !h->is_connecting || h->was_cancelled || !lc_runner_has(r, LC_CAP_CANCEL))
         return false;
     h->was_cancelled = true;
-    record_op(r, LC_OP_CANCEL, stream, 0, 0, 0); /* before it is applied, as the connect is */
+    lc_runner_record_op(r, LC_OP_CANCEL, stream, 0, 0, 0); /* before it is applied, as the connect is */
     return lc_runner_apply(r, (struct lc_op){.op = LC_OP_CANCEL, .a = stream}) >= 0;
 }
 
@@ -234,7 +224,7 @@ static bool do_accept(struct runner *r, const struct lc_op *op)
     if (fd < 0)
         return false;
     *h = (struct handle){.state = ARMED, .fd = fd, .port = port, .via = op->b};
-    record_op(r, LC_OP_ACCEPT, op->a, op->b, 0, 0);
+    lc_runner_record_op(r, LC_OP_ACCEPT, op->a, op->b, 0, 0);
     const uint8_t end = find_lone(r, LC_KIND_END, port, op->b);
     if (end != 0)
         join(r, op->a, end);

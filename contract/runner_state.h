@@ -25,6 +25,7 @@ struct runner {
     struct lc_trace *trace;
     struct lc_stats *stats;
     pthread_t thread;   /* of the loop */
+    bool is_elsewhere;  /* a simulated kernel acts on this thread as if it were another */
     uint64_t opened_ns; /* the loop's time when it was opened */
     unsigned depth;     /* callbacks we are inside of */
     bool is_in_turn;    /* in a step or a run */
@@ -51,11 +52,19 @@ struct runner {
     } attachments[LC_PROGRAM_OPS_MAX];
 };
 
+/* On the thread of the loop? A callback on another one must not touch the runner: the trace has it. */
+static inline bool lc_runner_is_here(const struct runner *r)
+{
+    return pthread_equal(pthread_self(), r->thread) && !r->is_elsewhere;
+}
+
 /* ---- runner_ops.c ---- */
 
 /* The handle of any number; of one that is none, a spare one that no op names. */
 struct handle *lc_runner_at(struct runner *r, uint8_t handle);
 void lc_runner_record(struct runner *r, struct lc_obs obs);
+/* Records an op: `result` counts only when it is negative. */
+void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result);
 int64_t lc_runner_apply(struct runner *r, struct lc_op op);
 uint64_t lc_runner_now_ns(struct runner *r); /* the loop's own time */
 uint64_t lc_runner_add_saturating(uint64_t a, uint64_t b);
@@ -84,6 +93,10 @@ void lc_runner_doubt(struct runner *r, const struct handle *request);
 void lc_runner_note_request(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
 /* Is a call under way on this fd, that may not lose it? A cancelled one: only until it is over. */
 bool lc_runner_is_in_call(const struct runner *r, uint8_t fd, bool even_cancelled);
+/* Is one of this sort, LC_OP_RECV or LC_OP_SENDALL? */
+bool lc_runner_is_calling(const struct runner *r, uint8_t fd, uint8_t call, bool even_cancelled);
+/* Has the loop to end this call soon? */
+bool lc_runner_is_call_promised(const struct runner *r, const struct handle *request);
 
 /* ---- runner_sockets.c ---- */
 
@@ -102,23 +115,33 @@ bool lc_runner_is_client_waiting(const struct runner *r, const struct handle *fd
 
 /* ---- runner_fds.c ---- */
 
-/* Records how ready an fd is. */
+/* Records how ready an fd is; and the other end of its connection, too. */
 void lc_runner_record_fd(struct runner *r, uint8_t handle);
-
+void lc_runner_record_pair(struct runner *r, uint8_t handle);
+/* How ready it is now; what is closed is not. */
+unsigned lc_runner_ready_now(struct runner *r, const struct handle *end);
+void lc_runner_cancel_watchers(struct runner *r, uint8_t fd_handle);
+/* Is this one end of a connection, the runner's or one that the loop made? */
+bool lc_runner_is_end(uint8_t handle);
 /* Is this an open fd that no stream has taken over? */
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle);
-/* Executes an op on an fd, on a stream or on the kernel; any other does nothing. */
+/* Executes an op on an fd or on the kernel, or lets lc_runner_execute_streams do it. */
 bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op);
-/* Records how ready the fds of all streams are, where that has changed. */
+/* Records how ready the fds of all streams are, and of calls that send, where that has changed. */
 void lc_runner_record_streams(struct runner *r);
+/* Takes everything that has arrived at the runner's own ends of streams. Returns the bytes. */
+uint64_t lc_runner_take_all(struct runner *r);
+
+/* ---- runner_streams.c ---- */
+
+/* Executes an op on a stream, or lets lc_runner_execute_sockets do it. */
+bool lc_runner_execute_streams(struct runner *r, const struct lc_op *op);
 /* What its own exception in this callback means for a stream: the loop has to end it, as after an abort. */
 void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event);
 /* What a callback of a stream saw, for the record: into arg, bits and result. */
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
 /* Has the loop to call this stream back soon? */
 bool lc_runner_is_stream_promised(struct runner *r, const struct handle *stream);
-/* Takes everything that has arrived at the runner's own ends of streams. Returns the bytes. */
-uint64_t lc_runner_take_all(struct runner *r);
 /* Is something that a stream was given to send, or that was sent to one that reads, not yet where it should arrive? */
 bool lc_runner_is_outstanding(const struct runner *r);
 

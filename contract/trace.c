@@ -6,11 +6,12 @@
 #include <string.h>
 
 /* Which lane this thread writes to, and in which generation of which trace it was given out. */
-static _Thread_local struct {
+struct place {
     const struct lc_trace *trace;
     uint32_t generation;
     uint32_t lane;
-} mine;
+};
+static _Thread_local struct place mine, other; /* other: while it writes as another thread, its own; else the other's */
 
 /* Counts the traces of this process: two traces at one address must not have the same number. */
 static _Atomic uint32_t generations;
@@ -43,6 +44,13 @@ void lc_trace_reset(struct lc_trace *trace)
     atomic_store_explicit(&trace->lanes, 0, memory_order_relaxed);
     trace->generation = atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed) + 1;
     take_lane(trace);
+}
+
+void lc_trace_change_thread(void)
+{
+    const struct place kept = mine;
+    mine = other;
+    other = kept;
 }
 
 /* Threads beyond the last lane share it: each takes a place of its own, which orders nothing between them. */

@@ -36,6 +36,7 @@ enum lc_what {
     LC_WHAT_RESCUE = 15,  /* the loop slept through something that was due */
     LC_WHAT_NOTE = 16,    /* a case's own observation */
     LC_WHAT_DRAINED = 17, /* the runner took all that its streams sent: what has not arrived now never will */
+    LC_WHAT_HELD = 18,    /* handle: the loop, closed, still holds what belonged to it */
     LC_WHAT_COUNT
 };
 
@@ -92,6 +93,9 @@ void lc_trace_reset(struct lc_trace *trace);
 /* Appends a record; seq and thread are filled in. When the lane is full the record is dropped, so
  * that a loop that calls back for ever cannot grow the trace. */
 void lc_trace_add(struct lc_trace *trace, struct lc_obs obs);
+/* The calling thread writes as another thread from now on; called again, as itself. For a simulated kernel, which has
+ * no threads but acts as if it had. */
+void lc_trace_change_thread(void);
 /* All lanes in the order of seq, up to the first record that was dropped: what comes after a gap
  * cannot be judged. Tolerates any content of the memory: counts are bounded by the
  * capacity that `bytes` allows. Returns the number of records; *merged is malloc'ed, or NULL. */

@@ -248,7 +248,8 @@ static void read_story(struct story *story, const struct lc_obs *records, size_t
         else if (obs->what == LC_WHAT_RESCUE)
             story->rescues++;
         else if (obs->what == LC_WHAT_BEGIN) {
-            take_event(story, obs);
+            if (obs->code != LC_EVENT_GET_BUFFER) /* when it is asked for is nowhere settled */
+                take_event(story, obs);
             enter(story, obs->handle);
         } else if (obs->what == LC_WHAT_END)
             leave(story);

@@ -28,6 +28,17 @@ static void bits_format(unsigned bits, char *text, size_t size)
              bits & LC_HUP ? "hup " : "", bits & LC_ERR ? "err " : "", bits == 0 ? "nothing " : "");
 }
 
+static int op_format(const struct lc_obs *obs, const char *handle, char *text, size_t size)
+{
+    if (obs->code == LC_OP_TAKE)
+        return snprintf(text, size, "take %s: %" PRIu64 " bytes%s%s -> %d", handle, obs->arg,
+                        obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "",
+                        obs->bits & LC_BYTES_END ? ", then the end of file" : "", obs->result);
+    if (obs->code == LC_OP_RAISE)
+        return snprintf(text, size, "raise %u in %s", (unsigned)obs->bits, handle);
+    return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
+}
+
 static int detail_format(const struct lc_obs *obs, const char *handle, char *text, size_t size)
 {
     char reported[24], actual[24];
@@ -41,13 +52,7 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
     case LC_WHAT_TERMS:
         return snprintf(text, size, "tick %" PRIu64 " ns%s", obs->arg, obs->bits ? ", exact" : "");
     case LC_WHAT_OP:
-        if (obs->code == LC_OP_TAKE)
-            return snprintf(text, size, "take %s: %" PRIu64 " bytes%s%s -> %d", handle, obs->arg,
-                            obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "",
-                            obs->bits & LC_BYTES_END ? ", then the end of file" : "", obs->result);
-        if (obs->code == LC_OP_RAISE)
-            return snprintf(text, size, "raise %u in %s", (unsigned)obs->bits, handle);
-        return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
+        return op_format(obs, handle, text, size);
     case LC_WHAT_POST:
         return snprintf(text, size, "post %s begins", handle);
     case LC_WHAT_BEGIN:
@@ -81,6 +86,8 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
         return snprintf(text, size, "RESCUE: the loop slept through what was due");
     case LC_WHAT_DRAINED:
         return snprintf(text, size, "all that was sent has arrived, or never will");
+    case LC_WHAT_HELD:
+        return snprintf(text, size, "%s is still held by the closed loop", handle);
     case LC_WHAT_NOTE:
         return snprintf(text, size, "note %u", (unsigned)obs->code);
     default:

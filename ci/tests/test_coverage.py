@@ -35,3 +35,14 @@ def test_what_never_ran_is_named(monkeypatch, ran):
 @pytest.mark.parametrize("target", fuzzing.targets())
 def test_every_target_names_functions(target):
     assert coverage.named(target)
+
+
+@pytest.mark.parametrize(("covered", "is_enough"), [(95, True), (94, False)])
+def test_too_few_lines_are_a_failure(monkeypatch, covered, is_enough):
+    monkeypatch.setattr(coverage, "profdata", lambda: None)
+    monkeypatch.setattr(coverage, "lines", lambda tool: {"loop/core/heap.c": (100, covered)})
+    if is_enough:
+        assert "95.0 %" in coverage.check_lines()
+    else:
+        with pytest.raises(Stop, match="below 95 %"):
+            coverage.check_lines()

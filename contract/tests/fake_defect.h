@@ -109,6 +109,17 @@ enum fake_defect {
     FAKE_RECV_TOO_MUCH,
     FAKE_RECV_EMPTY, /* ends though there is nothing */
     FAKE_RECV_CANCELS_ALL,
+    FAKE_SEND_SILENT,
+    FAKE_SEND_SHORT, /* ends when some were sent */
+    FAKE_SEND_TWICE, /* what was sent in part is sent anew */
+    FAKE_TASK_SILENT,
+    FAKE_TASK_TWICE,
+    FAKE_TASK_DEAF,    /* goes on though it was cancelled */
+    FAKE_TASK_CANCELS, /* though nobody asked */
+    FAKE_WRITELINES_SKIPS,
+    FAKE_SWITCH_NOTHING,
+    FAKE_BUFFER_FOR_LOST, /* asks for one when the connection is lost */
+    FAKE_CLOSE_HOLDS,
     FAKE_OPEN_FAILS,
     FAKE_DEFECTS
 };

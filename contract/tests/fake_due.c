@@ -43,7 +43,7 @@ static bool is_due(struct fake_loop *l, struct fake_item *item)
     if (kind == LC_KIND_WATCH)
         return (item->bits = watch_bits(l, slot)) != 0;
     if (kind == LC_KIND_REQUEST)
-        return fake_recv_is_due(l, item->handle);
+        return fake_call_is_due(l, item->handle);
     if (kind == LC_KIND_SERVER)
         return fake_server_is_due(l, item->handle);
     if (kind == LC_KIND_STREAM)

@@ -74,7 +74,7 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
     if (is_stale && !is_called_though_stale(l, slot, kind))
         return;
     if (kind == LC_KIND_REQUEST) {
-        fake_recv_run(l, item->handle);
+        fake_call_run(l, item->handle);
         return;
     }
     if (kind == LC_KIND_SERVER) {
@@ -229,12 +229,26 @@ static int64_t destroy(struct fake_loop *l, uint8_t handle)
     return 0;
 }
 
+static int64_t cancel(struct fake_loop *l, uint8_t handle)
+{
+    if (handle >> 4 == LC_KIND_STREAM)
+        fake_connect_cancel(l, handle);
+    else if (handle >> 4 == LC_KIND_REQUEST)
+        fake_call_cancel(l, handle);
+    else
+        l->slots[handle].state = FAKE_IDLE;
+    return 0;
+}
+
 static int64_t close_loop(struct fake_loop *l)
 {
+    const struct lc_seen held = {.handle = LC_KIND_SOON << 4 | 1, .event = LC_EVENT_HELD};
     if (l->defect != FAKE_FD_LEAKED)
         l->kernel.base.close(&l->kernel, l->fd, false);
+    if (l->defect == FAKE_CLOSE_HOLDS && l->slots[held.handle].state != FAKE_FREE)
+        l->base.sink.begin(l->base.sink.self, &held);
     for (unsigned i = 0; i < FAKE_HANDLES; i++)
-        if (l->slots[i].state != FAKE_FREE && l->slots[i].state != FAKE_CLOSED)
+        if (l->slots[i].state != FAKE_FREE && l->slots[i].state != FAKE_CLOSED && !l->slots[i].is_dropped)
             return -EBUSY;
     return l->defect == FAKE_CLOSE_FAILS ? -EBUSY : 0;
 }
@@ -252,6 +266,24 @@ static int64_t open_loop(struct fake_loop *l)
     return l->defect == FAKE_OPEN_FAILS ? -EMFILE : 0;
 }
 
+/* Ops on streams that live already. */
+static int64_t apply_to_stream(struct fake_loop *l, const struct lc_op *op)
+{
+    switch (op->op) {
+    case LC_OP_WRITE:
+    case LC_OP_WRITELINES:
+    case LC_OP_WRITE_EOF:
+    case LC_OP_PAUSE:
+    case LC_OP_RESUME:
+    case LC_OP_LIMITS:
+    case LC_OP_FLUSH:
+    case LC_OP_ABORT:
+        return fake_stream_apply(l, op);
+    default:
+        return -ENOSYS;
+    }
+}
+
 static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 {
     struct fake_loop *l = (struct fake_loop *)base;
@@ -266,30 +298,24 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
         return close_loop(l);
     case LC_OP_NOW:
         return (int64_t)l->kernel.now_ns;
-    case LC_OP_SOON:
-    case LC_OP_TIMER:
-    case LC_OP_AT:
-    case LC_OP_WATCH:
-    case LC_OP_WAKER:
-    case LC_OP_REARM:
-    case LC_OP_STREAM:
-        return arm(l, op);
     case LC_OP_POST:
         return post(l, op->a);
     case LC_OP_CANCEL:
-        if (op->a >> 4 == LC_KIND_STREAM)
-            fake_connect_cancel(l, op->a);
-        else if (op->a >> 4 == LC_KIND_REQUEST)
-            fake_recv_cancel(l, op->a);
-        else
-            l->slots[op->a].state = FAKE_IDLE;
-        return 0;
+        return cancel(l, op->a);
     case LC_OP_LISTEN:
         return fake_server_listen(l, op);
     case LC_OP_CONNECT:
         return fake_connect(l, op);
     case LC_OP_RECV:
-        return fake_recv(l, op);
+    case LC_OP_SENDALL:
+    case LC_OP_TASK:
+        return fake_call_begin(l, op);
+    case LC_OP_SWITCH:
+    case LC_OP_DROP:
+    case LC_OP_GC:
+        l->slots[op->a].is_switched |= op->op == LC_OP_SWITCH;
+        l->slots[op->a].is_dropped |= op->op == LC_OP_DROP;
+        return 0;
     case LC_OP_DESTROY:
         return destroy(l, op->a);
     case LC_OP_STOP:
@@ -299,16 +325,16 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_STEP:
     case LC_OP_RUN:
         return step_or_run(l, op);
-    case LC_OP_WRITE:
-    case LC_OP_WRITE_EOF:
-    case LC_OP_PAUSE:
-    case LC_OP_RESUME:
-    case LC_OP_LIMITS:
-    case LC_OP_FLUSH:
-    case LC_OP_ABORT:
-        return fake_stream_apply(l, op);
+    case LC_OP_SOON:
+    case LC_OP_TIMER:
+    case LC_OP_AT:
+    case LC_OP_WATCH:
+    case LC_OP_WAKER:
+    case LC_OP_REARM:
+    case LC_OP_STREAM:
+        return arm(l, op);
     default:
-        return -ENOSYS;
+        return apply_to_stream(l, op);
     }
 }
 

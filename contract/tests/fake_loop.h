@@ -23,8 +23,12 @@ struct fake_slot {
     unsigned posts;
     uint8_t next;       /* server: the stream that the next client becomes */
     unsigned left;      /* server: how many may */
-    uint16_t size;      /* request: at most so many bytes */
+    uint8_t call;       /* request: enum lc_op_code */
+    const char *bytes;  /* request: to be sent */
+    uint16_t size;      /* request: so many bytes, at most; of a task, turns */
     bool was_cancelled; /* request */
+    bool is_switched;   /* stream */
+    bool is_dropped;    /* by its owner */
 };
 
 struct fake_loop {

@@ -13,10 +13,13 @@ void fake_connect_cancel(struct fake_loop *loop, uint8_t handle);
 /* Connects, or tells why not. */
 void fake_connect_run(struct fake_loop *loop, uint8_t handle);
 
-int64_t fake_recv(struct fake_loop *loop, const struct lc_op *op);
-void fake_recv_cancel(struct fake_loop *loop, uint8_t handle);
-bool fake_recv_is_due(struct fake_loop *loop, uint8_t handle);
-/* Ends the call, if it can. */
-void fake_recv_run(struct fake_loop *loop, uint8_t handle);
+/* ---- fake_calls.c ---- */
+
+/* RECV, SENDALL and TASK. */
+int64_t fake_call_begin(struct fake_loop *loop, const struct lc_op *op);
+void fake_call_cancel(struct fake_loop *loop, uint8_t handle);
+bool fake_call_is_due(struct fake_loop *loop, uint8_t handle);
+/* Goes on with the call, and ends it if it can. */
+void fake_call_run(struct fake_loop *loop, uint8_t handle);
 
 #endif

@@ -36,6 +36,8 @@ static void *call_here(void *arg)
 static void call_with(struct fake_loop *l, struct lc_seen seen)
 {
     struct calling calling = {.loop = l, .seen = seen};
+    if (l->slots[seen.handle].is_switched && l->defect == FAKE_SWITCH_NOTHING)
+        calling.seen.event = LC_EVENT_STALE;
     pthread_t thread;
     if (l->defect != FAKE_STREAM_ON_THREAD) {
         call_here(&calling);
@@ -93,6 +95,8 @@ static void lose(struct fake_loop *l, uint8_t handle, int error)
     call_with(l, seen);
     if (l->defect == FAKE_STREAM_LOST_TWICE && l->slots[handle].state == FAKE_IDLE)
         call_with(l, seen);
+    if (l->defect == FAKE_BUFFER_FOR_LOST && l->slots[handle].state == FAKE_IDLE)
+        call(l, handle, LC_EVENT_GET_BUFFER);
     if (l->defect == FAKE_STREAM_DATA_AFTER_LOST && l->slots[handle].state == FAKE_IDLE)
         call_data(l, handle, (const uint8_t *)"", 1);
 }
@@ -170,6 +174,8 @@ static void do_write(struct fake_loop *l, const struct lc_op *op)
     size_t size = op->n, sent = 0;
     if (s->error != 0)
         return;
+    if (op->op == LC_OP_WRITELINES && l->defect == FAKE_WRITELINES_SKIPS && size > 1)
+        size--;
     if (s->held_size == 0)
         sent = send_some(l, s, bytes, size);
     if (l->defect == FAKE_STREAM_WRITE_TWICE && sent < size)
@@ -204,8 +210,10 @@ int64_t fake_stream_apply(struct fake_loop *l, const struct lc_op *op)
     case LC_OP_STREAM:
         fake_stream_begin(l, op->a, (int)op->arg);
         s->is_made = (l->base.capabilities & LC_CAP_MADE) == 0;
+        s->is_buffered = op->flags & LC_BUFFERED;
         return 0;
     case LC_OP_WRITE:
+    case LC_OP_WRITELINES:
         do_write(l, op);
         return 0;
     case LC_OP_PAUSE:
@@ -311,6 +319,12 @@ static void read_some(struct fake_loop *l, uint8_t handle)
     struct fake_stream *s = stream_at(l, handle);
     uint8_t buffer[FAKE_BUFFER_BYTES];
     int64_t got;
+    if (s->is_buffered) {
+        call(l, handle, LC_EVENT_GET_BUFFER);
+        fail(l, s);
+        if (!may_read_now(l, s) || s->error != 0 || !is_alive(l, handle))
+            return;
+    }
     if (l->defect == FAKE_STREAM_EOF_EARLY && has_end(l, s) && !l->kernel.fds[s->fd].is_reset && s->reads == 0) {
         s->reads++;
         see_eof(l, handle);

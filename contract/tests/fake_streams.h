@@ -10,7 +10,7 @@ struct fake_loop;
 struct fake_stream {
     int fd; /* -1: closed */
     bool is_made, is_paused, is_flushing, is_aborted, is_ended, is_shut, has_seen_eof, is_writing_paused;
-    bool is_connecting, was_cancelled;
+    bool is_connecting, was_cancelled, is_buffered;
     uint16_t port; /* that it connects to */
     int error;     /* with which it will be lost */
     size_t limit;  /* bytes held: the high-water mark */

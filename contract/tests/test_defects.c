@@ -115,6 +115,17 @@ static const struct {
     [FAKE_RECV_TOO_MUCH] = {"a read gives too much", "SOCK-2"},
     [FAKE_RECV_EMPTY] = {"a read of nothing", "EOF-1"},
     [FAKE_RECV_CANCELS_ALL] = {"one cancel cancels all reads", "FD-10"},
+    [FAKE_SEND_SILENT] = {"a sendall never ends", "FD-10"},
+    [FAKE_SEND_SHORT] = {"a sendall ends early", "STREAM-2"},
+    [FAKE_SEND_TWICE] = {"a sendall begins anew", "STREAM-2"},
+    [FAKE_TASK_SILENT] = {"a task never ends", "TASK-1"},
+    [FAKE_TASK_TWICE] = {"a task ends twice", "TASK-1"},
+    [FAKE_TASK_DEAF] = {"a cancelled task goes on", "TASK-2"},
+    [FAKE_TASK_CANCELS] = {"a task is cancelled unasked", "TASK-2"},
+    [FAKE_WRITELINES_SKIPS] = {"writelines skips a piece", "STREAM-2"},
+    [FAKE_SWITCH_NOTHING] = {"the old protocol is called", "STREAM-9"},
+    [FAKE_BUFFER_FOR_LOST] = {"a buffer for a lost connection", "STREAM-1"},
+    [FAKE_CLOSE_HOLDS] = {"a closed loop holds a callback", "HOLD-4"},
 };
 
 static struct lc_program program;

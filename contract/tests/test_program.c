@@ -165,8 +165,9 @@ static void every_field_form_survives_text(void)
 /* Each op attached to every handle and every event is read back as it was written. */
 static void every_attachment_survives_text(void)
 {
-    unsigned long checked = 0;
-    for (uint8_t code = 1; code < LC_OP_PROGRAM_END; code++)
+    unsigned long checked = 0, ops = 0;
+    for (uint8_t code = 1; code < LC_OP_PROGRAM_END; code++) {
+        ops += lc_op_forms[code].name != NULL;
         for (unsigned on = 0; on < 0x100; on++)
             for (uint8_t event = 0; event < LC_EVENT_COUNT; event++) {
                 const struct lc_op_form *form = &lc_op_forms[code];
@@ -175,13 +176,13 @@ static void every_attachment_survives_text(void)
                     op.a = (uint8_t)((form->kind_a ? form->kind_a : LC_KIND_TIMER) << 4 | 15);
                 op.b = form->fields & LC_FIELD_B ? (uint8_t)((form->kind_b ? form->kind_b : LC_KIND_FD) << 4 | 1) : 0;
                 op.flags = form->fields & LC_FIELD_BITS ? LC_IN : form->fields & LC_FIELD_FAULT ? LC_FAULT_EINTR : 0;
-                if (is_canonical(&op)) {
+                if (form->name != NULL && is_canonical(&op)) {
                     check_round_trip(&op);
                     checked++;
                 }
             }
-    CHECK(checked ==
-          (LC_OP_PROGRAM_END - 1) * (1 + 5 * 15 * 6 + 15 * 13 + 2 * 15 * 7)); /* no "on", or a handle and an event */
+    }
+    CHECK(checked == ops * (1 + 5 * 15 * 6 + 15 * 14 + 2 * 15 * 7)); /* no "on", or a handle and an event */
 }
 
 /* An op that does nothing is written as "nop", which is read as an op that does nothing. */

@@ -196,14 +196,18 @@ static int connect_to(struct slot *slot, const struct lc_op *op)
     return error;
 }
 
+/* WRITELINES in three pieces, the second of them empty. */
 static int write_bytes(struct slot *slot, const struct lc_op *op)
 {
     struct pending *pending = malloc(sizeof *pending + op->n);
+    const unsigned cut = op->op == LC_OP_WRITELINES ? op->n / 3u : 0;
     if (pending == NULL)
         return UV_ENOMEM;
     memcpy(pending->bytes, (const void *)(uintptr_t)op->arg, op->n);
-    const uv_buf_t buffer = uv_buf_init(pending->bytes, op->n);
-    int error = uv_write(&pending->write, &slot->uv.stream, &buffer, 1, on_written);
+    const uv_buf_t pieces[] = {uv_buf_init(pending->bytes, cut), uv_buf_init(pending->bytes, 0),
+                               uv_buf_init(pending->bytes + cut, op->n - cut)};
+    const bool is_whole = op->op == LC_OP_WRITE;
+    int error = uv_write(&pending->write, &slot->uv.stream, pieces + (is_whole ? 2 : 0), is_whole ? 1 : 3, on_written);
     if (error < 0)
         free(pending);
     return error;
@@ -225,6 +229,7 @@ static int use_stream(struct slot *slot, const struct lc_op *op)
         slot->handle = op->a;
         return open_stream(slot, (int)op->arg);
     case LC_OP_WRITE:
+    case LC_OP_WRITELINES:
         return write_bytes(slot, op);
     case LC_OP_WRITE_EOF:
         return write_eof(slot);
@@ -337,7 +342,7 @@ struct lc_driver *driver_libuv(void)
     driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
                                      .name = "libuv",
                                      .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF |
-                                                     LC_CAP_SERVER | LC_CAP_CONNECT,
+                                                     LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_WRITELINES,
                                      .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
                                      .tick_ns = NS_A_MS,
                                      .apply = apply};

@@ -111,6 +111,8 @@ static void on_deadlock(void *arg)
 
 static int start(struct slot *slot, const struct lc_op *op)
 {
+    if (slot->soon == NULL) /* any kind: there was no memory for it */
+        return -ENOMEM;
     switch (slot->handle >> 4) {
     case LC_KIND_SOON:
         return rl_soon_start(slot->soon);
@@ -197,6 +199,8 @@ static int destroy_stream(struct slot *slot)
 
 static int cancel(const struct slot *slot)
 {
+    if (slot->soon == NULL)
+        return 0;
     switch (slot->handle >> 4) {
     case LC_KIND_SOON:
         rl_soon_stop(slot->soon);
@@ -214,7 +218,7 @@ static int cancel(const struct slot *slot)
 
 static int destroy(struct slot *slot)
 {
-    switch (slot->handle >> 4) {
+    switch (slot->soon == NULL ? LC_KIND_STREAM : slot->handle >> 4) { /* there was none, or is none any more */
     case LC_KIND_STREAM:
         return destroy_stream(slot);
     case LC_KIND_SOON:

@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "settings.h"
 #include "shim_time.h"
 
 #define PAGE_VARIABLE "LOOPCHECK_SHIM_PAGE" /* the file behind the page */
@@ -67,9 +68,9 @@ void *shim_real(const char *name)
     return found;
 }
 
-static void give_up(const char *sentence, const char *what)
+static void give_up(const char *why, const char *what, size_t size)
 {
-    fprintf(stderr, "loopcheck: " SETTINGS_VARIABLE ": %s%s\n", sentence, what);
+    fprintf(stderr, "loopcheck: " SETTINGS_VARIABLE ": %s: %.*s\n", why, size < 100 ? (int)size : 100, what);
     _exit(2);
 }
 
@@ -102,38 +103,20 @@ static struct shim_object object_of(const void *address)
     return search.found;
 }
 
-static void take_word(const char *word)
-{
-    struct adversary *adversary = &shim_page->adversary;
-    char *end;
-    if (strcmp(word, "time") == 0) {
-        shim_page->has_time = true;
-    } else if (strcmp(word, "faults=linux") == 0) {
-        adversary->level = ADVERSARY_LINUX;
-    } else if (strcmp(word, "faults=posix") == 0) {
-        adversary->level = ADVERSARY_POSIX;
-    } else if (strcmp(word, "loud") == 0) {
-        adversary->is_loud = true;
-    } else if (strncmp(word, "seed=", 5) == 0) {
-        adversary->seed = strtoull(word + 5, &end, 10);
-        if (end == word + 5 || *end != '\0')
-            give_up("no number: ", word);
-    } else if (strcmp(word, "spare-main") == 0) { /* the kit is the program itself, the loop a library */
-        shim_kit = object_of((const void *)getauxval(AT_ENTRY));
-    } else if (strcmp(word, "counts") == 0) {
-        wants_counts = true;
-    } else {
-        give_up("unknown word: ", word);
-    }
-}
-
 static void take_settings(void)
 {
-    char text[256], *rest = NULL;
-    const char *settings = getenv(SETTINGS_VARIABLE);
-    snprintf(text, sizeof text, "%s", settings == NULL ? "" : settings);
-    for (char *word = strtok_r(text, " ", &rest); word != NULL; word = strtok_r(NULL, " ", &rest))
-        take_word(word);
+    const char *line = getenv(SETTINGS_VARIABLE), *word;
+    struct settings settings;
+    size_t size;
+    const char *why = settings_read(&settings, line == NULL ? "" : line, &word, &size);
+    if (why != NULL)
+        give_up(why, word, size);
+    if (settings.adversary.level != ADVERSARY_OFF)
+        shim_page->adversary = settings.adversary;
+    shim_page->has_time |= settings.has_time;
+    wants_counts |= settings.has_counts;
+    if (settings.spares_main) /* the kit is the program itself, the loop a library */
+        shim_kit = object_of((const void *)getauxval(AT_ENTRY));
 }
 
 static struct shim_page *map(int fd)
@@ -157,7 +140,7 @@ static void make_page(void)
     char path[64];
     int fd = memfd_create("loopcheck-shim", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, SHIM_PAGE_BYTES) != 0)
-        give_up("there is no memory to share", "");
+        give_up("there is no memory to share", "", 0);
     int high = fcntl(fd, F_DUPFD_CLOEXEC, 900); /* out of the way of programs that count fds from 3 */
     if (high >= 0) {
         close(fd);
@@ -271,7 +254,7 @@ __attribute__((constructor)) static void load(void)
     } else if (settings != NULL && *settings != '\0') {
         make_page();
         if (shim_page == NULL)
-            give_up("there is no memory to share", "");
+            give_up("there is no memory to share", "", 0);
         arm();
     }
 }

@@ -5,21 +5,21 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "helper.h"
-
 enum { FIRST_NS = 1000000000 }; /* a clock that begins at 0 hides sign errors */
+
+static size_t draw_buffer(const struct sim_plan *plan)
+{
+    if (!plan->has_small_buffers || adversary_choice(&plan->adversary, 0, 0, 0, 2) == 0)
+        return SIM_BUFFER_BYTES;
+    return (size_t)1 << (2 + adversary_choice(&plan->adversary, 0, 0, 1, 10));
+}
 
 void sim_reset(struct sim *sim)
 {
-    void (*on_deadlock)(void *) = sim->on_deadlock;
-    void *arg = sim->on_deadlock_arg;
-    int backends_open = sim->backends_open;
     memset(sim->fds, 0, (size_t)sim->fds_end * sizeof *sim->fds);
-    memset(sim, 0, offsetof(struct sim, posts));
+    memset(&sim->now_ns, 0, offsetof(struct sim, posts) - offsetof(struct sim, now_ns));
     sim->now_ns = FIRST_NS;
-    sim->backends_open = backends_open;
-    sim->on_deadlock = on_deadlock;
-    sim->on_deadlock_arg = arg;
+    sim->buffer_bytes = draw_buffer(&sim->plan);
 }
 
 static struct sim_fd *fd_at(struct sim *sim, int fd)
@@ -39,7 +39,7 @@ static unsigned readiness(struct sim *sim, int number)
         return bits | LC_IN | LC_OUT | (fd->is_tcp && !fd->is_broken && !fd->is_shut ? 0u : LC_HUP);
     if (fd->unread > 0 || peer->is_shut)
         bits |= LC_IN;
-    if (peer->unread < SIM_BUFFER_BYTES)
+    if (peer->unread < sim->buffer_bytes)
         bits |= LC_OUT;
     if (fd->is_shut && peer->is_shut)
         bits |= LC_HUP;
@@ -57,7 +57,7 @@ static size_t least(size_t a, size_t b)
 static size_t ring_add(struct sim *sim, struct sim_fd *fd, const unsigned char *bytes, size_t size)
 {
     unsigned char *ring = sim->rings[fd - sim->fds];
-    size_t added = least(size, SIM_BUFFER_BYTES - fd->unread);
+    size_t added = fd->unread < sim->buffer_bytes ? least(size, sim->buffer_bytes - fd->unread) : 0;
     size_t at = (fd->first + fd->unread) % SIM_BUFFER_BYTES, to_the_end = least(added, SIM_BUFFER_BYTES - at);
     memcpy(ring + at, bytes, to_the_end);
     memcpy(ring, bytes + to_the_end, added - to_the_end);
@@ -82,6 +82,18 @@ static void break_connection(struct sim_fd *fd)
 {
     fd->is_broken = true;
     fd->error = ECONNRESET;
+}
+
+bool sim_break(struct sim *sim, int number)
+{
+    struct sim_fd *fd = fd_at(sim, number), *peer = fd == NULL ? NULL : fd_at(sim, fd->peer);
+    if (peer == NULL)
+        return false;
+    peer->peer = fd->peer = -1;
+    fd->is_broken = true;
+    fd->unread = 0;
+    break_connection(peer);
+    return true;
 }
 
 static int take_error(struct sim_fd *fd)
@@ -207,6 +219,10 @@ static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
     struct sim *sim = self;
     sim->fault = fault;
     sim->fault_calls = calls;
+    if (calls == 0) { /* none any more */
+        sim->is_calm = true;
+        sim->buffer_bytes = SIM_BUFFER_BYTES;
+    }
     return 0;
 }
 
@@ -237,8 +253,10 @@ static int kernel_post(void *self, uint64_t delay_ns, void (*work)(void *), void
 {
     struct sim *sim = self;
     struct sim_post post = {.due_ns = later(sim, delay_ns), .work = work, .arg = arg};
-    if (delay_ns == 0)
-        return helper_run(work, arg);
+    if (delay_ns == 0) {
+        work(arg);
+        return 0;
+    }
     if (sim->posts_count == SIM_POSTS_MAX)
         return -EAGAIN;
     size_t at = sim->posts_count++;
@@ -254,7 +272,7 @@ static void post_first(struct sim *sim)
     memmove(sim->posts, sim->posts + 1, --sim->posts_count * sizeof post);
     if (post.due_ns > sim->now_ns)
         sim->now_ns = post.due_ns;
-    helper_run(post.work, post.arg);
+    post.work(post.arg);
 }
 
 static void kernel_join(void *self)
@@ -389,14 +407,16 @@ static void backend_close(void *self)
 struct rl_backend sim_backend(struct sim *sim)
 {
     sim->backends_open++;
-    return (struct rl_backend){.now_ns = backend_now_ns,
-                               .apply = backend_apply,
-                               .wait = backend_wait,
-                               .wake = backend_wake,
-                               .read = backend_read,
-                               .write = backend_write,
-                               .shut = kernel_shut,
-                               .close_fd = backend_close_fd,
-                               .close = backend_close,
-                               .self = sim};
+    const struct rl_backend plain = {.now_ns = backend_now_ns,
+                                     .apply = backend_apply,
+                                     .wait = backend_wait,
+                                     .wake = backend_wake,
+                                     .read = backend_read,
+                                     .write = backend_write,
+                                     .shut = kernel_shut,
+                                     .close_fd = backend_close_fd,
+                                     .close = backend_close,
+                                     .self = sim};
+    bool is_kind = sim->plan.adversary.level == ADVERSARY_OFF && sim->plan.failing_call == 0;
+    return is_kind ? plain : sim_faults_over(sim, &plain);
 }

@@ -1,5 +1,5 @@
-/* A simulated kernel: time, socket pairs with the bytes in them, readiness, and posts from a helper thread that runs
- * only when it is handed the baton. Nothing sleeps, and a run repeats exactly.
+/* A simulated kernel: time, socket pairs with the bytes in them, readiness, and posts that come
+ * as if from another thread. Nothing sleeps, no other thread runs, and a run repeats exactly.
  *
  * One side of it is the backend of the reference loop (loop/backend/backend.h), the other is the
  * kernel that the runner works with (contract/driver.h).
@@ -7,6 +7,7 @@
 #ifndef SIM_H
 #define SIM_H
 
+#include "adversary.h"
 #include "backend/backend.h"
 #include "kernel.h"
 
@@ -29,6 +30,7 @@ struct sim_fd {
     size_t first;     /* where in the ring the unread bytes begin; below SIM_BUFFER_BYTES */
     size_t unread;    /* bytes that it can read, at most SIM_BUFFER_BYTES */
     uint32_t watched; /* RL_IN | RL_OUT as the loop asked for; forgotten when it is closed */
+    bool is_read;     /* the loop reads it by itself, so that it may be woken for nothing */
 };
 
 struct sim_post {
@@ -37,27 +39,62 @@ struct sim_post {
     void *arg;
 };
 
+/* Which faults the calls of the loop meet; sim_faults.c carries them out. All 0: none. */
+struct sim_plan {
+    struct adversary adversary;
+    bool has_small_buffers;  /* sockets hold little, by the adversary's draw */
+    bool has_jumps;          /* of time, likewise */
+    uint32_t failing_call;   /* the how manieth call fails, counted from 1; 0: none */
+    uint32_t failing_choice; /* by which of the errors that such a call can have */
+    /* Called for each fault: whoever judges the run has to know. is_broken: the connection of fd fails by it. */
+    void (*on_fault)(void *arg, int fd, bool is_broken);
+    void *arg;
+};
+
+/* What came of a plan, since the backend was opened. */
+struct sim_faults {
+    struct rl_backend plain;                        /* what is under the faults */
+    uint32_t calls;                                 /* that can fail, made so far */
+    bool has_failed;                                /* the failing call was made, and there is such an error */
+    bool has_delayed;                               /* the last wait held an event back: this one may not */
+    uint32_t numbers[SIM_FDS_MAX][ADVERSARY_CALLS]; /* calls of each kind; those of waits at fd 0 */
+};
+
 struct sim {
-    uint64_t now_ns;
-    enum lc_fault fault; /* what the next fault_calls reads or writes of the loop meet */
-    unsigned fault_calls;
-    bool is_woken;                  /* the loop was woken since its last wait */
-    int backends_open;              /* survives sim_reset, so that a backend left open is seen */
-    int fds_end;                    /* no fd of this number or above was ever open */
-    unsigned waits;                 /* events are given out round-robin, each wait beginning with another fd */
-    unsigned vain_waits;            /* since the runner last looked at the clock */
+    /* These stay when the rest is reset. */
+    struct sim_plan plan;
+    int backends_open;              /* so that a backend left open is seen */
     void (*on_deadlock)(void *arg); /* the loop sleeps or spins for ever */
     void *on_deadlock_arg;
+
+    uint64_t now_ns;
+    size_t buffer_bytes; /* what a socket end holds unread, at most SIM_BUFFER_BYTES */
+    enum lc_fault fault; /* what the next fault_calls reads or writes of the loop meet */
+    unsigned fault_calls;
+    bool is_calm;        /* the adversary has ended, so that what is under way arrives */
+    bool is_woken;       /* the loop was woken since its last wait */
+    int fds_end;         /* no fd of this number or above was ever open */
+    unsigned waits;      /* events are given out round-robin, each wait beginning with another fd */
+    unsigned vain_waits; /* since the runner last looked at the clock */
     size_t posts_count;
     /* Large, and last, since sim_reset need not touch what was not used. */
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
     struct sim_fd fds[SIM_FDS_MAX];
     unsigned char rings[SIM_FDS_MAX][SIM_BUFFER_BYTES];
+    struct sim_faults faults;
 };
 
-/* Time 0, no fd open, no post pending; the deadlock handler stays. */
+/* Time 0, no fd open, no post pending; the plan and the deadlock handler stay. */
 void sim_reset(struct sim *sim);
+/* The loop's side, with the faults of the plan. */
 struct rl_backend sim_backend(struct sim *sim);
 struct lc_kernel sim_kernel(struct sim *sim);
+
+/* ---- between sim.c and sim_faults.c ---- */
+
+/* The backend with faults over the plain one. */
+struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain);
+/* Both ends of the connection of fd break; true if it was one that can. */
+bool sim_break(struct sim *sim, int fd);
 
 #endif

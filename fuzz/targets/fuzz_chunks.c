@@ -76,12 +76,12 @@ static void limit(size_t new_high, size_t new_low)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input input = {.bytes = data, .left = size};
+    struct input input = input_begin(data, size, 4);
     came = went = is_paused = 0;
     rl_chunks_init(&chunks);
     rl_flow_init(&flow, high = 64, low = 16);
     while (input.left > 0) {
-        unsigned op = input_byte(&input), number = input_short(&input);
+        unsigned op = input_op(&input), number = input_short(&input);
         if (op % 4 < 2)
             append(1 + number % BYTES_MAX, op / 4);
         else if (op % 4 == 2)

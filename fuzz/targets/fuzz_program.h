@@ -17,6 +17,10 @@ void fuzz_program_use(struct lc_driver *driver);
 struct lc_driver *fuzz_program_driver(void);
 /* The records of a run on any driver; *merged is malloc'ed. */
 size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, struct lc_obs **merged);
+/* Adds a record to the trace of the run that is under way, on the thread of the loop. */
+void fuzz_program_note(struct lc_obs obs);
+/* The handle under which the runner knows an fd of that run; 0: none. */
+uint16_t fuzz_program_handle(int fd);
 struct lc_profile fuzz_program_profile(void);
 /* Sums over all programs since fuzz_program_use: how much of them really executed. */
 const struct lc_stats *fuzz_program_totals(void);

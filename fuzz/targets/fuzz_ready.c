@@ -59,14 +59,14 @@ static void end(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input input = {.bytes = data, .left = size};
+    struct input input = input_begin(data, size, 8);
     batch.count = queue.count = 0;
     is_running = false;
     rl_ready_init(&ready);
     for (unsigned i = 0; i < ENTRIES; i++)
         rl_ready_entry_init(&entries[i]);
     while (input.left > 0) {
-        unsigned op = input_byte(&input);
+        unsigned op = input_op(&input);
         if (op % 8 < 4)
             toggle(op / 8);
         else if (op % 8 == 4 && is_running)

@@ -74,7 +74,7 @@ static void compare(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input input = {.bytes = data, .left = size};
+    struct input input = input_begin(data, size, 8);
     armed_row.count = due_row.count = now_ns = 0;
     rl_ready_init(&ready);
     rl_timers_init(&timers);
@@ -84,7 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rl_timers_entry_init(&entries[i], &due[i]);
     }
     for (; input.left > 0; compare()) {
-        unsigned op = input_byte(&input), number = op / 8; /* below 32 */
+        unsigned op = input_op(&input), number = op / 8; /* below 32 */
         if (op % 8 < 3)
             arm(number % ENTRIES, input_byte(&input) % 16);
         else if (op % 8 == 3)

@@ -74,14 +74,14 @@ static void run(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input input = {.bytes = data, .left = size};
+    struct input input = input_begin(data, size, 8);
     added.count = due.count = grown = 0;
     rl_ready_init(&ready);
     rl_watches_init(&watches);
     for (unsigned i = 0; i < WATCHERS; i++)
         rl_ready_entry_init(&entries[i]), rl_watcher_init(&watchers[i], &entries[i]);
     while (input.left > 0) {
-        unsigned op = input_byte(&input), bits = input_byte(&input);
+        unsigned op = input_op(&input), bits = input_byte(&input);
         int i = (int)(op / 8 % WATCHERS), fd = (int)(bits & 128 ? input_short(&input) % FDS : bits / 16 % 4);
         if (op % 8 < 3 && !row_has(&added, i))
             add(i, fd, 1 + bits % 3);

@@ -17,6 +17,28 @@ unsigned input_short(struct input *input)
     return low | input_byte(input) << 8;
 }
 
+struct input input_begin(const uint8_t *data, size_t size, unsigned kinds)
+{
+    struct input input = {.bytes = data, .left = size, .kinds = kinds};
+    input_check(kinds <= INPUT_KINDS_MAX, "a target uses more than it said");
+    for (unsigned i = 0; i < kinds; i++) {
+        unsigned drawn = input_byte(&input) % 8;
+        input.weight += input.weights[i] = drawn < 2 ? 0 : drawn;
+    }
+    return input;
+}
+
+unsigned input_op(struct input *input)
+{
+    unsigned drawn = input_byte(input), number = input_byte(input) % 32, kind = 0;
+    if (input->weight == 0)
+        return drawn % input->kinds + input->kinds * number;
+    drawn %= input->weight;
+    for (; drawn >= input->weights[kind]; kind++)
+        drawn -= input->weights[kind];
+    return kind + input->kinds * number;
+}
+
 void input_check(bool condition, const char *sentence)
 {
     if (condition)

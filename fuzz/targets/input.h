@@ -7,11 +7,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { INPUT_KINDS_MAX = 16 };
+
 /* A fuzzer's input, read from the front. */
 struct input {
     const uint8_t *bytes; /* the next one */
     size_t left;
+    unsigned kinds; /* of ops, at most INPUT_KINDS_MAX */
+    unsigned weights[INPUT_KINDS_MAX], weight;
 };
+
+/* An input of so many kinds of ops. At its head stands how often each of them is to come, and which of them never: a
+ * run of few kinds reaches what a run of all of them seldom does. */
+struct input input_begin(const uint8_t *data, size_t size, unsigned kinds);
+/* The next op: its kind + kinds * a number below 32. */
+unsigned input_op(struct input *input);
 
 /* The next byte; 0 when there is none left. */
 unsigned input_byte(struct input *input);

@@ -41,6 +41,20 @@ size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, 
     return lc_trace_merge(trace, sizeof memory, merged);
 }
 
+void fuzz_program_note(struct lc_obs obs)
+{
+    lc_trace_add(trace, obs);
+}
+
+uint16_t fuzz_program_handle(int fd)
+{
+    const uint32_t count = trace->lane[0].count;
+    for (uint32_t i = count < trace->lane_records ? count : trace->lane_records; i-- > 0;)
+        if (trace->records[i].what == LC_WHAT_FD && trace->records[i].arg == (uint64_t)fd)
+            return trace->records[i].handle;
+    return 0;
+}
+
 struct lc_driver *fuzz_program_driver(void)
 {
     return driver;

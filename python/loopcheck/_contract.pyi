@@ -53,12 +53,15 @@ def canonical(program: bytes, /) -> bytes: ...
 def generate(seed: int, capabilities: int, delay_ns_max: int, tick_ns: int, family: int = 0, /) -> bytes: ...
 def shrink(program: bytes, fails: Callable[[bytes], bool], tries_max: int = 200, /) -> bytes: ...
 
+BUFFERED: int
+CAP_BUFFERED: int
 CAP_CANCEL: int
 CAP_COALESCE: int
 CAP_CONNECT: int
 CAP_EXIT: int
 CAP_FLOW: int
 CAP_FLUSH: int
+CAP_GC: int
 CAP_MADE: int
 CAP_MULTI: int
 CAP_ONE_PER_STEP: int
@@ -67,7 +70,10 @@ CAP_REQUEST: int
 CAP_SERVER: int
 CAP_STOP: int
 CAP_STREAM: int
+CAP_SWITCH: int
+CAP_TASK: int
 CAP_TURNS: int
+CAP_WRITELINES: int
 CAP_WRITE_EOF: int
 ERR: int
 EVENT_CLOSED: int
@@ -76,6 +82,8 @@ EVENT_DONE: int
 EVENT_EOF: int
 EVENT_ERROR: int
 EVENT_FACTORY: int
+EVENT_GET_BUFFER: int
+EVENT_HELD: int
 EVENT_LOST: int
 EVENT_MADE: int
 EVENT_PAUSE_WRITING: int
@@ -84,6 +92,7 @@ EVENT_READY: int
 EVENT_RESCUE: int
 EVENT_RESUME_WRITING: int
 EVENT_SOON: int
+EVENT_STALE: int
 EVENT_TIMER: int
 FAMILY_ANY: int
 FAMILY_CONNECTS: int
@@ -114,9 +123,11 @@ OP_CLIENT: int
 OP_CLOSE: int
 OP_CONNECT: int
 OP_DESTROY: int
+OP_DROP: int
 OP_FAULT: int
 OP_FILL: int
 OP_FLUSH: int
+OP_GC: int
 OP_HANGUP: int
 OP_LIMITS: int
 OP_LISTEN: int
@@ -135,17 +146,21 @@ OP_RECYCLE: int
 OP_RESUME: int
 OP_RST: int
 OP_RUN: int
+OP_SENDALL: int
 OP_SHUT: int
 OP_SOON: int
 OP_STEP: int
 OP_STOP: int
 OP_STREAM: int
+OP_SWITCH: int
 OP_TAKE: int
+OP_TASK: int
 OP_TCP: int
 OP_TIMER: int
 OP_WAKER: int
 OP_WATCH: int
 OP_WRITE: int
+OP_WRITELINES: int
 OP_WRITE_EOF: int
 OUT: int
 PROGRAM_OPS_MAX: int
@@ -165,6 +180,7 @@ WHAT_END: int
 WHAT_ERROR: int
 WHAT_FD: int
 WHAT_FDS: int
+WHAT_HELD: int
 WHAT_NOTE: int
 WHAT_OP: int
 WHAT_OPEN: int

@@ -30,16 +30,30 @@ static void keep_error(struct py_driver *driver)
         PyErr_Clear();
 }
 
+/* An op as Python sees it: arg is a number, or the bytes to send; b of SENDALL is the fd's number. */
+static PyObject *call_apply(struct py_driver *driver, const struct lc_op *op)
+{
+    const void *bytes = NULL;
+    int b = op->b;
+    if (op->op == LC_OP_WRITE || op->op == LC_OP_WRITELINES)
+        bytes = (const void *)(uintptr_t)op->arg;
+    if (op->op == LC_OP_SENDALL) {
+        const struct lc_send *send = (const void *)(uintptr_t)op->arg;
+        bytes = send->bytes;
+        b = send->fd;
+    }
+    PyObject *arg = bytes != NULL ? PyBytes_FromStringAndSize(bytes, op->n) : PyLong_FromUnsignedLongLong(op->arg);
+    return arg == NULL ? NULL
+                       : PyObject_CallFunction(driver->apply, "iiNiii", (int)op->op, (int)op->a, arg, (int)op->flags,
+                                               (int)op->n, b);
+}
+
 static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 {
     struct py_driver *driver = (struct py_driver *)base;
     PyGILState_STATE gil = PyGILState_Ensure();
     int64_t result = -EPROTO;
-    PyObject *arg = op->op == LC_OP_WRITE ? PyBytes_FromStringAndSize((const char *)(uintptr_t)op->arg, op->n)
-                                          : PyLong_FromUnsignedLongLong(op->arg);
-    PyObject *value = arg == NULL ? NULL
-                                  : PyObject_CallFunction(driver->apply, "iiNiii", (int)op->op, (int)op->a, arg,
-                                                          (int)op->flags, (int)op->n, (int)op->b);
+    PyObject *value = call_apply(driver, op);
     if (value != NULL)
         result = PyLong_AsLongLong(value);
     if (PyErr_Occurred()) {

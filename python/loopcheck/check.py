@@ -20,6 +20,7 @@ from loopcheck.verdict import FAILURES, VERDICTS, Facts, Ruling, decide
 from loopcheck.watch import Ending
 
 EXIT_EXPECTED, EXIT_UNEXPECTED, EXIT_UNUSABLE, EXIT_KIT, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+EXPECTED_HANG_SHARE = 0.3  # of its time for a case of which nothing but a hang is expected
 WORKERS_MAX = 4  # unless asked for: more make cases on the real clock unfair
 NO_EXPECTATIONS = "none"
 CANNOT_RUN = FAILURES | {"MISSING"}
@@ -219,7 +220,12 @@ class Check:
                 facts = Facts(case, self.plan.options.timeout_s, Ending(), plain=server.plain)
                 self._rule(spec, facts, 0.0)
             return []
-        return [Task(spec, case.id) for case in cases]
+        return [Task(spec, case.id, limit_s=self._limit_s(case, expectations)) for case in cases]
+
+    def _limit_s(self, case: Case, expectations: Expectations) -> float:
+        """A case that is expected to hang is given less time to do so; 0: as any other."""
+        limit_s = max(self.plan.options.timeout_s, case.timeout_s or 0.0)
+        return limit_s * EXPECTED_HANG_SHARE if expectations.is_bound_to_hang(case.id) else 0.0
 
     def _first(self, tasks: list[Task]) -> list[Task]:
         """Runs the basic cases, if all that there are were asked for; returns the tasks that are left."""
@@ -295,7 +301,9 @@ class Check:
         return decide(facts, self.rules.level_of)
 
     def _expectations_for(self, spec: Spec, choice: str) -> Expectations:
-        return expectations_for(spec, choice)
+        expectations = expectations_for(spec, choice)
+        expectations.check_rules(self.rules.by_id)
+        return expectations
 
     def _row(self, loop: str, facts: Facts, judged: Judged, seconds: float) -> Row:
         ruling = judged.ruling

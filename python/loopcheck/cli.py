@@ -8,6 +8,7 @@ written all the same).
 from __future__ import annotations
 
 import functools
+import math
 import os
 import signal
 import sys
@@ -98,13 +99,27 @@ def commands() -> None:
     """
 
 
+class Seconds(click.FloatRange):
+    """A number of seconds above 0: neither infinite nor NaN."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As of the base class."""
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
+
+
+SECONDS = Seconds(min=0, min_open=True)
+
+
 def _specs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Spec, ...]:
     return tuple(Spec.parse(text) for text in dict.fromkeys(values))
 
 
 _timeout = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=SECONDS,
     default=4.0,
     show_default=True,
     metavar="S",
@@ -271,7 +286,7 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this, or is like it.")
 @click.option("--quick", is_flag=True, help="Only a choice of some sixty tests.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, metavar="S")
+@click.option("--timeout", type=SECONDS, default=10.0, show_default=True, metavar="S")
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
@@ -307,7 +322,7 @@ def cpython(
 @click.argument("libraries", nargs=-1, metavar="[LIBRARY...]")
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this.")
 @click.option("-n", "workers", type=click.IntRange(1, 2), default=2, metavar="WORKERS", help="Loops at a time.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True, metavar="S")
+@click.option("--timeout", type=SECONDS, default=30.0, show_default=True, metavar="S")
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
@@ -328,13 +343,9 @@ def upstream(
     Each library is installed in an environment of its own first, which needs the network and is kept.
     """
     console = _console(stderr=json_file == STDOUT)
-    known = upstream_setup.Library.load_all()
-    unknown = [name for name in libraries if name not in known]
-    if unknown:
-        raise Unusable(f"there is no library {unknown[0]!r}; there are {', '.join(known)}")
+    chosen = upstream_setup.choose(libraries)
     files = _files(json_file, junit, "")
     folder = Path(cache) if cache else upstream_setup.cache_folder()
-    chosen = [known[name] for name in dict.fromkeys(libraries or tuple(known))]
     one = Upstream(Spec.parse(loop), timeout, pattern, workers, expect, lambda text: console.print(Text(text)))
     results = one.run(chosen, folder)
     table.print_results(console, results)
@@ -412,7 +423,7 @@ def replay(
 @click.argument("loop", required=False, default="", metavar="LOOP")
 @_driver
 @click.option("--against", default="", metavar="LOOP", help="Compare with this loop, and report what differs.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=None, metavar="S", help="[default: 60]")
+@click.option("--seconds", type=SECONDS, default=None, metavar="S", help="[default: 60]")
 @click.option("--runs", type=click.IntRange(min=1), default=None, metavar="N", help="So many programs, however long.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, metavar="N", help="Same seed, same programs.")
 @click.option("--save", default="", metavar="DIR", help="Write programs, reproducers and traces there.")

@@ -12,13 +12,15 @@ import asyncio
 import contextlib
 import errno
 import gc
+import socket
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from loopcheck import _contract as c
 from loopcheck import shim
-from loopcheck.driver_sockets import Request, Server, StreamProtocol
+from loopcheck.driver_sockets import BufferedStreamProtocol, Call, Connection, Server, StreamProtocol, turns
 from loopcheck.kit import Kit, case
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -67,6 +69,18 @@ class Sink(Protocol):
     def end(self, handle: int, event: int, /) -> None: ...
 
 
+class Callback:
+    """What a loop is given to call. Nobody but the loop holds it."""
+
+    __slots__ = ("__weakref__", "_bits", "_driver", "_event", "_handle")
+
+    def __init__(self, driver: AsyncioDriver, handle: int, event: int, bits: int) -> None:
+        self._driver, self._handle, self._event, self._bits = driver, handle, event, bits
+
+    def __call__(self) -> None:
+        self._driver.called(self._handle, self._event, self._bits)
+
+
 class AsyncioDriver:
     """One loop of `factory` at a time, driven by `loopcheck._contract.run`.
 
@@ -87,6 +101,11 @@ class AsyncioDriver:
         | c.CAP_CONNECT
         | c.CAP_CANCEL
         | c.CAP_REQUEST
+        | c.CAP_WRITELINES
+        | c.CAP_BUFFERED
+        | c.CAP_SWITCH
+        | c.CAP_TASK
+        | c.CAP_GC
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     sink: Sink
@@ -102,9 +121,10 @@ class AsyncioDriver:
         self._started_ns = 0
         self._handles: dict[int, list[asyncio.Handle]] = {}
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
-        self._streams: dict[int, StreamProtocol] = {}
+        self._streams: dict[int, Connection] = {}
         self._servers: dict[int, Server] = {}
-        self._requests: dict[int, Request] = {}
+        self._calls: dict[int, Call] = {}
+        self._given: list[tuple[int, weakref.ref[Any]]] = []  # what the loop was given, and by which handle
         self._verbs: dict[int, Callable[[int, int, int], int | None]] = {
             c.OP_OPEN: self._open,
             c.OP_CLOSE: self._close,
@@ -123,6 +143,9 @@ class AsyncioDriver:
             c.OP_STEP: self._step,
             c.OP_STREAM: self._stream,
             c.OP_CONNECT: self._connect,
+            c.OP_SWITCH: self._switch,
+            c.OP_DROP: self._drop,
+            c.OP_GC: lambda handle, arg, flags: gc.collect(1) and None,
             c.OP_LIMITS: self._limits,
             c.OP_PAUSE: lambda handle, arg, flags: self._transport(handle).pause_reading(),
             c.OP_RESUME: lambda handle, arg, flags: self._transport(handle).resume_reading(),
@@ -139,13 +162,13 @@ class AsyncioDriver:
     def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int, b: int = 0) -> int:
         """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE is bytes."""
         try:
-            if code == c.OP_RECV:
-                self._requests[handle] = Request(self, handle, int(arg), n)
+            if code in (c.OP_RECV, c.OP_SENDALL, c.OP_TASK):
+                self._calls[handle] = self._call(code, handle, arg, n, b)
                 return 0
             if code == c.OP_LISTEN:
                 return self._listen(handle, b, n)
             if isinstance(arg, bytes):
-                self._transport(handle).write(arg)
+                self._write(handle, arg, is_in_pieces=code == c.OP_WRITELINES)
                 return 0
             return self._verbs[code](handle, n if code == c.OP_LIMITS else arg, flags) or 0
         except (ProgramExit, ProgramInterrupt):
@@ -188,46 +211,72 @@ class AsyncioDriver:
         self._watches.clear()
         self._streams.clear()
         self._servers.clear()
-        self._requests.clear()
+        self._calls.clear()
+        self._given.clear()
         self._loop = self.factory()
         self._loop.set_exception_handler(self._on_error)
 
     def _close(self, handle: int, arg: int, flags: int) -> None:
-        self.loop.close()
+        loop = self.loop
+        loop.close()
         self._loop = None
         if self._servers:  # asyncio's own loses whom it lets in while it is closed to the garbage collector
             gc.collect(1)
+        self._let_go()
+        self._report_held()
+
+    def _let_go(self) -> None:
         for protocol in self._streams.values():
             protocol.give_up_fd()
+        for table in (self._handles, self._watches, self._streams, self._servers, self._calls):
+            table.clear()
+
+    def _report_held(self) -> None:
+        """What the loop, which is closed and not yet gone, has not let go of."""
+        if any(given() is not None for _, given in self._given):
+            gc.collect()  # it may have let go of a cycle
+        for handle, given in self._given:
+            if given() is not None:
+                self.sink.begin(handle, c.EVENT_HELD)
+
+    def _callback(self, handle: int, event: int, bits: int = 0) -> Callback:
+        callback = Callback(self, handle, event, bits)
+        self._given.append((handle, weakref.ref(callback)))
+        return callback
+
+    def _protocol(self, handle: int, kind: type[Connection] = StreamProtocol) -> Connection:
+        protocol = self._streams[handle] = kind(self, handle)
+        self._given.append((handle, weakref.ref(protocol)))
+        return protocol
 
     def _soon(self, handle: int, arg: int, flags: int) -> None:
-        self._handles[handle] = [self.loop.call_soon(self.called, handle, c.EVENT_SOON)]
+        self._handles[handle] = [self.loop.call_soon(self._callback(handle, c.EVENT_SOON))]
 
     def _timer(self, handle: int, arg: int, flags: int) -> None:
-        self._handles[handle] = [self.loop.call_later(arg / 1e9, self.called, handle, c.EVENT_TIMER)]
+        self._handles[handle] = [self.loop.call_later(arg / 1e9, self._callback(handle, c.EVENT_TIMER))]
 
     def _at(self, handle: int, arg: int, flags: int) -> None:
         ticks = -((time.monotonic_ns() - arg) // self.tick_ns)  # whole ones, rounded up; may be negative
         when = self.loop.time() + ticks * (self.tick_ns / 1e9)
-        self._handles[handle] = [self.loop.call_at(when, self.called, handle, c.EVENT_TIMER)]
+        self._handles[handle] = [self.loop.call_at(when, self._callback(handle, c.EVENT_TIMER))]
 
     def _watch(self, handle: int, arg: int, flags: int) -> None:
         self._watches[handle] = (arg, flags)  # no arguments: whether they arrive is for SOON-6's cases to judge
         if flags & c.IN:
-            self.loop.add_reader(arg, lambda: self.called(handle, c.EVENT_READY, c.IN))
+            self.loop.add_reader(arg, self._callback(handle, c.EVENT_READY, c.IN))
         if flags & c.OUT:
-            self.loop.add_writer(arg, lambda: self.called(handle, c.EVENT_READY, c.OUT))
+            self.loop.add_writer(arg, self._callback(handle, c.EVENT_READY, c.OUT))
 
     def _post(self, handle: int, arg: int, flags: int) -> None:
-        posted = self.loop.call_soon_threadsafe(self.called, handle, c.EVENT_POSTED)
+        posted = self.loop.call_soon_threadsafe(self._callback(handle, c.EVENT_POSTED))
         self._handles.setdefault(handle, []).append(posted)
 
     def _cancel(self, handle: int, arg: int, flags: int) -> None:
         if handle in self._streams:
             self._streams[handle].cancel()
             return
-        if handle in self._requests:
-            self._requests[handle].cancel()
+        if handle in self._calls:
+            self._calls[handle].cancel()
             return
         for pending in self._handles.pop(handle, []):
             pending.cancel()
@@ -249,21 +298,42 @@ class AsyncioDriver:
     # Streams: an op comes only after MADE, so that there is a transport.
 
     def _stream(self, handle: int, arg: int, flags: int) -> None:
-        protocol = self._streams[handle] = StreamProtocol(self, handle)
-        protocol.take(arg)
+        self._protocol(handle, BufferedStreamProtocol if flags & c.BUFFERED else StreamProtocol).take(arg)
 
     def _connect(self, handle: int, arg: int, flags: int) -> None:
-        protocol = self._streams[handle] = StreamProtocol(self, handle)
-        protocol.connect(arg)
+        self._protocol(handle).connect(arg)
 
     def _listen(self, handle: int, first: int, count: int) -> int:
         server = self._servers[handle] = Server(self, handle, range(first, first + count))
         return server.port
 
-    def accept(self, handle: int) -> StreamProtocol:
+    def accept(self, handle: int) -> Connection:
         """The protocol of a server's next stream."""
-        protocol = self._streams[handle] = StreamProtocol(self, handle)
-        return protocol
+        return self._protocol(handle)
+
+    def _switch(self, handle: int, arg: int, flags: int) -> None:
+        protocol = self._streams[handle] = self._streams[handle].replace()
+        self._given.append((handle, weakref.ref(protocol)))
+
+    def _write(self, handle: int, data: bytes, *, is_in_pieces: bool) -> None:
+        transport = self._transport(handle)
+        if is_in_pieces:
+            cut = len(data) // 3
+            transport.writelines([data[:cut], b"", memoryview(data)[cut:]])
+        else:
+            transport.write(data)
+
+    def _call(self, code: int, handle: int, arg: int | bytes, n: int, fd: int) -> Call:
+        if code == c.OP_TASK:
+            return Call(self, handle, turns(n))
+        sock = socket.socket(fileno=fd if isinstance(arg, bytes) else arg)
+        sock.setblocking(False)  # it is; debug mode asks the object
+        call = self.loop.sock_sendall(sock, arg) if isinstance(arg, bytes) else self.loop.sock_recv(sock, n)
+        return Call(self, handle, call, sock)
+
+    def _drop(self, handle: int, arg: int, flags: int) -> None:
+        self._handles.pop(handle, None)
+        self._calls.pop(handle, None)
 
     def _transport(self, handle: int) -> asyncio.Transport:
         transport = self._streams[handle].transport
@@ -280,8 +350,8 @@ class AsyncioDriver:
         if handle in self._servers:
             self._servers[handle].close()
             return
-        if handle in self._requests:
-            self._requests[handle].destroy()
+        if handle in self._calls:
+            self._calls[handle].destroy()
             return
         with contextlib.suppress(ValueError):  # the fd of a watcher may be gone by now
             self._cancel(handle, arg, flags)

@@ -1,18 +1,20 @@
-"""The connections of a program, for the driver of asyncio loops: a protocol for each, and the servers."""
+"""What a program has the driver of asyncio loops wait for: connections, servers, and calls that end by themselves."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import errno
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
+BUFFER_BYTES = 4096
 
 
 class Driver(Protocol):
@@ -27,7 +29,7 @@ class Driver(Protocol):
         self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"", fd: int = 0
     ) -> None: ...
 
-    def accept(self, handle: int) -> StreamProtocol: ...
+    def accept(self, handle: int) -> Connection: ...
 
 
 def error_code(error: BaseException | None) -> int:
@@ -39,7 +41,7 @@ def error_code(error: BaseException | None) -> int:
     return -(getattr(error, "errno", None) or errno.EIO)
 
 
-class StreamProtocol(asyncio.Protocol):
+class Connection(asyncio.BaseProtocol):
     """One stream of a program: hands everything that the loop says of it to the driver.
 
     The end of file keeps the transport open, since only the program closes it. A stream that was
@@ -55,6 +57,19 @@ class StreamProtocol(asyncio.Protocol):
         self._handle = handle
         self._is_destroyed = self._is_lost = self._is_done = False
         self._was_lost_first = False  # before it was destroyed
+        self._is_replaced = False
+
+    def replace(self) -> Connection:
+        """Another protocol takes its place: it must hear nothing any more."""
+        other = copy.copy(self)
+        self._is_replaced = True
+        assert self.transport is not None, "the runner waits for MADE"
+        self.transport.set_protocol(other)
+        return other
+
+    def _tell(self, event: int, bits: int = 0, error: int = 0, data: bytes = b"", fd: int = 0) -> None:
+        told = c.EVENT_STALE if self._is_replaced else event
+        self._driver.called(self._handle, told, bits, error, data, fd)
 
     def take(self, fd: int) -> None:
         """Makes a stream of a connected socket."""
@@ -93,7 +108,7 @@ class StreamProtocol(asyncio.Protocol):
         elif self._connecting is not None and self.port_of == "sockname" and not self._is_done:
             self._connecting.cancel()  # and CLOSED when that is over
         elif self._is_lost or self._is_done:
-            self._driver.called(self._handle, c.EVENT_CLOSED)
+            self._tell(c.EVENT_CLOSED)
 
     def give_up_fd(self) -> None:
         """Keeps a socket object that the loop forgot from closing an fd that has its number by then."""
@@ -108,9 +123,9 @@ class StreamProtocol(asyncio.Protocol):
         error = -errno.ECANCELED if connecting.cancelled() else error_code(connecting.exception())
         self._is_done = True
         if not self._is_destroyed:
-            self._driver.called(self._handle, c.EVENT_DONE, 0, error)
+            self._tell(c.EVENT_DONE, 0, error)
         elif self.transport is None or self._was_lost_first:
-            self._driver.called(self._handle, c.EVENT_CLOSED)
+            self._tell(c.EVENT_CLOSED)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # some loops' transports do not inherit
@@ -121,32 +136,52 @@ class StreamProtocol(asyncio.Protocol):
         if self.port_of:
             port = (transport.get_extra_info(self.port_of) or (LOOPBACK, 0))[1]
             fd = transport.get_extra_info("socket").fileno()
-        self._driver.called(self._handle, c.EVENT_MADE, port, 0, b"", fd)
-
-    def data_received(self, data: bytes) -> None:
-        self._driver.called(self._handle, c.EVENT_DATA, 0, 0, bytes(data))
+        self._tell(c.EVENT_MADE, port, 0, b"", fd)
 
     def eof_received(self) -> bool:
-        self._driver.called(self._handle, c.EVENT_EOF)
+        self._tell(c.EVENT_EOF)
         return True
 
     # What a transport says of its buffer while it throws that away is nowhere settled.
 
     def pause_writing(self) -> None:
         if not self._is_destroyed:
-            self._driver.called(self._handle, c.EVENT_PAUSE_WRITING)
+            self._tell(c.EVENT_PAUSE_WRITING)
 
     def resume_writing(self) -> None:
         if not self._is_destroyed:
-            self._driver.called(self._handle, c.EVENT_RESUME_WRITING)
+            self._tell(c.EVENT_RESUME_WRITING)
 
     def connection_lost(self, exc: Exception | None) -> None:
         is_first, self._is_lost = not self._is_lost, True
         if self._is_destroyed and is_first:
-            self._driver.called(self._handle, c.EVENT_CLOSED)
+            self._tell(c.EVENT_CLOSED)
         else:
             self._was_lost_first |= not self._is_destroyed
-            self._driver.called(self._handle, c.EVENT_LOST, 0, error_code(exc))
+            self._tell(c.EVENT_LOST, 0, error_code(exc))
+
+
+class StreamProtocol(Connection, asyncio.Protocol):
+    """That gets its bytes handed over."""
+
+    def data_received(self, data: bytes) -> None:
+        self._tell(c.EVENT_DATA, data=bytes(data))
+
+
+class BufferedStreamProtocol(Connection, asyncio.BufferedProtocol):
+    """That offers a buffer for its bytes."""
+
+    def __init__(self, driver: Driver, handle: int) -> None:
+        super().__init__(driver, handle)
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        self._tell(c.EVENT_GET_BUFFER)
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if not self._is_destroyed:  # when it was asked for the buffer; what was read by then nobody wants
+            self._tell(c.EVENT_DATA, data=bytes(self._buffer[:nbytes]))
 
 
 class Server:
@@ -172,7 +207,7 @@ class Server:
         if self._is_closed:
             self._close()
 
-    def _factory(self) -> StreamProtocol:
+    def _factory(self) -> Connection:
         """Some loops hand over after close() whom they had let in before: of a closed server it is not reported."""
         handle = next(self._streams)
         if not self._is_closed:
@@ -193,15 +228,23 @@ class Server:
         self._driver.called(self._handle, c.EVENT_CLOSED)
 
 
-class Request:
-    """One sock_recv on an fd that stays the program's."""
+async def turns(count: int) -> None:
+    """Lets the others run so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
-    def __init__(self, driver: Driver, handle: int, fd: int, size: int) -> None:
+
+class Call:
+    """One call that ends by itself; the socket, if any, stays the program's."""
+
+    def __init__(
+        self, driver: Driver, handle: int, call: Coroutine[Any, Any, bytes | None], sock: socket.socket | None = None
+    ) -> None:
         self._driver = driver
         self._handle = handle
-        self._is_destroyed = False
-        self._sock = socket.socket(fileno=fd)
-        self._call = asyncio.ensure_future(driver.loop.sock_recv(self._sock, size), loop=driver.loop)
+        self._is_destroyed = self._is_over = False
+        self._sock = sock
+        self._call = asyncio.ensure_future(call, loop=driver.loop)
         self._call.add_done_callback(self._done)
 
     def cancel(self) -> None:
@@ -210,15 +253,17 @@ class Request:
     def destroy(self) -> None:
         """CLOSED at once if the call is over, else once it is."""
         self._is_destroyed = True
-        if self._sock.fileno() < 0:
+        if self._is_over:
             self._driver.called(self._handle, c.EVENT_CLOSED)
         else:
             self._call.cancel()
 
-    def _done(self, call: asyncio.Task[bytes]) -> None:
-        self._sock.detach()
+    def _done(self, call: asyncio.Task[bytes | None]) -> None:
+        self._is_over = True
+        if self._sock is not None:
+            self._sock.detach()
         if self._is_destroyed:
             self._driver.called(self._handle, c.EVENT_CLOSED)
             return
         error = -errno.ECANCELED if call.cancelled() else error_code(call.exception())
-        self._driver.called(self._handle, c.EVENT_DONE, 0, error, b"" if error else call.result())
+        self._driver.called(self._handle, c.EVENT_DONE, 0, error, b"" if error else call.result() or b"")

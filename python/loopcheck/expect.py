@@ -3,7 +3,7 @@
     [[deviation]]
     case = "test_timers.py::test_never_early"   # a pattern as of fnmatch
     verdict = "FAIL"                            # or a list of them
-    rule = "TIMER-1"
+    rule = "TIMER-1"                            # "*": whichever, of a crash or a hang, which has none of its own
     reason = "keeps whole milliseconds"
     link = "https://..."                        # optional
     python = ">=3.12"                           # optional, as is loop_version = ">=0.20,<0.22"
@@ -18,6 +18,7 @@ import operator
 import platform
 import re
 import sys
+from collections.abc import Container
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -59,6 +60,7 @@ class Deviation:
     python: str = ""
     loop_version: str = ""
     under: str = ""  # "": on the real kernel and its clock, too
+    line: int = field(default=0, compare=False)  # of the file
 
     def applies_to(self, case_id: str, python: str, loop_version: str) -> bool:
         """Is the entry about this case, on this Python and this version of the loop?"""
@@ -90,17 +92,31 @@ class Expectations:
     @classmethod
     def load(cls, path: Path) -> Expectations:
         """Reads a file. Raises ExpectError."""
+        text = ""
         try:
-            document = tomllib.loads(path.read_text("utf-8"))
+            text = path.read_text("utf-8")
+            document = tomllib.loads(text)
         except OSError as error:
             raise ExpectError(f"{path}: {error.strerror}") from error
         except ValueError as error:
-            raise ExpectError(f"{path} is not TOML: {error}") from error
+            line = re.search(r"at line (\d+)", str(error))
+            number = line[1] if line else len(text.splitlines())
+            raise ExpectError(f"{path}:{number}: this is not TOML: {error}") from error
         strange = sorted(set(document) - {"deviation"})
         entries = document.get("deviation", [])
         if strange or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise ExpectError(f"{path}: nothing but [[deviation]] entries is known{_listed(strange)}")
-        return cls(path, [_deviation(path, number, entry) for number, entry in enumerate(entries, 1)])
+        lines = [n for n, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("[[deviation]]")]
+        places = lines if len(lines) == len(entries) else [1] * len(entries)
+        return cls(
+            path, [_deviation(f"{path}:{line}", line, entry) for line, entry in zip(places, entries, strict=True)]
+        )
+
+    def check_rules(self, known: Container[str]) -> None:
+        """Raises ExpectError for an entry about a rule that there is none of."""
+        for deviation in self.deviations:
+            if deviation.rule != "*" and deviation.rule not in known:
+                raise ExpectError(f"{self.path}:{deviation.line}: there is no rule {deviation.rule!r}")
 
     def judge(self, case_id: str, ruling: Ruling) -> Judged:
         """Compares a ruling with the entries about its case."""
@@ -110,9 +126,15 @@ class Expectations:
             due = [d for d in about if "PASS" not in d.verdicts]
             return Judged(_stale(due[0], ruling), True, due[0]) if due else Judged(ruling, False)
         for deviation in about:
-            if ruling.verdict in deviation.verdicts and ruling.rule == deviation.rule:
+            if ruling.verdict in deviation.verdicts and deviation.rule in (ruling.rule, "*"):
                 return Judged(ruling, False, deviation)
         return Judged(ruling, ruling.verdict in FAILURES)
+
+    def is_bound_to_hang(self, case_id: str) -> bool:
+        """Is nothing but a hang expected of this case? What is expected of all cases does not count."""
+        mine = (d for d in self._mine() if d.case != "*")
+        about = [d for d in mine if d.applies_to(case_id, self.python, self.loop_version)]
+        return bool(about) and all(set(d.verdicts) <= {"HANG", "SPIN"} for d in about)
 
     def _mine(self) -> list[Deviation]:
         return [d for d in self.deviations if not d.under or d.under in self.under]
@@ -129,25 +151,27 @@ def _stale(deviation: Deviation, ruling: Ruling) -> Ruling:
     return Ruling("STALE", ruling.rule, detail)
 
 
-def _deviation(path: Path, number: int, entry: dict[str, object]) -> Deviation:
+def _deviation(place: str, line: int, entry: dict[str, object]) -> Deviation:
     """One entry, checked. Raises ExpectError."""
     missing = [name for name in _REQUIRED if not entry.get(name)]
     strange = sorted(set(entry) - set(_REQUIRED) - set(_OPTIONAL))
     if missing or strange:
         what = f"lacks {', '.join(missing)}" if missing else f"has unknown keys{_listed(strange)}"
-        raise ExpectError(f"{path}: deviation {number} {what}")
+        raise ExpectError(f"{place}: the deviation {what}")
     verdict = entry["verdict"]
     verdicts = tuple(map(str, verdict)) if isinstance(verdict, list) else (str(verdict),)
     wrong = [name for name in verdicts if name not in VERDICTS or name == "STALE"]
     if wrong:
-        raise ExpectError(f"{path}: deviation {number} expects {wrong[0]!r}, which is no verdict to expect")
+        raise ExpectError(f"{place}: the deviation expects {wrong[0]!r}, which is no verdict to expect")
     texts = {name: str(entry.get(name, "")) for name in ("case", "rule", "reason", *_OPTIONAL)}
     for name in ("python", "loop_version"):
         if not all(_CONDITION.fullmatch(part) for part in texts[name].split(",") if texts[name]):
-            raise ExpectError(f"{path}: deviation {number}: {name} = {texts[name]!r} is not like '>=3.12,<3.14'")
+            raise ExpectError(f"{place}: {name} = {texts[name]!r} is not like '>=3.12,<3.14'")
+    if texts["rule"] == "*" and not set(verdicts) <= {"PASS", "CRASH", "HANG"}:
+        raise ExpectError(f"{place}: rule = '*' is for CRASH and HANG alone")
     if texts["under"] not in _CONDITIONS_OF_A_RUN:
-        raise ExpectError(f"{path}: deviation {number}: under = {texts['under']!r} is neither virtual-time nor faults")
-    return Deviation(verdicts=verdicts, **texts)
+        raise ExpectError(f"{place}: under = {texts['under']!r} is neither virtual-time nor faults")
+    return Deviation(verdicts=verdicts, line=line, **texts)
 
 
 def holds(conditions: str, version: str) -> bool:

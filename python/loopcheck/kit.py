@@ -25,10 +25,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-from loopcheck import shim
+from loopcheck import shim, surroundings
 from loopcheck.protocols import Hook, Log
 from loopcheck.recorder import Recorder
-from loopcheck.resources import Allowance, Resources, inode_of, leaks_since
+from loopcheck.resources import THREADS_END_S, THREADS_LOOK_S, Allowance, Resources, inode_of, leaks_since
 
 T = TypeVar("T")
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -437,7 +437,9 @@ class NoTrace:
     def add(self, *_: int, **__: int) -> None: ...
 
 
-def _attempt(function: Case, factory: Factory, trace: Any, program: bytes, bare: Allowance) -> Outcome:
+def _attempt(
+    function: Case, factory: Factory, trace: Any, program: bytes, bare: Allowance, threads_s: float
+) -> Outcome:
     info: CaseInfo = function.loopcheck  # type: ignore[attr-defined]
     before = Resources.now()
     kit = Kit(factory, info.rule, trace, program)
@@ -453,7 +455,7 @@ def _attempt(function: Case, factory: Factory, trace: Any, program: bytes, bare:
         stolen = kit.close()
     except Exception as error:
         return Outcome("broken", "LIFE-5", f"close() raised {error!r}", outcome.observations)
-    outcome.leaks = stolen + leaks_since(before, bare.for_case(info.rule, len(kit._loops)))
+    outcome.leaks = stolen + leaks_since(before, bare.for_case(info.rule, len(kit._loops)), threads_s)
     return outcome
 
 
@@ -462,19 +464,22 @@ def run_case(function: Case, factory: Factory, trace: Any, program: bytes = b"")
 
     Only a case that went well is tidied up and examined for leaks: closing a loop that was seen to
     misbehave could hang and hide the reason. What is left is a leak if it is left again when the
-    case runs once more, since a loop may keep something for the process at first use; signal state
-    is a leak at once. What every loop of the factory leaves, used or not, is told by the cases of
-    LIFE-3 and LIFE-6 alone. Never raises.
+    case runs once more, since a loop may keep something for the process at first use, such as its
+    threads, which only then get ample time to end; signal state and surroundings are judged at once.
+    What every loop of the factory leaves, used or not, is told by the cases of LIFE-3, LIFE-6 and
+    LIFE-14 alone. Never raises.
     """
     start = Resources.now()
     bare = Allowance.of(lambda: _bare_loop(factory))
     info: CaseInfo = function.loopcheck  # type: ignore[attr-defined]
     before = start if info.rule == "LIFE-6" else Resources.now()
-    outcome = _attempt(function, factory, trace, program, bare)
-    signals = before.compare_signals(Resources.now()) if outcome.kind == "ok" else []
+    around = surroundings.AT_START if info.rule == surroundings.RULE else surroundings.Surroundings.now()
+    outcome = _attempt(function, factory, trace, program, bare, THREADS_LOOK_S)
+    changes = before.compare_signals(Resources.now()) if outcome.kind == "ok" else []
+    changes += around.compare(surroundings.Surroundings.now()) if outcome.kind == "ok" else []
     if outcome.leaks:
-        again = _attempt(function, factory, NoTrace(), program, bare)
-        if again.kind == "ok":
-            outcome.leaks = again.leaks
-    outcome.leaks = signals + [leak for leak in outcome.leaks if leak not in signals]
+        again = _attempt(function, factory, NoTrace(), program, bare, THREADS_END_S)
+        hurried = [leak for leak in outcome.leaks if "thread" not in leak[1]]
+        outcome.leaks = again.leaks if again.kind == "ok" else hurried
+    outcome.leaks = changes + [leak for leak in outcome.leaks if leak not in changes]
     return outcome

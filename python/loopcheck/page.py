@@ -277,9 +277,14 @@ def load(path: Path) -> Document:
         document = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise Unreadable(f"{path}: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise Unreadable(f"{path}:{error.lineno}: this is not JSON, or only a part of it: {error.msg}") from error
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"{path} is not JSON: {error}") from error
     version = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(version, int) and version > SCHEMA:
+        line = next((n for n, text in enumerate(path.read_text("utf-8").splitlines(), 1) if '"schema"' in text), 1)
+        raise Unreadable(f"{path}:{line}: schema {version} is of a newer loopcheck; this one reads schema {SCHEMA}")
     if version != SCHEMA or not isinstance(document, dict):
         raise Unreadable(f"{path} has no results of schema {SCHEMA}, which is what this loopcheck reads")
     try:

@@ -18,11 +18,12 @@ POLL_S = 0.1  # between looks at Ctrl-C
 
 @dataclass(frozen=True)
 class Task:
-    """One case on one loop; `program` is for load.PROGRAM_CASE."""
+    """One case on one loop; `program` is for load.PROGRAM_CASE, `limit_s` in place of the case's own."""
 
     spec: Spec
     case_id: str
     program: bytes = b""
+    limit_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Pool:
 def _run(server: Server, task: Task) -> Done:
     began_s = processes.clock_s()
     try:
-        facts = server.run(task.case_id, task.program)
+        facts = server.run(task.case_id, task.program, task.limit_s)
     except Interrupted:
         raise
     except Exception as error:

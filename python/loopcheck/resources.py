@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 THREADS_END_S = 1.0  # how long threads of a closed loop may take to end before they count as left
+THREADS_LOOK_S = 0.05  # how long until it is worth running the case again to see whether they stay
 SIGNALS_WATCHED = tuple(s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP))
 
 
@@ -97,9 +98,9 @@ class Allowance:
         return Allowance(fds, 0 if rule == "LIFE-6" else self.threads * loops)
 
 
-def leaks_since(before: Resources, allowed: Allowance) -> list[tuple[str, str]]:
-    """What is left; threads get THREADS_END_S to end."""
-    deadline = time.monotonic() + THREADS_END_S
+def leaks_since(before: Resources, allowed: Allowance, threads_s: float) -> list[tuple[str, str]]:
+    """What is left; threads get so many seconds to end."""
+    deadline = time.monotonic() + threads_s
     while True:
         found = before.compare(Resources.now(), allowed)
         if not any("thread" in sentence for _, sentence in found) or time.monotonic() > deadline:

@@ -15,6 +15,17 @@ from hypothesis import strategies as st
 OPS_MAX = 20
 HANDLES = 3  # of each kind: few, so that ops meet on the same ones
 DELAYS_MS = 4  # the longest delay: programs wait on the real clock
+STREAM_EVENTS = ("made", "data", "eof", "lost", "pause_writing", "resume_writing")
+STREAM_VERBS = (  # with the stream's handle put in
+    "write {} 100",
+    "write {} 60000",
+    "write_eof {}",
+    "pause {}",
+    "resume {}",
+    "limits {} 10",
+    "close {}",
+    "abort {}",
+)
 
 
 def _handles(letter: str) -> st.SearchStrategy[str]:
@@ -52,12 +63,16 @@ def _verbs() -> st.SearchStrategy[str]:
     )
 
 
+def inside() -> st.SearchStrategy[str]:
+    """Ops for inside a callback."""
+    return st.one_of(_verbs(), st.sampled_from(("raise", "stop")))
+
+
 def _lines() -> st.SearchStrategy[str]:
-    inside = st.one_of(_verbs(), st.sampled_from(("raise", "stop")))
     return st.one_of(
         st.sampled_from(("step", "step poll", "run 1", "run 2")),
         _verbs(),
-        _line("on {h}: {verb}", h=_sources(), verb=inside),
+        _line("on {h}: {verb}", h=_sources(), verb=inside()),
         _line("post {p} {us}00us", p=_handles("p"), us=st.integers(1, 9)),
     )
 

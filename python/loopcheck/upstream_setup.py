@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,18 @@ class Library:
     @property
     def text(self) -> str:
         return f"{self.name} {self.version}"
+
+
+def choose(names: Sequence[str], path: Path = LIBRARIES) -> list[Library]:
+    """The libraries of these names, or all. Raises Unusable for a name that is not among them, with the reason."""
+    known = Library.load_all(path)
+    absent: dict[str, str] = tomllib.loads(path.read_text("utf-8")).get("absent", {})
+    for name in names:
+        if name in absent:
+            raise Unusable(f"the tests of {name} cannot be run: {absent[name]}")
+        if name not in known:
+            raise Unusable(f"there is no library {name!r}; there are {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:

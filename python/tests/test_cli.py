@@ -211,7 +211,7 @@ def test_page_of_several_checks() -> None:
     assert "4 verdicts on 2 loops: 1 unexpected" in Path("both.html").read_text()
     wrong = loopcheck("page", "one.json", "broken.py")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
-    assert "broken.py is not JSON" in wrong.stderr
+    assert "broken.py:2: this is not JSON" in wrong.stderr
     assert loopcheck("page", "one.json", "-o", "no/such/page.html").returncode == 2
 
 

@@ -44,6 +44,14 @@ def test_list_of_verdicts(tmp_path: Path) -> None:
     assert expectations.judge(CASE, Ruling("FAIL", "TIMER-1", "")).is_unexpected
 
 
+def test_crash_of_any_rule(tmp_path: Path) -> None:
+    """A crash says nothing of a rule: an entry may leave it open, for crashes alone."""
+    expectations = load(tmp_path, ENTRY.replace("TIMER-1", "*").replace('"FAIL"', '["PASS", "CRASH"]'))
+    for rule in ("TIMER-1", "STREAM-1"):
+        assert not expectations.judge(CASE, Ruling("CRASH", rule, "")).is_unexpected
+        assert expectations.judge(CASE, Ruling("FAIL", rule, "")).is_unexpected
+
+
 def test_entry_about_no_case_is_unused(tmp_path: Path) -> None:
     expectations = load(tmp_path, ENTRY)
     assert len(expectations.unused()) == 1
@@ -85,12 +93,13 @@ def test_holds(conditions: str, version: str, expected: bool) -> None:
         ("[[deviation", "is not TOML"),
         ("deviation = 3", "nothing but"),
         ("[[deviations]]\ncase = 'x'", "nothing but [[deviation]] entries is known: deviations"),
-        ("[[deviation]]\ncase = 'x'", "deviation 1 lacks verdict, rule, reason"),
+        ("[[deviation]]\ncase = 'x'", "the deviation lacks verdict, rule, reason"),
         (ENTRY.replace('"whole ms"', '""'), "lacks reason"),
         (ENTRY.replace("FAIL", "FIAL"), "'FIAL'"),
         (ENTRY.replace("FAIL", "STALE"), "'STALE'"),
-        (ENTRY + ENTRY + "because = 1", "deviation 2 has unknown keys: because"),
+        (ENTRY + ENTRY + "because = 1", "the deviation has unknown keys: because"),
         (ENTRY + "python = '3.12'", "is not like"),
+        (ENTRY.replace("TIMER-1", "*"), "for CRASH and HANG alone"),
     ],
 )
 def test_bad_file(tmp_path: Path, text: str, word: str) -> None:
@@ -115,3 +124,11 @@ def test_entry_for_a_run_under_something(tmp_path: Path) -> None:
     assert not expectations.judge(CASE, Ruling("FAIL", "TIMER-1", "")).is_unexpected
     with pytest.raises(ExpectError, match="neither virtual-time nor faults"):
         load(tmp_path, ENTRY + 'under = "water"\n')
+
+
+def test_bound_to_hang(tmp_path: Path) -> None:
+    """Only a case of which nothing but a hang is expected gets less time for it."""
+    assert not load(tmp_path, ENTRY).is_bound_to_hang(CASE)
+    for verdicts, is_bound in (('"HANG"', True), ('["HANG", "SPIN"]', True), ('["PASS", "HANG"]', False)):
+        assert load(tmp_path, ENTRY.replace('"FAIL"', verdicts)).is_bound_to_hang(CASE) is is_bound
+        assert not load(tmp_path, ENTRY.replace('"FAIL"', verdicts)).is_bound_to_hang("test_timers.py::test_y")

@@ -184,8 +184,11 @@ def test_libraries_can_be_read() -> None:
     assert {"anyio", "uvicorn"} <= set(Library.load_all())
 
 
-def test_unknown_library_is_one_sentence() -> None:
-    command = [sys.executable, "-m", "loopcheck", "upstream", "asyncio:new_event_loop", "nosuch"]
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("nosuch", "there is no library 'nosuch'"), ("websockets", "carry no test that runs a loop")]
+)
+def test_unknown_library_is_one_sentence(name: str, sentence: str) -> None:
+    command = [sys.executable, "-m", "loopcheck", "upstream", "asyncio:new_event_loop", name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=os.environ)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "there is no library 'nosuch'" in done.stderr
+    assert sentence in done.stderr

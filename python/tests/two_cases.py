@@ -49,6 +49,13 @@ area = "scheduling"
 level = "SHOULD"
 sentence = "A callback gets its arguments."
 sources = ["PEP 3156"]
+
+[[rule]]
+id = "SOON-3"
+area = "scheduling"
+level = "MUST"
+sentence = "A callback runs once."
+sources = ["PEP 3156"]
 """
 
 

@@ -13,6 +13,7 @@ from asyncio.log import logger
 from typing import TYPE_CHECKING, Any
 
 from . import _core
+from ._children import Children
 from ._elsewhere import Elsewhere, Watched
 from ._sockets import Sockets
 from ._tls import Tls
@@ -24,7 +25,7 @@ def run_handle(handle: Any) -> None:
         handle._run()
 
 
-class EventLoop(_core.Loop, Sockets, Tls):
+class EventLoop(_core.Loop, Sockets, Tls, Children):
     """An asyncio event loop in C."""
 
     if TYPE_CHECKING:  # what asyncio's stubs leave out
@@ -34,6 +35,7 @@ class EventLoop(_core.Loop, Sockets, Tls):
         _set_coroutine_origin_tracking: Any
 
     def __init__(self) -> None:
+        self._pidfds = {}
         super().__init__(Watched(self))
 
     # What asyncio keeps in these two is in C; its own code must not look for it here.
@@ -73,6 +75,8 @@ class EventLoop(_core.Loop, Sockets, Tls):
 
     def close(self) -> None:
         """Lets go of everything; RuntimeError while the loop runs, nothing when it is closed [LIFE-5]."""
+        if not self.is_running():
+            self._forget_children()
         super().close()
         self._close_core()
 

@@ -1,0 +1,213 @@
+/* The faults that the calls of the reference loop meet on the simulated kernel: those that adversary.c draws, or the
+ * one that the plan asks for. A layer over the plain backend of sim.c. */
+#include <errno.h>
+#include <string.h>
+
+#include "sim.h"
+
+enum {
+    WAITS = 0,            /* where waits are counted, and drawn for: no socket has this number */
+    ONE_IN_SPURIOUS = 16, /* wake-ups of a stream for nothing */
+    ONE_IN_JUMP = 8,      /* waits after which more time has passed than was asked for */
+    JUMP_BITS = 34        /* of the ns that pass then: up to 17 s */
+};
+
+enum call { CALL_APPLY, CALL_WAIT, CALL_READ, CALL_WRITE, CALL_SHUT, CALLS };
+
+/* How each kind of call can fail: backend.h, and the manuals of epoll_ctl, epoll_wait, recv, send and shutdown. */
+static const int errors[CALLS][7] = {
+    [CALL_APPLY] = {-ENOMEM, -ENOSPC, -EPERM},
+    [CALL_WAIT] = {-EINTR, -ESTALE},
+    [CALL_READ] = {-EINTR, -EAGAIN, -ECONNRESET, -ETIMEDOUT, -ENOMEM},
+    [CALL_WRITE] = {-EINTR, -EAGAIN, -EPIPE, -ECONNRESET, -ENOBUFS, -ENOMEM},
+    [CALL_SHUT] = {-ENOTCONN, -ENOBUFS},
+};
+
+static bool is_harmless(int error)
+{
+    return error == -EINTR || error == -EAGAIN || error == -ESTALE;
+}
+
+static void tell(const struct sim *sim, int fd, bool is_broken)
+{
+    if (sim->plan.on_fault != NULL)
+        sim->plan.on_fault(sim->plan.arg, fd, is_broken);
+}
+
+/* The error of the plan, if this is the call that fails; else 0. */
+static int planned_error(struct sim *sim, enum call call, int fd)
+{
+    struct sim_faults *faults = &sim->faults;
+    if (++faults->calls != sim->plan.failing_call)
+        return 0;
+    const int error = errors[call][sim->plan.failing_choice];
+    faults->has_failed = error != 0;
+    if (error != 0)
+        tell(sim, fd, !is_harmless(error));
+    return error;
+}
+
+static bool is_off(const struct sim *sim)
+{
+    return sim->is_calm || sim->plan.adversary.level == ADVERSARY_OFF;
+}
+
+static uint32_t choice(const struct sim *sim, uint32_t n, uint32_t bound)
+{
+    return adversary_choice(&sim->plan.adversary, WAITS, sim->faults.numbers[WAITS][ADVERSARY_WAIT], n, bound);
+}
+
+/* ---- watching ------------------------------------------------------------------------------ */
+
+static int faulty_apply(void *self, int fd, uint32_t interest)
+{
+    struct sim *sim = self;
+    int error = interest == 0 ? 0 : planned_error(sim, CALL_APPLY, fd); /* taking away succeeds; see backend.h */
+    return error != 0 ? error : sim->faults.plain.apply(sim, fd, interest);
+}
+
+static void forget_all(struct sim *sim)
+{
+    for (int fd = 0; fd < sim->fds_end; fd++)
+        sim->fds[fd].watched = 0;
+}
+
+/* A stream may be woken though nothing has come: somebody else was faster, or a checksum was wrong. */
+static int add_spurious(const struct sim *sim, struct rl_event *events, int count, int events_max)
+{
+    for (int fd = 0; fd < sim->fds_end && count < events_max; fd++) {
+        bool is_there = false;
+        for (int i = 0; i < count; i++)
+            is_there |= events[i].fd == fd;
+        if (!is_there && sim->fds[fd].is_read && (sim->fds[fd].watched & RL_IN) &&
+            choice(sim, 100 + (uint32_t)fd, ONE_IN_SPURIOUS) == 0)
+            events[count++] = (struct rl_event){.fd = fd, .events = RL_IN};
+    }
+    return count;
+}
+
+static void shuffle(const struct sim *sim, struct rl_event *events, int count)
+{
+    for (int i = count - 1; i > 0; i--) {
+        const uint32_t other = choice(sim, 200 + (uint32_t)i, (uint32_t)i + 1);
+        const struct rl_event event = events[i];
+        events[i] = events[other];
+        events[other] = event;
+    }
+}
+
+/* By POSIX no fd is both hung up and writable; and what hangs up or fails need not be readable besides. */
+static uint32_t other_bits(const struct sim *sim, uint32_t n, uint32_t bits)
+{
+    if (sim->plan.adversary.level < ADVERSARY_POSIX || choice(sim, 300 + n, 2) == 0)
+        return bits;
+    if (bits & RL_ERR)
+        return RL_ERR;
+    return bits & RL_HUP ? bits & ~(uint32_t)RL_OUT : bits;
+}
+
+static void jump(struct sim *sim)
+{
+    if (!sim->plan.has_jumps || choice(sim, 1, ONE_IN_JUMP) != 0)
+        return;
+    const uint64_t late_ns = UINT64_C(1) << choice(sim, 2, JUMP_BITS);
+    sim->now_ns = late_ns > LC_TIME_NS_MAX - sim->now_ns ? LC_TIME_NS_MAX : sim->now_ns + late_ns;
+}
+
+/* A wait may be interrupted or hold events back, but not two in a row: what is ready must come. */
+static int adverse_wait(struct sim *sim, int64_t timeout_ns, struct rl_event *events, int events_max)
+{
+    struct sim_faults *faults = &sim->faults;
+    const struct adversary *adversary = &sim->plan.adversary;
+    const uint32_t number = ++faults->numbers[WAITS][ADVERSARY_WAIT];
+    const bool may_delay = !faults->has_delayed;
+    faults->has_delayed = may_delay && adversary_draw(adversary, ADVERSARY_WAIT, WAITS, number) == ADVERSARY_EINTR;
+    if (faults->has_delayed) {
+        tell(sim, WAITS, false);
+        return -EINTR;
+    }
+    int count = faults->plain.wait(sim, timeout_ns, events, events_max);
+    if (count < 0)
+        return count;
+    jump(sim);
+    count = add_spurious(sim, events, count, events_max);
+    shuffle(sim, events, count);
+    const int batch = count > 0 && may_delay ? adversary_batch(adversary, WAITS, number, count) : count;
+    faults->has_delayed = batch < count;
+    if (faults->has_delayed)
+        tell(sim, WAITS, false);
+    for (int i = 0; i < batch; i++)
+        events[i].events = other_bits(sim, (uint32_t)i, events[i].events);
+    return batch;
+}
+
+static int faulty_wait(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
+{
+    struct sim *sim = self;
+    int error = planned_error(sim, CALL_WAIT, WAITS);
+    if (error == -ESTALE)
+        forget_all(sim);
+    if (error != 0)
+        return error;
+    return is_off(sim) ? sim->faults.plain.wait(sim, timeout_ns, events, events_max)
+                       : adverse_wait(sim, timeout_ns, events, events_max);
+}
+
+/* ---- moving bytes -------------------------------------------------------------------------- */
+
+/* What this read or write meets: *size becomes what it may move. Returns 0 or -errno. */
+static int meet(struct sim *sim, enum adversary_call call, int number, size_t *size)
+{
+    const struct adversary *adversary = &sim->plan.adversary;
+    const struct sim_fd *fd = &sim->fds[number];
+    if (is_off(sim) || !fd->is_open)
+        return 0;
+    const uint32_t count = sim->faults.numbers[number][call]++;
+    const struct adversary_situation situation = {.file = fd->is_tcp ? ADVERSARY_INET_STREAM : ADVERSARY_UNIX_STREAM,
+                                                  .has_peer_ended = fd->peer < 0 || sim->fds[fd->peer].is_shut,
+                                                  .size = *size};
+    const enum adversary_fault fault = adversary_draw(adversary, call, number, count);
+    if (!adversary_allows(adversary, call, fault, &situation))
+        return 0;
+    const bool is_reset = fault == ADVERSARY_RESET && sim_break(sim, number);
+    tell(sim, number, is_reset);
+    if (fault == ADVERSARY_SHORT)
+        *size = adversary_size(adversary, number, count, *size);
+    return fault == ADVERSARY_EAGAIN ? -EAGAIN : fault == ADVERSARY_EINTR ? -EINTR : is_reset ? -ECONNRESET : 0;
+}
+
+static int64_t faulty_read(void *self, int fd, void *bytes, size_t size)
+{
+    struct sim *sim = self;
+    sim->fds[fd].is_read = true;
+    int error = planned_error(sim, CALL_READ, fd);
+    error = error == 0 ? meet(sim, ADVERSARY_READ, fd, &size) : error;
+    return error != 0 ? error : sim->faults.plain.read(sim, fd, bytes, size);
+}
+
+static int64_t faulty_write(void *self, int fd, const void *bytes, size_t size)
+{
+    struct sim *sim = self;
+    int error = planned_error(sim, CALL_WRITE, fd);
+    error = error == 0 ? meet(sim, ADVERSARY_WRITE, fd, &size) : error;
+    return error != 0 ? error : sim->faults.plain.write(sim, fd, bytes, size);
+}
+
+static int faulty_shut(void *self, int fd)
+{
+    struct sim *sim = self;
+    int error = planned_error(sim, CALL_SHUT, fd);
+    return error != 0 ? error : sim->faults.plain.shut(sim, fd);
+}
+
+struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain)
+{
+    struct rl_backend faulty = *plain;
+    sim->faults = (struct sim_faults){.plain = *plain};
+    faulty.apply = faulty_apply;
+    faulty.wait = faulty_wait;
+    faulty.read = faulty_read;
+    faulty.write = faulty_write;
+    faulty.shut = faulty_shut;
+    return faulty;
+}

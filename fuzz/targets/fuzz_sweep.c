@@ -1,0 +1,100 @@
+/* Property: whatever fails, the n-th call into the kernel of a run for every n, by whichever error it can have, or the
+ * n-th request for memory, the reference loop loses nothing: no rule is broken, every handle is closed once, every fd
+ * and all memory is given back.
+ *
+ * Targets: rl_loop_turn, rl_loop_close, rl_loop_watch, rl_loop_check, rl_watch_start, rl_stream_open, rl_stream_write,
+ * rl_stream_write_eof, rl_stream_close, rl_stream_abort, rl_handle_close, rl_handle_allocate.
+ */
+#include <stdio.h>
+
+#include "program_faults.h"
+
+enum { CALLS_MAX = 160, ERRORS_MAX = 6 }; /* of long programs the calls behind are left out */
+
+const char *const fuzz_program_driver_name = "refloop_sim";
+
+/* The linker sends here who asks for memory, or gives it back. */
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void __real_free(void *block);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void __wrap_free(void *block);
+
+static struct {
+    bool is_in_loop;
+    uint32_t requests, failing; /* of the loop; which of them is refused, counted from 1 */
+    int64_t live;               /* blocks that the loop holds */
+    int64_t (*apply)(struct lc_driver *driver, const struct lc_op *op);
+} memory;
+
+static void *granted(void *block)
+{
+    memory.live += memory.is_in_loop && block != NULL;
+    return block;
+}
+
+static bool is_refused(void)
+{
+    return memory.is_in_loop && ++memory.requests == memory.failing;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return is_refused() ? NULL : granted(__real_malloc(size));
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return is_refused() ? NULL : granted(__real_calloc(count, size));
+}
+
+void __wrap_free(void *block)
+{
+    memory.live -= memory.is_in_loop && block != NULL;
+    __real_free(block);
+}
+
+static int64_t apply(struct lc_driver *driver, const struct lc_op *op)
+{
+    const bool was_in_loop = memory.is_in_loop;
+    memory.is_in_loop = op->op != LC_OP_POST; /* which comes on another thread */
+    int64_t result = memory.apply(driver, op);
+    memory.is_in_loop = was_in_loop;
+    return result;
+}
+
+/* One run in which a call or a request fails. True: it was right. */
+static bool passes(struct sim_plan plan, uint32_t request, const struct lc_program *program, struct lc_judgement *found)
+{
+    struct lc_driver *driver = fuzz_program_driver();
+    memory.requests = 0;
+    memory.live = 0;
+    memory.failing = request;
+    memory.apply = driver->apply;
+    driver->apply = apply;
+    size_t count = fuzz_faults_judge(&plan, program, found);
+    driver->apply = memory.apply;
+    if (memory.live != 0 && count < LC_VIOLATIONS_MAX) {
+        struct lc_violation *leak = &found->violations[found->count++];
+        snprintf(leak->rule, sizeof leak->rule, "LEAK");
+        snprintf(leak->text, sizeof leak->text, "the loop kept %lld blocks of memory", (long long)memory.live);
+    }
+    return found->count == 0;
+}
+
+void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *judgement)
+{
+    const struct sim_faults *faults = &fuzz_faults_sim()->faults;
+    for (uint32_t n = 2; /* the first is for the loop itself: without it there is no run */ n <= CALLS_MAX; n++)
+        if (!passes((struct sim_plan){0}, n, program, judgement))
+            return;
+        else if (memory.requests < n)
+            break;
+    for (struct sim_plan plan = {.failing_call = 1}; plan.failing_call <= CALLS_MAX; plan.failing_call++)
+        for (plan.failing_choice = 0; plan.failing_choice < ERRORS_MAX; plan.failing_choice++)
+            if (!passes(plan, 0, program, judgement) || faults->calls < plan.failing_call)
+                return;
+            else if (!faults->has_failed) /* no other error */
+                break;
+}

@@ -1,0 +1,45 @@
+#include "program_faults.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sim *fuzz_faults_sim(void)
+{
+    const struct lc_driver *driver = fuzz_program_driver();
+    if (strcmp(driver->name, "refloop_sim") == 0)
+        return driver->kernel->self;
+    fprintf(stderr, "%s runs on no kernel of ours: only refloop_sim can meet these faults\n", driver->name);
+    exit(2);
+}
+
+/* A call that met a fault may cost the loop a step; one that failed has broken a connection. */
+static void note_fault(void *arg, int fd, bool is_broken)
+{
+    const struct sim *sim = arg;
+    fuzz_program_note((struct lc_obs){.what = LC_WHAT_OP,
+                                      .code = LC_OP_FAULT,
+                                      .handle = is_broken ? fuzz_program_handle(fd) : 0,
+                                      .arg = 1,
+                                      .time_ns = sim->now_ns});
+}
+
+size_t fuzz_faults_run(const struct sim_plan *plan, const struct lc_program *program, struct lc_obs **merged)
+{
+    struct sim *sim = fuzz_faults_sim();
+    sim->plan = *plan;
+    sim->plan.on_fault = note_fault;
+    sim->plan.arg = sim;
+    size_t count = fuzz_program_run(fuzz_program_driver(), program, merged);
+    sim->plan = (struct sim_plan){.adversary.level = ADVERSARY_OFF};
+    return count;
+}
+
+size_t fuzz_faults_judge(const struct sim_plan *plan, const struct lc_program *program, struct lc_judgement *judgement)
+{
+    struct lc_obs *merged;
+    size_t count = fuzz_faults_run(plan, program, &merged);
+    lc_monitor_judge(merged, count, judgement);
+    free(merged);
+    return judgement->count;
+}
