@@ -6,7 +6,10 @@
     ci/check.py nightly     what takes long: loops of the package index, campaigns, fuzz targets, every sanitizer
     ci/check.py tidy        house style, dependencies, rules and their citations, corpus, ruff, mypy, clang-format
     ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names
-    ci/check.py corpus      replay of corpora/ on every driver and loop
+    ci/check.py corpus      corpora/ is valid; replay on every driver and loop
+    ci/check.py minimise    the fewest programs that cover what all do, as texts in build/minimised
+    ci/check.py promote FILE AREA SLUG --story S --found F --rule R --effect E
+                            makes a program, or a fuzzer's input, an entry of corpora/regress
     ci/check.py docs        writes docs/rules.md from contract/rules.toml, loop/core/stream.md from loop/core/stream.c
 
 Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped part is a failure;
@@ -38,9 +41,11 @@ from collections.abc import Callable
 
 import builds
 import corpus
+import corpus_tools
 import fuzzing
 import machine
 import mutants
+import mutants_extension
 import nightly as night
 import parts
 import reproducers
@@ -119,7 +124,16 @@ def quick(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("tidy", tidy)
 
 
+def minimise(run: parts.Run, _options: argparse.Namespace) -> None:
+    run.part("corpus, minimised", corpus_tools.minimise)
+
+
+def promote(run: parts.Run, options: argparse.Namespace) -> None:
+    run.part("a program of the corpus", lambda: corpus_tools.promote(options))
+
+
 def replay_all(run: parts.Run, _options: argparse.Namespace) -> None:
+    run.part("corpus, read", corpus_tools.validate)
     for driver in corpus.C_DRIVERS:
         run.part(f"corpus on {driver}", lambda driver=driver: corpus.replay("dev", driver))
         run.part(f"random programs on {driver}", lambda driver=driver: corpus.random("dev", driver))
@@ -142,6 +156,7 @@ def only_docs(run: parts.Run, _options: argparse.Namespace) -> None:
 
 def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("mutants", mutants.kill_all)
+    run.part("mutants of the extension", mutants_extension.kill_all)
 
 
 def test(run: parts.Run, options: argparse.Namespace) -> None:
@@ -183,6 +198,8 @@ COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
     "tidy": only_tidy,
     "mutants": kill_mutants,
     "corpus": replay_all,
+    "minimise": minimise,
+    "promote": promote,
     "docs": only_docs,
 }
 
@@ -195,7 +212,13 @@ def main() -> int:
     parser.add_argument("--strict", action="store_true", help="a skipped part is a failure")
     parser.add_argument("--fuzz-seconds", type=int, metavar="N", default=SMOKE_S, help="time of each fuzz target")
     parser.add_argument("--minutes", type=minutes, metavar="N", default=night.MINUTES, help="total time of nightly")
+    for name in ("file", "area", "slug"):
+        parser.add_argument(name, nargs="?", default="", help="of promote")
+    for name in ("story", "found", "rule", "effect"):
+        parser.add_argument(f"--{name}", default="", help="of promote: for the header of the entry")
     options = parser.parse_args()
+    if (options.command == "promote") != bool(options.slug):
+        parser.error("promote needs FILE, AREA and SLUG; no other command takes them")
     run = parts.Run(options.strict)
     try:
         COMMANDS[options.command](run, options)

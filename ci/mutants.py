@@ -1,8 +1,8 @@
 """Mutants: planted defects as exact text replacements in a copy of loop/, each to be found by its rule or its target.
 
 One build directory serves all: a mutant changes one file of the copy, so that only that file is compiled
-again. Random programs on the simulated kernel have to find it and name its rule; or, where a mutant names a
-target of fuzz/targets as its killer, random inputs of that target have to. The seeds are fixed, so that a
+again. A program of the corpus, or a random one, on the simulated kernel has to find it and name its rule; or, where a
+mutant names a target of fuzz/targets as its killer, a random input of that target. The seeds are fixed, so that a
 mutant is killed by the same program every time. sanitizers/races.py plants races with the same means.
 """
 
@@ -44,6 +44,7 @@ class Mutant:
     rule: str = ""  # fuzz/mutants: the rule that names it; empty if a target is the killer
     killer: str = PROGRAM_TARGET  # of fuzz/targets
     driver: str = "refloop_sim"  # on which programs hunt it
+    case: str = ""  # fuzz/mutants/extension.toml: the case of conformance/ that finds it
     shown_as: str = ""  # sanitizers/races.toml: how it is shown
 
 
@@ -156,8 +157,22 @@ def hunt_by_target(target: str) -> str | None:
     return f"{target} at input {found[1]}" if found else None
 
 
+def in_corpus(rule: str, driver: str) -> str | None:
+    """The first program of the corpus that breaks the rule."""
+    names = [steps.relative(path) for path in steps.files("corpora/**/*.loop")]
+    argv = [str(COPY.build / "fuzz" / replayer(PROGRAM_TARGET)), "--driver", driver, *names]
+    try:
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=RUN_S)
+    except subprocess.TimeoutExpired:
+        return None
+    found = re.search(rf"^corpora/(\S+): {re.escape(rule)} ", done.stdout, re.MULTILINE)
+    return found[1] if found else None
+
+
 def hunt(rule: str, driver: str) -> str | None:
     """Runs programs until one breaks the rule; a sentence about it, or None. Stop: only other rules spoke."""
+    if stored := in_corpus(rule, driver):
+        return f"{rule} at {stored}"
     seed, others = 1, set[str]()
     for _ in range(FAILURES_MAX):
         failure = first_failure(seed, programs_max(driver) - seed + 1, driver)
@@ -218,7 +233,7 @@ def kill_each(copy: Copy, found: list[Mutant], find: Callable[[Mutant], str | No
 
 def kill_all() -> str:
     """The unchanged copy must pass and every mutant of fuzz/mutants must be killed."""
-    found = load("fuzz/mutants/*.toml")
+    found = [mutant for mutant in load("fuzz/mutants/*.toml") if not mutant.case]
     with steps.locked(COPY.name):
         COPY.make()
         check_unchanged({PROGRAM_TARGET} | {mutant.killer for mutant in found})

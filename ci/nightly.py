@@ -2,9 +2,9 @@
 
 Campaigns of random programs, every fuzz target (its corpus is kept in build/fuzz-corpus for the next run), machines of
 Hypothesis, the cases on the newest loops of the package index with a report in out/nightly, asyncio again and again,
-every sanitizer, CPython's own tests, and what the fuzz targets reach. Each part has a least time: when the total is too
-short for all, the later ones are left out. What is over is shared by weight, and what a part does not need goes to
-those after it. A part that is left out or cut off counts as skipped.
+every sanitizer, CPython's own tests, what the fuzz targets reach, and operator mutants of the core. Each part has a
+least time: when the total is too short for all, the later ones are left out. What is over is shared by weight, and what
+a part does not need goes to those after it. A part that is left out or cut off counts as skipped.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import builds
 import coverage
 import fuzzing
 import machine
+import operators
 import parts
 import steps
 import timing
@@ -46,6 +47,7 @@ MACHINES_S = 900.0  # from which on machines write programs by the profile night
 SUITE_LOOPS = ("asyncio", "refloop", "uvloop")
 SANITIZERS = ("asan", "ubsan", "tsan", "msan")
 ASYNCIO_ROUNDS = 20
+OPERATORS_END_S = 60.0  # kept for the mutant that is tried when its time is over
 NOT_THERE = re.compile(r"No matching distribution|Could not find a version")
 
 
@@ -153,6 +155,10 @@ def cover() -> str:
     return "; ".join([*reached, f"all: {coverage.check_lines()}"])
 
 
+def operator_mutants() -> str:
+    return operators.hunt((timing.left() or MINUTES) - OPERATORS_END_S)
+
+
 def sanitizer(name: str) -> str:
     builds.need_clang()
     return parts.runner([PYTHON, ROOT / "sanitizers" / "sanitize.py", name], r"^(PASSED|FAILED): ")
@@ -181,7 +187,7 @@ def plan() -> list[Part]:
     return [
         campaigns[0],
         loops[0],
-        Part("build for the fuzz targets", 60, 0, lambda: f"built in {steps.relative(builds.build('asan'))}"),
+        Part("build for the fuzz targets", 60, 8, lambda: f"built in {steps.relative(builds.build('asan'))}"),
         *(Part(f"fuzz {target}", 11, 3, partial(fuzz, target)) for target in fuzzing.targets()),
         *(Part(f"machines on {loop}", 20, 4, partial(machines, f"{loop}:new_event_loop")) for loop in SUITE_LOOPS[:2]),
         *loops[1:],
@@ -191,6 +197,7 @@ def plan() -> list[Part]:
         *(Part(f"sanitizer {name}", 240, 4, partial(sanitizer, name)) for name in SANITIZERS),
         *(Part(f"CPython's tests on {loop}", 240, 3, partial(suite, loop)) for loop in SUITE_LOOPS),
         Part("what the fuzz targets reach", 120, 1, cover),
+        Part("operator mutants of the core", 240, 4, operator_mutants),
     ]
 
 

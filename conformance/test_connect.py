@@ -71,6 +71,9 @@ STARTS: dict[str, Start] = {
     "datagram_endpoint": lambda kit: kit.loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=(HERE, 0)),
     "accepted_socket": lambda kit: kit.loop.connect_accepted_socket(asyncio.Protocol, kit.tcp_pair()[0]),
     "read_pipe": lambda kit: kit.loop.connect_read_pipe(asyncio.Protocol, os.fdopen(os.dup(kit.pipe()[0]), "rb", 0)),
+    "write_pipe": lambda kit: kit.loop.connect_write_pipe(asyncio.Protocol, os.fdopen(os.dup(kit.pipe()[1]), "wb", 0)),
+    "getaddrinfo": lambda kit: kit.loop.getaddrinfo("localhost", 80),
+    "getnameinfo": lambda kit: kit.loop.getnameinfo((HERE, 80)),
     "executor": lambda kit: kit.loop.run_in_executor(None, int),
 }
 

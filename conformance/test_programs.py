@@ -28,6 +28,7 @@ FAMILY_CASES = {
     "CONNECT-1": _contract.FAMILY_CONNECTS,
     "CONNECT-2": _contract.FAMILY_CONNECTS,
     "FD-10": _contract.FAMILY_REQUESTS,
+    "DGRAM-1": _contract.FAMILY_DATAGRAMS,
 }
 
 # asyncio's own transport ends twice when it is ended in resume_writing, which test_closing.py judges: a random program

@@ -50,6 +50,8 @@ def test_reset_is_an_error(kit: Kit, call: Call, when: str) -> None:
         return task.exception()
 
     error = kit.run(main())
+    if isinstance(error, NotImplementedError):
+        raise error
     kit.check(isinstance(error, ConnectionError), f"it ended with {error!r}")
 
 

@@ -33,6 +33,7 @@ enum lc_capability {
     LC_CAP_CONNECT = 1 << 13,    /* CONNECT */
     LC_CAP_CANCEL = 1 << 14,     /* CANCEL of what will end in DONE */
     LC_CAP_REQUEST = 1 << 15,    /* RECV and SENDALL */
+    LC_CAP_DATAGRAM = 1 << 16,   /* DATAGRAM, SEND */
     LC_CAP_EXIT = 1 << 11,       /* LC_RAISE_EXIT and _INTERRUPT in a callback end the step or run: LC_LEFT */
     LC_CAP_WRITELINES = 1 << 17, /* without it the runner asks for WRITE */
     LC_CAP_BUFFERED = 1 << 18,   /* STREAM with LC_BUFFERED; without it the flag is left out */
@@ -51,9 +52,10 @@ enum lc_promise {
 struct lc_seen {
     uint8_t handle;
     enum lc_event event;
-    unsigned bits;    /* READY; MADE of a server's stream: the port of its peer, 0 unknown; of a CONNECT: its own */
-    int error;        /* READY, LOST, DONE: 0 or -errno */
-    const void *data; /* DATA; DONE of RECV */
+    unsigned bits; /* READY; DATAGRAM: not 0 if its sender is not the peer; MADE of a server's stream: the port of its
+                      peer, 0 unknown; of a CONNECT: its own */
+    int error;     /* READY, LOST, DONE, REFUSED: 0 or -errno */
+    const void *data; /* DATA; DONE of RECV; DATAGRAM */
     size_t size;      /* bytes of data */
     int fd;           /* MADE of a server's stream and of a CONNECT */
 };

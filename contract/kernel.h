@@ -18,6 +18,10 @@ struct lc_kernel {
     void (*advance)(void *self, uint64_t duration_ns);
     /* Two connected, non-blocking ends; over TCP if is_tcp. */
     int (*pair)(void *self, int fds[2], bool is_tcp);
+    /* Two non-blocking UDP sockets on the loopback interface, connected to each other: write and read are whole
+     * datagrams of them. Returns the bytes that one holds for its reader, bookkeeping included. NULL: there are none.
+     */
+    int (*udp)(void *self, int fds[2]);
     /* A listener on a free port of the loopback interface, non-blocking. NULL, and so the two below: there is no
      * network. */
     int (*listen)(void *self, uint16_t *port);

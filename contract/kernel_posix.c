@@ -12,7 +12,7 @@
 
 #include "kernel.h"
 
-enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024, FDS_FEW = 128, FDS_GAP = 32, BACKLOG = 128 };
+enum { HELPERS_MAX = 32, FDS_COUNTED_MAX = 1024, FDS_FEW = 128, FDS_GAP = 32, BACKLOG = 128, UDP_ROOM_BYTES = 1 << 20 };
 
 static struct helper {
     pthread_t thread;
@@ -116,6 +116,55 @@ static int pair(void *self, int fds[2], bool is_tcp)
     make_quiet(fds[0]);
     make_quiet(fds[1]);
     return 0;
+}
+
+/* Bound to a free port of the loopback interface; its address comes out. */
+static int bind_udp(struct sockaddr_in *address)
+{
+    socklen_t size = sizeof *address;
+    const int room = UDP_ROOM_BYTES;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return -errno;
+    *address = loopback(0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    if (bind(fd, (struct sockaddr *)address, sizeof *address) == 0 &&
+        getsockname(fd, (struct sockaddr *)address, &size) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    return -error;
+}
+
+/* A stranger may have sent something before the socket was connected. */
+static int connect_udp(int fd, const struct sockaddr_in *peer)
+{
+    char byte;
+    if (connect(fd, (const struct sockaddr *)peer, sizeof *peer) != 0)
+        return -errno;
+    make_quiet(fd);
+    while (recv(fd, &byte, sizeof byte, 0) >= 0)
+        ;
+    return 0;
+}
+
+static int udp(void *self, int fds[2])
+{
+    struct sockaddr_in addresses[2];
+    int room = 0, result = fds[0] = bind_udp(&addresses[0]);
+    socklen_t size = sizeof room;
+    (void)self;
+    fds[1] = -1;
+    if (result >= 0)
+        result = fds[1] = bind_udp(&addresses[1]);
+    for (int i = 0; i < 2 && result >= 0; i++)
+        result = connect_udp(fds[i], &addresses[1 - i]);
+    if (result >= 0 && getsockopt(fds[0], SOL_SOCKET, SO_RCVBUF, &room, &size) != 0)
+        result = -errno;
+    for (int i = 0; i < 2 && result < 0; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    return result < 0 ? result : room;
 }
 
 static int listen_tcp(void *self, uint16_t *port)
@@ -289,6 +338,7 @@ const struct lc_kernel *lc_kernel_posix(void)
     static const struct lc_kernel kernel = {.now_ns = now_ns,
                                             .advance = advance,
                                             .pair = pair,
+                                            .udp = udp,
                                             .listen = listen_tcp,
                                             .connect = connect_tcp,
                                             .accept = accept_tcp,

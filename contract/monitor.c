@@ -25,6 +25,7 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_thread(model, obs);
         lc_monitor_life(model, obs);
         lc_monitor_stream(model, obs);
+        lc_monitor_datagram(model, obs);
         lc_monitor_server(model, obs);
         lc_monitor_request(model, obs);
         break;
@@ -46,9 +47,11 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_OP:
         lc_monitor_server(model, obs);
         lc_monitor_stream(model, obs);
+        lc_monitor_datagram(model, obs);
         break;
     case LC_WHAT_DRAINED:
         lc_monitor_stream(model, obs);
+        lc_monitor_datagram(model, obs);
         lc_monitor_request(model, obs);
         break;
     case LC_WHAT_ERROR:

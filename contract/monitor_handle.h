@@ -9,47 +9,50 @@ enum lc_state { LC_FREE, LC_IDLE, LC_ARMED, LC_CLOSING, LC_CLOSED };
 
 struct lc_model_handle {
     enum lc_state state;
-    bool was_cancelled;    /* idle because of a cancel, not because its callback ran */
-    bool began_early;      /* its callback began before the op that made it returned */
-    bool is_owed;          /* a callback was due when the present step began */
-    uint32_t steps_unpaid; /* steps that ended without the callback that was due when they began */
-    uint32_t live_max;     /* most handles armed at the end of one of those steps */
-    uint32_t armed_seq;    /* record of the present arming */
-    uint32_t armed_turn;   /* turns counted when it was armed; 0: outside any */
-    uint64_t deadline_ns;  /* timer: at the earliest */
-    uint64_t latest_ns;    /* timer: the deadline, if the loop read its clock as late as it can have */
-    bool was_past;         /* timer: its deadline had passed when it was armed, on a real clock */
-    uint16_t fd;           /* watch, stream: its fd's handle, 0 unknown */
-    uint8_t asked;         /* watch: the bits it was armed for */
-    uint8_t ready_since;   /* watch: bits that were ready at any time since its last callback */
-    uint64_t asked_bytes;  /* request: so many, at most; of a task, turns */
-    bool was_unstarted;    /* request: when it was cancelled no turn had begun since it was asked for */
-    uint8_t call;          /* request: enum lc_op_code: RECV, SENDALL or TASK */
-    uint32_t posts;        /* waker: posts begun */
-    uint32_t posted;       /* waker: callbacks begun */
-    uint32_t post_seq;     /* waker: when the last post began */
-    uint32_t begin_seq;    /* when its last callback began */
-    uint32_t begin_turn;   /* turns counted at that time */
-    uint8_t readiness;     /* fd: as the kernel last showed it */
-    bool is_known;         /* fd: its readiness has been shown */
-    bool is_reused;        /* fd: its number was closed and opened again */
-    uint32_t reused_turn;  /* fd: turns counted when that happened */
-    uint16_t peer;         /* fd: the other end, 0 unknown */
-    uint16_t owner;        /* fd: the stream that took it over, 0 none */
-    uint64_t sent;         /* fd: bytes that this end was given to send */
-    uint64_t got;          /* fd: bytes that were taken here */
-    bool is_shut;          /* fd: nothing more will be given to send */
-    bool is_called;        /* fd: a SENDALL has sent from it */
-    bool is_cut;           /* fd: a SENDALL did not end well and may have sent a part of its bytes */
-    bool may_grow;         /* fd: a real TCP may find room though nobody read */
-    bool is_full;          /* fd: it takes no more, until the other end has taken some */
-    uint64_t dropped;      /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */
-    uint16_t server;       /* fd: of a client the server, of either end of what CONNECT made the listener; 0 none */
-    uint32_t refused;      /* server: connections whose FACTORY raised, of whichever client */
-    bool has_seen_end;     /* fd: the runner read the end of file here */
-    bool is_closed;        /* fd: closed by the runner or with its stream */
-    bool is_broken;        /* fd: the connection may have been reset, so that bytes on their way are lost */
-    struct lc_model_stream {
+    bool was_cancelled;      /* idle because of a cancel, not because its callback ran */
+    bool began_early;        /* its callback began before the op that made it returned */
+    bool is_owed;            /* a callback was due when the present step began */
+    uint32_t steps_unpaid;   /* steps that ended without the callback that was due when they began */
+    uint32_t live_max;       /* most handles armed at the end of one of those steps */
+    uint32_t armed_seq;      /* record of the present arming */
+    uint32_t armed_turn;     /* turns counted when it was armed; 0: outside any */
+    uint64_t deadline_ns;    /* timer: at the earliest */
+    uint64_t latest_ns;      /* timer: the deadline, if the loop read its clock as late as it can have */
+    bool was_past;           /* timer: its deadline had passed when it was armed, on a real clock */
+    uint16_t fd;             /* watch, stream, datagram: its fd's handle, 0 unknown */
+    uint8_t asked;           /* watch: the bits it was armed for */
+    uint8_t ready_since;     /* watch: bits that were ready at any time since its last callback */
+    uint64_t asked_bytes;    /* request: so many, at most; of a task, turns */
+    bool was_unstarted;      /* request: when it was cancelled no turn had begun since it was asked for */
+    uint8_t call;            /* request: enum lc_op_code: RECV, SENDALL or TASK */
+    uint32_t posts;          /* waker: posts begun */
+    uint32_t posted;         /* waker: callbacks begun */
+    uint32_t post_seq;       /* waker: when the last post began */
+    uint32_t begin_seq;      /* when its last callback began */
+    uint32_t begin_turn;     /* turns counted at that time */
+    uint8_t readiness;       /* fd: as the kernel last showed it */
+    bool is_known;           /* fd: its readiness has been shown */
+    bool is_reused;          /* fd: its number was closed and opened again */
+    uint32_t reused_turn;    /* fd: turns counted when that happened */
+    uint16_t peer;           /* fd: the other end, 0 unknown */
+    uint16_t owner;          /* fd: the stream that took it over, 0 none */
+    bool is_udp;             /* fd: sends datagrams, which sent and got count then */
+    uint64_t sent;           /* fd: bytes that this end was given to send */
+    uint64_t got;            /* fd: bytes that were taken here */
+    bool is_shut;            /* fd: nothing more will be given to send */
+    bool is_called;          /* fd: a SENDALL has sent from it */
+    bool is_cut;             /* fd: a SENDALL did not end well and may have sent a part of its bytes */
+    bool may_grow;           /* fd: a real TCP may find room though nobody read */
+    bool is_full;            /* fd: it takes no more, until the other end has taken some */
+    uint64_t dropped;        /* fd: bytes sent last that an abort has to drop, since the kernel took none of them */
+    uint16_t server;         /* fd: of a client the server, of either end of what CONNECT made the listener; 0 none */
+    uint32_t refused;        /* server: connections whose FACTORY raised, of whichever client */
+    bool has_seen_end;       /* fd: the runner read the end of file here */
+    bool is_closed;          /* fd: closed by the runner or with its stream */
+    bool is_broken;          /* fd: the connection may have been reset, so that bytes on their way are lost */
+    uint32_t too_large;      /* datagram: sends of more than a datagram can be, */
+    uint32_t told;           /* and how often it was told of one */
+    struct lc_model_stream { /* and of a datagram: made, flushing, aborted, lost, writing paused */
         bool is_made, is_paused, has_ended, is_flushing, is_aborted, has_seen_eof, is_lost, is_writing_paused;
         uint8_t endings;     /* what was asked for of WRITE_EOF, FLUSH, ABORT; the flags above follow from it */
         bool is_connecting;  /* asked to CONNECT and not told that it is DONE */

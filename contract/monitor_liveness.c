@@ -1,5 +1,5 @@
-/* Rules SOON-5, TIMER-5, FD-2, FD-10, TASK-1, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1 and
- * ERR-4): what is due comes, within a few steps. */
+/* Rules SOON-5, TIMER-5, FD-2, FD-10, TASK-1, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1,
+ * ERR-4, DGRAM-1, DGRAM-2, DGRAM-3, DGRAM-4 and DGRAM-6): what is due comes, within a few steps. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +34,10 @@ static const char *owed_rule(struct lc_model *model, unsigned i, const char **se
         *sentence = "was destroyed and not reported closed within 3 steps";
         return "LIFE-9";
     }
+    if (kind == LC_KIND_DATAGRAM)
+        rule = lc_model_datagram_owed(model, h, sentence);
+    if (kind == LC_KIND_DATAGRAM && rule != NULL)
+        return rule;
     if (kind == LC_KIND_REQUEST && h->call == LC_OP_TASK) {
         *sentence = "was not run to its end";
         return "TASK-1";
@@ -67,7 +71,8 @@ static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const
     uint32_t steps = STEPS_UNPAID_MAX;
     if (kind == LC_KIND_FD || kind == LC_KIND_REQUEST || h->stream.is_connecting)
         steps = STEPS_CONNECTED_MAX;
-    else if (kind == LC_KIND_STREAM && !h->stream.is_made && (model->capabilities & LC_CAP_MADE))
+    else if ((kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM) && !h->stream.is_made &&
+             (model->capabilities & LC_CAP_MADE))
         steps = STEPS_MADE_MAX;
     else if (kind == LC_KIND_STREAM)
         steps += model->faults;

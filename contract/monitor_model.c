@@ -98,6 +98,10 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     }
     case LC_KIND_STREAM:
         return lc_model_stream_owed(model, h) != NULL;
+    case LC_KIND_DATAGRAM: {
+        const char *sentence;
+        return lc_model_datagram_owed(model, h, &sentence) != NULL;
+    }
     case LC_KIND_FD:
         return lc_model_is_client_waiting(model, h);
     case LC_KIND_REQUEST:
@@ -197,7 +201,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         lc_model_set_state(model, h, LC_CLOSING);
         h->is_owed = false;
         h->steps_unpaid = 0;
-        if (lc_model_is_of(obs, LC_KIND_STREAM))
+        if (lc_model_is_of(obs, LC_KIND_STREAM) || lc_model_is_of(obs, LC_KIND_DATAGRAM))
             lc_model_take_stream_op(model, obs);
         else if (lc_model_is_of(obs, LC_KIND_REQUEST))
             lc_model_take_request_cancel(model, h);
@@ -217,7 +221,8 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
         h->is_shut = h->is_closed = h->is_broken = h->is_full = h->has_seen_end = false;
         break;
     default:
-        lc_model_take_stream_op(model, obs);
+        if (!lc_model_take_datagram_op(model, obs))
+            lc_model_take_stream_op(model, obs);
         break;
     }
 }
@@ -248,6 +253,8 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     default:
         if (lc_model_is_of(obs, LC_KIND_STREAM))
             lc_model_take_stream_event(model, obs);
+        else if (lc_model_is_of(obs, LC_KIND_DATAGRAM))
+            lc_model_take_datagram_event(model, obs);
         else if (lc_model_is_of(obs, LC_KIND_REQUEST) && obs->code == LC_EVENT_DONE)
             lc_model_take_request_done(model, obs);
         else if (h->state == LC_ARMED && obs->code != LC_EVENT_FACTORY)

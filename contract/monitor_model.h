@@ -47,6 +47,9 @@ void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs
 /* A call is cancelled, or destroyed with what it has in hand. */
 void lc_model_take_request_cancel(struct lc_model *model, struct lc_model_handle *request);
 void lc_model_take_request_done(struct lc_model *model, const struct lc_obs *obs);
+/* The part that is about datagrams; false: the op is none of theirs. */
+bool lc_model_take_datagram_op(struct lc_model *model, const struct lc_obs *obs);
+void lc_model_take_datagram_event(struct lc_model *model, const struct lc_obs *obs);
 /* The callback in which a stream raised has ended: from now on the loop has to end it. */
 void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
 
@@ -85,6 +88,11 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
 
 /* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
+/* The same of an endpoint of datagrams; the sentence comes out too. */
+const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint,
+                                   const char **sentence);
+/* May this end be closed by now? One of the loop's is closed a little before it is told so. */
+bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end);
 /* Has this call to end now? */
 bool lc_model_is_call_due(struct lc_model *model, const struct lc_model_handle *request);
 /* Are both ends of this stream's connection known? Of a case's stream they may not be. */
@@ -108,6 +116,7 @@ void lc_monitor_watch(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_stream(struct lc_model *model, const struct lc_obs *obs);
+void lc_monitor_datagram(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_server(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_request(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs);

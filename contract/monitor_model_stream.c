@@ -68,6 +68,11 @@ bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_ha
     return waiting > server->refused;
 }
 
+bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end)
+{
+    return end->is_closed || (end->owner != 0 && lc_model_at(model, end->owner)->stream.is_flushing);
+}
+
 /* ---- taking a record in -------------------------------------------------------------------- */
 
 static void take_pair(struct lc_model *model, const struct lc_obs *obs)

@@ -25,12 +25,6 @@ static bool may_lose(struct lc_model *model, const struct lc_model_handle *end)
     return end->is_broken || end->is_cut || (end->owner != 0 && s->is_aborted);
 }
 
-/* May this end be closed by now? A stream's is closed a little before it is told so. */
-static bool may_be_closed(struct lc_model *model, const struct lc_model_handle *end)
-{
-    return end->is_closed || (end->owner != 0 && lc_model_at(model, end->owner)->stream.is_flushing);
-}
-
 /* ---- the order of a stream's life ---------------------------------------------------------- */
 
 /* False when something is wrong that makes what follows meaningless. */
@@ -96,7 +90,7 @@ static void judge_lost(struct lc_model *model, const struct lc_obs *obs, struct 
 {
     if (at.stream->stream.has_failed)
         return; /* judge_failed has seen it */
-    if (obs->result < 0 && !at.end->is_broken && !may_be_closed(model, at.peer))
+    if (obs->result < 0 && !at.end->is_broken && !lc_model_may_be_closed(model, at.peer))
         lc_monitor_report(model, obs, "CLOSE-2", "was lost with error %" PRId64 ", but its connection is well",
                           -(int64_t)obs->result);
     else if (obs->result == 0 && !at.stream->stream.is_flushing && !at.stream->stream.was_cancelled)
@@ -148,7 +142,7 @@ static void judge_take(struct lc_model *model, const struct lc_obs *obs)
     struct lc_obs named = *obs;
     const uint64_t got = end->got + obs->arg;
     named.handle = peer->owner;
-    if (end->peer == 0 || (peer->owner == 0 && !peer->is_called))
+    if (end->peer == 0 || (peer->owner == 0 && !peer->is_called) || end->is_udp)
         return; /* both ends are the runner's: what goes wrong there is the kernel's */
     if (peer->owner == 0)
         named.handle = end->peer;

@@ -4,7 +4,7 @@
 /* They come inside the user's own call. */
 static bool may_come_at_rest(uint8_t event)
 {
-    return event == LC_EVENT_CLOSED || event == LC_EVENT_PAUSE_WRITING;
+    return event == LC_EVENT_CLOSED || event == LC_EVENT_PAUSE_WRITING || event == LC_EVENT_REFUSED;
 }
 
 void lc_monitor_thread(struct lc_model *model, const struct lc_obs *obs)

@@ -1,6 +1,6 @@
 #include "names.h"
 
-const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's', 'e', 'l', 'q'};
+const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's', 'e', 'l', 'q', 'd'};
 
 const char *const lc_event_names[LC_EVENT_COUNT] = {
     [LC_EVENT_ANY] = "any",
@@ -19,14 +19,21 @@ const char *const lc_event_names[LC_EVENT_COUNT] = {
     [LC_EVENT_RESUME_WRITING] = "resume_writing",
     [LC_EVENT_FACTORY] = "factory",
     [LC_EVENT_DONE] = "done",
+    [LC_EVENT_DATAGRAM] = "datagram",
+    [LC_EVENT_REFUSED] = "refused",
     [LC_EVENT_GET_BUFFER] = "get_buffer",
     [LC_EVENT_STALE] = "stale",
     [LC_EVENT_HELD] = "held",
 };
 
 const char *const lc_family_names[LC_FAMILY_COUNT] = {
-    [LC_FAMILY_ANY] = "any",           [LC_FAMILY_LOOP] = "loop",         [LC_FAMILY_SERVERS] = "servers",
-    [LC_FAMILY_CONNECTS] = "connects", [LC_FAMILY_REQUESTS] = "requests", [LC_FAMILY_EXITS] = "exits",
+    [LC_FAMILY_ANY] = "any",
+    [LC_FAMILY_LOOP] = "loop",
+    [LC_FAMILY_SERVERS] = "servers",
+    [LC_FAMILY_CONNECTS] = "connects",
+    [LC_FAMILY_REQUESTS] = "requests",
+    [LC_FAMILY_EXITS] = "exits",
+    [LC_FAMILY_DATAGRAMS] = "datagrams",
 };
 
 const char *const lc_fault_names[LC_FAULT_COUNT] = {
@@ -63,9 +70,9 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_WRITE_EOF] = {"write_eof", A, LC_KIND_STREAM, 0},
     [LC_OP_PAUSE] = {"pause", A, LC_KIND_STREAM, 0},
     [LC_OP_RESUME] = {"resume", A, LC_KIND_STREAM, 0},
-    [LC_OP_LIMITS] = {"limits", A | LC_FIELD_COUNT, LC_KIND_STREAM, 0},
-    [LC_OP_FLUSH] = {"close", A, LC_KIND_STREAM, 0},
-    [LC_OP_ABORT] = {"abort", A, LC_KIND_STREAM, 0},
+    [LC_OP_LIMITS] = {"limits", A | LC_FIELD_COUNT, LC_KIND_STREAM, 0, .kind_also = LC_KIND_DATAGRAM},
+    [LC_OP_FLUSH] = {"close", A, LC_KIND_STREAM, 0, .kind_also = LC_KIND_DATAGRAM},
+    [LC_OP_ABORT] = {"abort", A, LC_KIND_STREAM, 0, .kind_also = LC_KIND_DATAGRAM},
     [LC_OP_TCP] = {"tcp", A | LC_FIELD_B, LC_KIND_FD, 0},
     [LC_OP_HANGUP] = {"hangup", A, LC_KIND_FD, 0},
     [LC_OP_RST] = {"rst", A, LC_KIND_FD, 0},
@@ -75,6 +82,9 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_BACKLOG] = {"backlog", A, LC_KIND_FD, 0},
     [LC_OP_CONNECT] = {"connect", A | LC_FIELD_B, LC_KIND_STREAM, 0},
     [LC_OP_RECV] = {"recv", A | LC_FIELD_B | LC_FIELD_COUNT, LC_KIND_REQUEST, 0},
+    [LC_OP_UDP] = {"udp", A | LC_FIELD_B, LC_KIND_FD, 0},
+    [LC_OP_DATAGRAM] = {"datagram", A | LC_FIELD_B, LC_KIND_DATAGRAM, 0},
+    [LC_OP_SEND] = {"send", A | LC_FIELD_COUNT, LC_KIND_DATAGRAM, 0},
     [LC_OP_ACCEPT] = {"accept", A | LC_FIELD_B, LC_KIND_FD, 0},
     [LC_OP_SENDALL] = {"sendall", A | LC_FIELD_B | LC_FIELD_COUNT, LC_KIND_REQUEST, 0},
     [LC_OP_WRITELINES] = {"writelines", A | LC_FIELD_COUNT, LC_KIND_STREAM, 0},

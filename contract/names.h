@@ -18,10 +18,11 @@ enum lc_field {
 };
 
 struct lc_op_form {
-    const char *name; /* NULL: no such op in programs */
-    uint16_t fields;  /* enum lc_field */
-    uint8_t kind_a;   /* enum lc_kind of a; LC_KIND_NONE: any but an fd */
-    uint8_t kind_b;   /* of b; LC_KIND_NONE: an fd */
+    const char *name;  /* NULL: no such op in programs */
+    uint16_t fields;   /* enum lc_field */
+    uint8_t kind_a;    /* enum lc_kind of a; LC_KIND_NONE: any but an fd */
+    uint8_t kind_b;    /* of b; LC_KIND_NONE: an fd */
+    uint8_t kind_also; /* a may be of this kind too; LC_KIND_NONE: of no other */
 };
 
 extern const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END];

@@ -7,15 +7,16 @@
 /* A handle: kind in the high four bits, index 1..15 in the low four; 0 is "no handle". */
 enum lc_kind {
     LC_KIND_NONE = 0,
-    LC_KIND_SOON = 1,    /* c: a callback for the next turn */
-    LC_KIND_TIMER = 2,   /* t */
-    LC_KIND_WATCH = 3,   /* w: a watcher of one file descriptor */
-    LC_KIND_WAKER = 4,   /* p: the mailbox other threads post to */
-    LC_KIND_FD = 5,      /* f: one end of a connected pair, owned by the runner until a stream takes it */
-    LC_KIND_STREAM = 6,  /* s: a stream of bytes over an fd that the loop owns */
-    LC_KIND_END = 7,     /* e: the end of stream s<i> that the loop made itself; traces alone name it */
-    LC_KIND_SERVER = 8,  /* l: listens, and makes streams of those who connect */
-    LC_KIND_REQUEST = 9, /* q: a call that ends by itself: a task, or one on an fd that stays the runner's */
+    LC_KIND_SOON = 1,      /* c: a callback for the next turn */
+    LC_KIND_TIMER = 2,     /* t */
+    LC_KIND_WATCH = 3,     /* w: a watcher of one file descriptor */
+    LC_KIND_WAKER = 4,     /* p: the mailbox other threads post to */
+    LC_KIND_FD = 5,        /* f: one end of a connected pair, owned by the runner until a stream takes it */
+    LC_KIND_STREAM = 6,    /* s: a stream of bytes over an fd that the loop owns */
+    LC_KIND_END = 7,       /* e: the end of stream s<i> that the loop made itself; traces alone name it */
+    LC_KIND_SERVER = 8,    /* l: listens, and makes streams of those who connect */
+    LC_KIND_REQUEST = 9,   /* q: a call that ends by itself: a task, or one on an fd that stays the runner's */
+    LC_KIND_DATAGRAM = 10, /* d: an endpoint of datagrams over an fd that the loop owns */
     LC_KIND_COUNT
 };
 
@@ -54,14 +55,15 @@ enum lc_op_code {
     LC_OP_HANGUP = 30,    /* R a: closes end a */
     LC_OP_RST = 31,       /* R a: closes end a so that its peer finds the connection reset */
     LC_OP_FAULT = 32,     /* R flags, n: the next n reads or writes of streams meet this enum lc_fault */
-    LC_OP_LISTEN = 33, /* a, b = stream, n: listens on a free loopback port, which is returned. Those who connect become
-                        * b and the n - 1 streams behind it, in the order in which the loop tells of them */
-    LC_OP_CLIENT = 34, /* R a, b = server: connects a to it */
-    LC_OP_BACKLOG = 35, /* R a: listens; it is accepted only by ACCEPT */
-    LC_OP_CONNECT =
-        36,            /* a, arg = port (a program names a BACKLOG): connects, then MADE, then DONE. Ends in one DONE */
-    LC_OP_ACCEPT = 37, /* R a, b: a becomes the end of the first who connected to b */
-    LC_OP_RECV = 38,   /* a, b, n, arg = fd number: reads once, at most n bytes, when there are some: DONE with them */
+    LC_OP_LISTEN = 33,    /* a, b = stream, n: listens; b and n - 1 behind it take who connects. Returns its port */
+    LC_OP_CLIENT = 34,    /* R a, b = server: connects a to it */
+    LC_OP_BACKLOG = 35,   /* R a: listens; it is accepted only by ACCEPT */
+    LC_OP_CONNECT = 36,   /* a, arg = port (in a program b, a BACKLOG): connects: MADE, then DONE; ends in one DONE */
+    LC_OP_ACCEPT = 37,    /* R a, b: a becomes the end of the first who connected to b */
+    LC_OP_RECV = 38, /* a, b, n, arg = fd number: reads once, at most n bytes, when there are some: DONE with them */
+    LC_OP_UDP = 39,  /* R a, b: two UDP sockets, connected to each other; PUT, TAKE n and FILL mean datagrams there */
+    LC_OP_DATAGRAM = 40,   /* a, b, arg = fd number: takes the fd over, and receives from it */
+    LC_OP_SEND = 41,       /* a, n: sends a datagram of n bytes; 0: an empty one. arg as that of WRITE */
     LC_OP_SENDALL = 42,    /* a, b, n, arg = address of a struct lc_send: sends n bytes of it: DONE when all are sent */
     LC_OP_WRITELINES = 43, /* a, n: as WRITE, but handed over in several pieces, one of them empty */
     LC_OP_SWITCH = 44,     /* a: another object gets the callbacks of the stream from now on ("set_protocol") */
@@ -88,12 +90,13 @@ enum lc_event {
     LC_EVENT_MADE = 8,   /* with LC_CAP_MADE, or by LISTEN or CONNECT: a stream's first callback */
     LC_EVENT_DATA = 9,   /* data, size */
     LC_EVENT_EOF = 10,   /* at most once, after all data; writing goes on */
-    LC_EVENT_LOST = 11,  /* a stream's last but CLOSED; error = -errno, or 0 after FLUSH or ABORT */
+    LC_EVENT_LOST = 11,  /* a stream's or an endpoint's last but CLOSED; error = -errno, or 0 after FLUSH or ABORT */
     LC_EVENT_PAUSE_WRITING = 12,
     LC_EVENT_RESUME_WRITING = 13,
-    LC_EVENT_FACTORY =
-        14,             /* of a server, before a connection's stream: raising here refuses it, and need not be told */
-    LC_EVENT_DONE = 15, /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL; of RECV data, size */
+    LC_EVENT_FACTORY = 14, /* of a server, before a connection's stream; what it raises refuses it, told or not */
+    LC_EVENT_DONE = 15,    /* an operation is over: error = 0, -errno, or -ECANCELED after CANCEL; of RECV data, size */
+    LC_EVENT_DATAGRAM = 16,   /* data, size: one whole datagram */
+    LC_EVENT_REFUSED = 17,    /* error = -errno: something went wrong with a datagram, and the endpoint goes on */
     LC_EVENT_GET_BUFFER = 18, /* of a stream with LC_BUFFERED: asks where to put what it reads */
     LC_EVENT_STALE = 19,      /* of a stream: a callback has come to the object that SWITCH has replaced */
     LC_EVENT_HELD = 20,       /* not a callback: the loop, closed, still holds what belonged to the handle */
@@ -126,7 +129,7 @@ enum lc_fault {
 };
 
 /* One operation, 16 bytes, as it stands in a program. In a program `b` names a handle, mostly an fd; when an
- * op reaches a driver, `arg` of LC_OP_WATCH and LC_OP_STREAM holds the file descriptor itself. */
+ * op reaches a driver, `arg` of LC_OP_WATCH, LC_OP_STREAM and LC_OP_DATAGRAM holds the file descriptor itself. */
 struct lc_op {
     uint8_t op;    /* enum lc_op_code; an unknown number does nothing */
     uint8_t on;    /* 0, or the handle in whose next callback the op runs */

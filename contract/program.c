@@ -56,9 +56,19 @@ bool lc_event_is_of(unsigned event, unsigned kind)
         return kind == LC_KIND_SERVER;
     if (event == LC_EVENT_DONE)
         return kind == LC_KIND_STREAM || kind == LC_KIND_REQUEST;
-    if ((event >= LC_EVENT_MADE && event <= LC_EVENT_RESUME_WRITING) || event == LC_EVENT_GET_BUFFER)
+    if (event == LC_EVENT_DATAGRAM || event == LC_EVENT_REFUSED)
+        return kind == LC_KIND_DATAGRAM;
+    if (event == LC_EVENT_MADE || (event >= LC_EVENT_LOST && event <= LC_EVENT_RESUME_WRITING))
+        return kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM;
+    if (event == LC_EVENT_DATA || event == LC_EVENT_EOF || event == LC_EVENT_GET_BUFFER)
         return kind == LC_KIND_STREAM;
     return event <= LC_EVENT_POSTED;
+}
+
+static bool is_a_of(uint8_t handle, const struct lc_op_form *form)
+{
+    const unsigned kind = handle >> 4;
+    return form->kind_a == LC_KIND_NONE || kind == form->kind_a || (kind == form->kind_also && form->kind_also != 0);
 }
 
 bool lc_op_is_known(const struct lc_op *op)
@@ -72,7 +82,7 @@ bool lc_op_is_known(const struct lc_op *op)
     if (op->on != 0 && (!names_a_handle(op->on) || !lc_event_is_of(op->event, op->on >> 4)))
         return false;
     if (form->fields & LC_FIELD_A) {
-        if (!names_a_handle(op->a) || (form->kind_a != LC_KIND_NONE && op->a >> 4 != form->kind_a))
+        if (!names_a_handle(op->a) || !is_a_of(op->a, form))
             return false;
         if (form->kind_a == LC_KIND_NONE && op->a >> 4 == LC_KIND_FD)
             return false;

@@ -40,6 +40,7 @@ enum lc_family {
     LC_FAMILY_CONNECTS = 3,
     LC_FAMILY_REQUESTS = 4,
     LC_FAMILY_EXITS = 5, /* as LC_FAMILY_LOOP, and callbacks may end by SystemExit or KeyboardInterrupt */
+    LC_FAMILY_DATAGRAMS = 6,
     LC_FAMILY_COUNT
 };
 

@@ -85,6 +85,42 @@ static const char *const of_requests[] = {
 #undef Q
 };
 
+static const char *const of_datagrams[] = {
+#define D "d{1|1|1|2|2|3|4}"
+#define E "f{2|2|2|3|4}" /* the runner's own ends, mostly */
+#define SIZE "{| 1| 5| 100| 1472| 4096| 9000| 65507| 65508}"
+#define SENDS                                                                                                          \
+    "{|send " D SIZE "\n|send " D SIZE "\nsend " D SIZE "\n|send d1" SIZE "\nsend d1" SIZE "\nsend d1" SIZE "\n}"
+#define PUTS "{put f2" SIZE "\n|put f2" SIZE "\nput f2" SIZE "\n|put f2\nput f2 7\nput f2" SIZE "\n|fill f2\n}"
+    "udp f1 f2\n{|||put f2" SIZE "\n}datagram d1 f1\n{|||datagram d2 f2\n}{|udp f3 f4\ndatagram d3 f3\n}" STEPS,
+    PUTS STEPS,
+    PUTS PUTS "step\n",
+    "put " E SIZE "\n" STEPS,
+    "send " D SIZE "\n" SENDS STEPS "{|take " E "{| 1}\n}",
+    "send d1" SIZE "\n" SENDS "{close|abort|destroy} d1\n" STEPS "take f2\n",
+    "hangup " E "\n" STEPS "send " D SIZE "\n" STEPS SENDS,
+    "hangup f2\nsend d1 5\n{|step\n}send d1 5\n{|step\n}send d1" SIZE "\n" STEPS,
+    "{close|abort|destroy} " D "\n" STEPS,
+    "limits " D "{| 1| 100| 65535}\n",
+    "datagram d{2|3|4} f{2|3|4}\n" STEPS,
+    "on " D ".{made|datagram|datagram|datagram|refused|lost}: {close|abort|destroy} " D "\n",
+    "on d1{||.datagram|.datagram|.refused|.lost}: raise{| 2}\n{put f2" SIZE
+    "\n|put f2 5\nput f2 7\n|send d1 65508\n|hangup f2\nsend d1 5\n}" STEPS,
+    "on " D ".{made|datagram|datagram|datagram|refused|lost}: {send " D SIZE "|put f{2|4}" SIZE "|raise{| 2}|hangup " E
+    "|stop}\n",
+    "on d1.{made|datagram|refused}: {send d1" SIZE "|close d1|abort d1|raise{| 2}|destroy d1}\n" PUTS STEPS,
+    "{pair f5 f6\nwatch w1 f5 in\non w1: {close|abort|destroy} d1\nput f6 4\nput f2 5\nstep\n|soon c1\non c1: {close "
+    "d1|abort d1|destroy d1|send d1" SIZE "|hangup f2|put f2" SIZE "}\n}",
+    "{watch w2 f{2|4} {in|out|in+out}\n|cancel w2\n|destroy w2\n}" STEPS,
+    "run {1|2|3}\n",
+    STEPS,
+#undef D
+#undef E
+#undef SIZE
+#undef SENDS
+#undef PUTS
+};
+
 /* The first scene of each begins its programs. */
 static const struct {
     uint32_t capability;
@@ -94,6 +130,7 @@ static const struct {
     [LC_FAMILY_SERVERS] = {LC_CAP_SERVER, of_servers, sizeof of_servers / sizeof *of_servers},
     [LC_FAMILY_CONNECTS] = {LC_CAP_CONNECT, of_connects, sizeof of_connects / sizeof *of_connects},
     [LC_FAMILY_REQUESTS] = {LC_CAP_REQUEST, of_requests, sizeof of_requests / sizeof *of_requests},
+    [LC_FAMILY_DATAGRAMS] = {LC_CAP_DATAGRAM, of_datagrams, sizeof of_datagrams / sizeof *of_datagrams},
 };
 
 static unsigned below(uint64_t *seed, unsigned bound)
@@ -175,6 +212,9 @@ enum lc_family lc_scenes_family_of(const struct lc_program *program)
         case LC_OP_SENDALL:
         case LC_OP_TASK:
             return LC_FAMILY_REQUESTS;
+        case LC_OP_UDP:
+        case LC_OP_DATAGRAM:
+            return LC_FAMILY_DATAGRAMS;
         default:
             break;
         }

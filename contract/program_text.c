@@ -145,7 +145,7 @@ static bool read_fault(const char *word, uint8_t *fault)
 static bool is_of_callbacks(uint8_t event)
 {
     return lc_event_is_of(event, LC_KIND_SOON) || lc_event_is_of(event, LC_KIND_STREAM) ||
-           lc_event_is_of(event, LC_KIND_SERVER);
+           lc_event_is_of(event, LC_KIND_SERVER) || lc_event_is_of(event, LC_KIND_DATAGRAM);
 }
 
 /* The event of this name, or LC_EVENT_ANY. */
@@ -171,7 +171,7 @@ static const char *read_attachment(char **rest, struct lc_op *op)
         op->event = find_event(dot + 1);
         if (op->event == LC_EVENT_ANY)
             return "unknown event: soon, timer, ready, posted, closed; made, data, eof, lost, pause_writing, "
-                   "resume_writing, get_buffer, done; factory";
+                   "resume_writing, get_buffer, done; factory; datagram, refused";
     }
     if (!read_handle(*rest + 3, &op->on))
         return "\"on\" names no handle";
@@ -189,7 +189,7 @@ static const char *read_fields(struct lc_op *op, const struct lc_op_form *form, 
 
     if (form->fields & LC_FIELD_A) {
         if (!read_handle(word, &op->a))
-            return "a handle is missing, like c1, t1, w1, p1, f1, s1 or l1 (1 to 15)";
+            return "a handle is missing, like c1, t1, w1, p1, f1, s1, d1 or l1 (1 to 15)";
         word = strtok_r(NULL, " \t", words);
     }
     if (form->fields & LC_FIELD_B) {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "runner_state.h"
+#include "runner_datagrams.h"
 
 enum {
     SLEEP_NS_MAX = 50 * 1000 * 1000, /* on a real clock: what the runner lets a step sleep for */
@@ -36,6 +36,8 @@ static bool is_promised(struct runner *r)
         if (i >> 4 == LC_KIND_TIMER && h->deadline_ns <= latest)
             return true;
         if (i >> 4 == LC_KIND_STREAM && lc_runner_is_stream_promised(r, h))
+            return true;
+        if (i >> 4 == LC_KIND_DATAGRAM && lc_runner_is_datagram_promised(r, h))
             return true;
         if (i >> 4 == LC_KIND_FD && lc_runner_is_client_waiting(r, h))
             return true;
@@ -103,8 +105,8 @@ static void note_callback(struct runner *r, uint8_t handle, enum lc_event event,
     struct handle *h = lc_runner_at(r, handle);
     if (event == LC_EVENT_CLOSED)
         note_closed(r, handle, h);
-    else if (handle >> 4 == LC_KIND_STREAM || handle >> 4 == LC_KIND_SERVER)
-        return; /* lc_runner_note_stream has seen it; a server goes on */
+    else if (handle >> 4 == LC_KIND_STREAM || handle >> 4 == LC_KIND_SERVER || handle >> 4 == LC_KIND_DATAGRAM)
+        return; /* lc_runner_note_stream or _datagram has seen it; a server goes on */
     else if (event == LC_EVENT_POSTED && h->posts_pending > 0)
         h->posts_pending = lc_runner_has(r, LC_CAP_COALESCE) ? 0 : h->posts_pending - 1;
     else if (h->state == ARMED && (event != LC_EVENT_READY || error < 0))
@@ -151,6 +153,8 @@ static struct lc_obs observed(struct runner *r, const struct lc_seen *seen, bool
         lc_runner_note_request(r, seen, &obs);
     else if (seen->handle >> 4 == LC_KIND_STREAM && is_here)
         lc_runner_note_stream(r, seen, &obs);
+    else if (seen->handle >> 4 == LC_KIND_DATAGRAM && is_here)
+        lc_runner_note_datagram(r, seen, &obs);
     return obs;
 }
 
@@ -225,7 +229,8 @@ static bool has_to_send(const struct runner *r)
     for (size_t i = 0; i < r->used_count; i++) {
         const unsigned kind = r->used[i] >> 4;
         const struct handle *h = &r->handles[r->used[i]];
-        if ((kind == LC_KIND_STREAM || kind == LC_KIND_SERVER) && (h->state == ARMED || h->state == IDLE))
+        const bool is_connection = kind == LC_KIND_STREAM || kind == LC_KIND_SERVER || kind == LC_KIND_DATAGRAM;
+        if (is_connection && (h->state == ARMED || h->state == IDLE))
             return true;
         if (kind == LC_KIND_REQUEST && h->call == LC_OP_SENDALL && h->state != CLOSED)
             return true;

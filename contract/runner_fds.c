@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "bytes.h"
-#include "runner_state.h"
+#include "runner_datagrams.h"
 
 enum {
     ADVANCE_NS_MAX = 20 * 1000 * 1000, /* on a real clock: what one advance may take */
@@ -135,6 +135,8 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
         (op->op == LC_OP_TAKE && lc_runner_is_calling(r, op->a, LC_OP_RECV, true)) ||
         (op->op != LC_OP_TAKE && (end->is_cut || lc_runner_is_calling(r, op->a, LC_OP_SENDALL, true))))
         return false;
+    if (end->is_udp)
+        return lc_runner_do_datagrams(r, op);
     if (op->op == LC_OP_PUT)
         is_done = put(r, op, end, op->n ? op->n : 1);
     else if (op->op == LC_OP_FILL)
@@ -185,8 +187,8 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     struct handle *h = &r->handles[op->a], *peer = &r->handles[h->peer];
     int fds[2], wanted = h->fd;
 
-    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || lc_runner_is_in_call(r, op->a, true) ||
-        lc_runner_is_in_call(r, h->peer, true))
+    if (!lc_runner_holds(r, op->a) || !lc_runner_holds(r, h->peer) || h->is_udp ||
+        lc_runner_is_in_call(r, op->a, true) || lc_runner_is_in_call(r, h->peer, true))
         return false;
     lc_runner_cancel_watchers(r, op->a);
     lc_runner_cancel_watchers(r, h->peer);
@@ -210,7 +212,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
 static bool do_hangup(struct runner *r, const struct lc_op *op)
 {
     struct handle *end = &r->handles[op->a];
-    if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true))
+    if (!lc_runner_holds(r, op->a) || lc_runner_is_in_call(r, op->a, true) || (end->is_udp && op->op == LC_OP_RST))
         return false;
     lc_runner_cancel_watchers(r, op->a);
     int result = r->kernel->close(r->kernel->self, end->fd, op->op == LC_OP_RST);
@@ -297,7 +299,7 @@ uint64_t lc_runner_take_all(struct runner *r)
         if (!lc_runner_holds(r, (uint8_t)i) || lc_runner_is_calling(r, (uint8_t)i, LC_OP_RECV, true) ||
             (peer->stream == 0 && !peer->is_called))
             continue;
-        bytes += take(r, (uint8_t)i, UINT64_MAX);
+        bytes += end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX);
         record_if_changed(r, (uint8_t)i);
         record_if_changed(r, end->peer);
     }

@@ -151,7 +151,7 @@ bool lc_runner_cancel(struct runner *r, uint8_t handle)
     if (handle >> 4 == LC_KIND_REQUEST)
         return lc_runner_cancel_request(r, handle);
     if ((h->state != ARMED && h->state != IDLE) || h->is_stale || handle >> 4 == LC_KIND_WAKER ||
-        handle >> 4 == LC_KIND_SERVER)
+        handle >> 4 == LC_KIND_SERVER || handle >> 4 == LC_KIND_DATAGRAM)
         return false;
     h->state = IDLE; /* before the call: no callback may come from inside it either */
     return lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_CANCEL, .a = handle}, 0, 0) >= 0;
@@ -247,6 +247,8 @@ static bool may_raise(const struct runner *r, int raise)
         event == LC_EVENT_PAUSE_WRITING || event == LC_EVENT_RESUME_WRITING || event >= LC_EVENT_FACTORY;
     if (r->depth == 0 || r->raise != LC_RAISE_NONE || event == LC_EVENT_CLOSED)
         return false;
+    if (event == LC_EVENT_REFUSED && r->handles[r->inside].sending > 0)
+        return false; /* it would be raised by the call of SEND */
     if (raise < LC_RAISE_EXIT)
         return lc_runner_has(r, LC_CAP_RAISE);
     return lc_runner_has(r, LC_CAP_EXIT) && r->depth == 1 && r->is_in_turn && !is_of_flow && event != LC_EVENT_EOF;

@@ -60,7 +60,7 @@ static bool may_call(const struct runner *r, const struct lc_op *op)
         return false;
     if (op->op == LC_OP_TASK)
         return lc_runner_has(r, LC_CAP_TASK);
-    return lc_runner_has(r, LC_CAP_REQUEST) && lc_runner_holds(r, op->b) && !end->is_listener &&
+    return lc_runner_has(r, LC_CAP_REQUEST) && lc_runner_holds(r, op->b) && !end->is_listener && !end->is_udp &&
            !is_watched(r, op->b) && !(is_sending && (end->is_shut || end->is_cut)) &&
            !lc_runner_is_calling(r, op->b, op->op, false);
 }

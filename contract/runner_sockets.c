@@ -1,7 +1,7 @@
 /* Ops on servers, listeners and the connections that they make, and the guards before them. */
 #include <errno.h>
 
-#include "runner_state.h"
+#include "runner_datagrams.h"
 
 enum { CLIENTS_MAX = 4 }; /* of a server that was asked for no number */
 
@@ -245,6 +245,6 @@ bool lc_runner_execute_sockets(struct runner *r, const struct lc_op *op)
     case LC_OP_ACCEPT:
         return do_accept(r, op);
     default:
-        return false;
+        return lc_runner_execute_datagrams(r, op);
     }
 }

@@ -44,12 +44,14 @@ struct runner {
     size_t used_count;
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
-    /* Large, and last, since it need not be cleared: below attached everything was set. */
+    size_t datagram_count;
+    /* Large, and last, since they need not be cleared: below the counts everything was set. */
     size_t attached;
     struct attachment {
         struct lc_op op;
         bool has_fired;
     } attachments[LC_PROGRAM_OPS_MAX];
+    struct datagram datagrams[LC_DATAGRAMS_MAX];
 };
 
 /* On the thread of the loop? A callback on another one must not touch the runner: the trace has it. */

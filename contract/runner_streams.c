@@ -13,9 +13,8 @@ static bool is_open_stream(const struct handle *h)
 static bool do_stream(struct runner *r, struct lc_op op)
 {
     struct handle *h = &r->handles[op.a], *end = &r->handles[op.b];
-    if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || r->handles[op.b].is_listener ||
-        r->handles[op.b].is_unsure || end->is_cut || lc_runner_is_in_call(r, op.b, true) ||
-        !lc_runner_has(r, LC_CAP_STREAM))
+    if (h->state != FREE || h->server != 0 || !lc_runner_holds(r, op.b) || end->is_listener || end->is_udp ||
+        end->is_unsure || end->is_cut || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
         return false;
     lc_runner_cancel_watchers(r, op.b);
     lc_runner_record_pair(r, op.b);
@@ -213,6 +212,8 @@ bool lc_runner_is_outstanding(const struct runner *r)
         if (!lc_runner_is_end(r->used[used]) || end->peer == 0 || end->is_cut)
             continue;
         bool is_wanted = end->stream != 0 ? !stream->is_aborted : end->is_called || is_reading(reader);
+        if (end->is_udp && r->handles[end->peer].state != ARMED)
+            continue;
         if (is_wanted && end->sent != r->handles[end->peer].got)
             return true;
     }

@@ -40,10 +40,12 @@ enum lc_what {
     LC_WHAT_COUNT
 };
 
-/* Bits of a DATA callback and of LC_OP_TAKE; arg is the number of bytes. */
+/* Bits of a DATA or DATAGRAM callback and of LC_OP_TAKE; arg is the number of bytes. Of datagrams each is a record, and
+ * result its number among those that were sent to this end, from 0. */
 enum {
-    LC_BYTES_WRONG = 1, /* they are not what stands there in what the other end sent; of DATA, result = first wrong */
-    LC_BYTES_END = 2    /* the end of file was seen behind them */
+    LC_BYTES_WRONG = 1,   /* they are not what stands there in what the other end sent; of DATA, result = first wrong */
+    LC_BYTES_FOREIGN = 4, /* a datagram's sender is said to be another */
+    LC_BYTES_END = 2      /* the end of file was seen behind them */
 };
 
 /* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */

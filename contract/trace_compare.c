@@ -23,7 +23,8 @@ struct seen {
     bool has_end;         /* an fd's: the end of file was seen */
     bool is_wrong;        /* of its bytes some were wrong: the rules say so */
     uint32_t ops;         /* a hash of what was asked for it, in order */
-    uint32_t accepted[2]; /* ops by code that the loop took at least once, and that it refused */
+    unsigned datagrams;   /* an endpoint's; each counts as one byte more in bytes, and so in sent */
+    uint64_t accepted[2]; /* ops by code that the loop took at least once, and that it refused */
     uint32_t epoch;       /* in which its last callback came; 0: none came */
     uint32_t meddled;     /* epoch in which a callback of another handle asked something of it; 0: none */
     uint64_t deadline_ns; /* a timer's */
@@ -36,6 +37,7 @@ struct seen {
     bool are_bytes_vague; /* not its bytes */
     bool is_ending_vague; /* not its EOF and LOST, and no later event */
     bool is_paused;
+    bool is_udp;  /* an fd */
     bool is_over; /* flushed, aborted or destroyed: what comes for it is answered by a reset */
 };
 
@@ -77,11 +79,14 @@ static void meddle_with_fd(struct story *story, uint16_t fd)
 {
     for (unsigned i = 1; i < KIND_HANDLES; i++) {
         uint16_t watch = (uint16_t)(LC_KIND_WATCH << 12 | i), stream = (uint16_t)(LC_KIND_STREAM << 12 | i);
+        uint16_t endpoint = (uint16_t)(LC_KIND_DATAGRAM << 12 | i);
         uint16_t peer = at(story, fd)->peer;
         if (at(story, watch)->fd == fd || at(story, watch)->fd == peer)
             meddle(story, watch);
         if (at(story, stream)->fd == fd || at(story, stream)->fd == peer)
             meddle(story, stream);
+        if (at(story, endpoint)->fd == fd || at(story, endpoint)->fd == peer)
+            meddle(story, endpoint);
     }
 }
 
@@ -118,6 +123,22 @@ static void take_stream_op(struct story *story, struct seen *s, const struct lc_
     s->is_paused = obs->code == LC_OP_PAUSE || (s->is_paused && obs->code != LC_OP_RESUME);
 }
 
+/* What an endpoint has not been given when it ends is lost, and what it has not sent when it is aborted may be. */
+static void take_endpoint_op(struct story *story, struct seen *s, const struct lc_obs *obs)
+{
+    const bool is_ending = obs->code == LC_OP_FLUSH || obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY;
+    if (obs->code == LC_OP_DATAGRAM) {
+        s->fd = (uint16_t)((obs->arg >> 4) << 12 | (obs->arg & 15));
+        at(story, s->fd)->stream = obs->handle;
+    }
+    if (obs->code == LC_OP_SEND)
+        at(story, s->fd)->sent += obs->arg + 1;
+    s->are_bytes_vague |= is_ending && !has_all(story, s);
+    s->is_over |= is_ending;
+    if (obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY)
+        at(story, at(story, s->fd)->peer)->are_bytes_vague = true;
+}
+
 /* The other side of an fd's stream meets an end it may learn of now or later, or in two ways. */
 static void end_fd(struct story *story, uint16_t fd, bool is_reset)
 {
@@ -134,14 +155,15 @@ static void end_fd(struct story *story, uint16_t fd, bool is_reset)
 static void take_fd_op(struct story *story, const struct lc_obs *obs)
 {
     struct seen *fd = at(story, obs->handle);
-    if (obs->code == LC_OP_PAIR || obs->code == LC_OP_TCP) {
+    if (obs->code == LC_OP_PAIR || obs->code == LC_OP_TCP || obs->code == LC_OP_UDP) {
+        fd->is_udp = at(story, (uint16_t)((obs->arg >> 4) << 12 | (obs->arg & 15)))->is_udp = obs->code == LC_OP_UDP;
         fd->peer = (uint16_t)((obs->arg >> 4) << 12 | (obs->arg & 15));
         at(story, fd->peer)->peer = obs->handle;
         return;
     }
     meddle_with_fd(story, obs->handle);
     if (obs->code == LC_OP_PUT || obs->code == LC_OP_FILL) {
-        fd->sent += obs->arg;
+        fd->sent += fd->is_udp ? (obs->result >= 0) * (obs->arg + 1) : obs->arg;
         fd->are_bytes_vague |= at(story, at(story, fd->peer)->stream)->is_over;
     }
     if (obs->code == LC_OP_FILL && at(story, fd->peer)->stream == 0)
@@ -161,9 +183,10 @@ static void take_op(struct story *story, const struct lc_obs *obs)
 {
     struct seen *seen = at(story, obs->handle);
     bool is_timer = LC_WIDE_KIND(obs->handle) == LC_KIND_TIMER;
-    if (obs->code < 32)
-        seen->accepted[obs->result < 0] |= UINT32_C(1) << obs->code;
-    if (obs->code != LC_OP_TAKE)
+    if (obs->code < 64)
+        seen->accepted[obs->result < 0] |= UINT64_C(1) << obs->code;
+    const bool is_answer = obs->code == LC_OP_SEND && obs->result < 0; /* the second record of one op */
+    if (obs->code != LC_OP_TAKE && !is_answer)
         seen->ops = seen->ops * 31 + obs->code;
     story->raises += obs->code == LC_OP_RAISE;
     if (obs->thread != 0) /* a post */
@@ -189,6 +212,8 @@ static void take_op(struct story *story, const struct lc_obs *obs)
         seen->fd = (uint16_t)((obs->arg >> 4) << 12 | (obs->arg & 15));
     if (LC_WIDE_KIND(obs->handle) == LC_KIND_STREAM)
         take_stream_op(story, seen, obs);
+    if (LC_WIDE_KIND(obs->handle) == LC_KIND_DATAGRAM)
+        take_endpoint_op(story, seen, obs);
 }
 
 /* ---- callbacks ----------------------------------------------------------------------------- */
@@ -196,7 +221,8 @@ static void take_op(struct story *story, const struct lc_obs *obs)
 static void take_event(struct story *story, const struct lc_obs *obs)
 {
     struct seen *seen = at(story, obs->handle);
-    if (obs->code == LC_EVENT_CLOSED || obs->code == LC_EVENT_PAUSE_WRITING || obs->code == LC_EVENT_RESUME_WRITING)
+    if (obs->code == LC_EVENT_CLOSED || obs->code == LC_EVENT_PAUSE_WRITING || obs->code == LC_EVENT_RESUME_WRITING ||
+        obs->code == LC_EVENT_REFUSED) /* which may come at once, with the next datagram, or for several of them */
         return;
     seen->is_vague |= seen->meddled == story->epoch && seen->meddled != 0;
     seen->is_armed = false;
@@ -207,7 +233,12 @@ static void take_event(struct story *story, const struct lc_obs *obs)
         seen->bytes += obs->arg;
         seen->is_wrong |= obs->bits != 0;
     }
-    if (obs->code == LC_EVENT_READY || obs->code == LC_EVENT_DATA)
+    if (obs->code == LC_EVENT_DATAGRAM) {
+        seen->bytes += obs->arg + 1;
+        seen->datagrams++;
+        seen->is_wrong |= obs->bits != 0;
+    }
+    if (obs->code == LC_EVENT_READY || obs->code == LC_EVENT_DATA || obs->code == LC_EVENT_DATAGRAM)
         return;
     if (seen->is_ending_vague && (obs->code == LC_EVENT_EOF || obs->code == LC_EVENT_LOST))
         return;
@@ -278,7 +309,10 @@ static void tell(const struct seen *seen, unsigned kind, bool has_bytes, bool ha
         used +=
             (size_t)snprintf(text + used, size - used, "%s%s", seen->ready_bits & LC_IN ? "readable" : "not readable",
                              seen->ready_bits & LC_OUT ? ", writable" : "");
-    if (has_bytes && used < size)
+    if (has_bytes && kind == LC_KIND_DATAGRAM && used < size)
+        used += (size_t)snprintf(text + used, size - used, "%s%u datagrams of %llu bytes", used ? ", " : "",
+                                 seen->datagrams, (unsigned long long)(seen->bytes - seen->datagrams));
+    else if (has_bytes && used < size)
         used += (size_t)snprintf(text + used, size - used, "%s%llu bytes%s", used ? ", " : "",
                                  (unsigned long long)seen->bytes,
                                  kind == LC_KIND_FD && seen->has_end ? ", then the end of file" : "");
@@ -303,7 +337,8 @@ static bool compare_seen(struct story stories[2], uint16_t handle, struct lc_dif
     const struct seen *a = at(&stories[0], handle), *b = at(&stories[1], handle);
     char name[8], ours[64], theirs[64];
     unsigned kind = LC_WIDE_KIND(handle);
-    bool has_bytes = (kind == LC_KIND_STREAM || kind == LC_KIND_FD) && !a->are_bytes_vague && !b->are_bytes_vague;
+    bool has_bytes = (kind == LC_KIND_STREAM || kind == LC_KIND_FD || kind == LC_KIND_DATAGRAM) &&
+                     !a->are_bytes_vague && !b->are_bytes_vague;
     bool has_ending = !a->is_ending_vague && !b->is_ending_vague;
 
     lc_handle_format((uint8_t)(kind << 4 | LC_WIDE_INDEX(handle)), name);
@@ -316,8 +351,8 @@ static bool compare_seen(struct story stories[2], uint16_t handle, struct lc_dif
     }
     if (!has_ending || !was_asked_the_same(stories, handle))
         return false;
-    uint32_t refused = a->accepted[1] & ~b->accepted[1] & b->accepted[0];
-    uint32_t taken = b->accepted[1] & ~a->accepted[1] & a->accepted[0];
+    uint64_t refused = a->accepted[1] & ~b->accepted[1] & b->accepted[0];
+    uint64_t taken = b->accepted[1] & ~a->accepted[1] & a->accepted[0];
     for (unsigned code = 0; code < LC_OP_PROGRAM_END && (refused | taken) != 0 && kind != LC_KIND_FD; code++)
         if (((refused | taken) >> code & 1) != 0) {
             bool is_ours = (refused >> code & 1) != 0;

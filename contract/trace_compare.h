@@ -3,8 +3,9 @@
  * Compared is what a handle saw: which callbacks came, and for a stream how many bytes arrived, in whatever chunks.
  * Never compared is the order between handles, and nothing of a handle for which the order between handles matters: one
  * that a callback of another meddled with while it had callbacks of its own. Left to the rules, because loops are free
- * there or because a rule says it better: how often a watcher is called, pause_writing and resume_writing, what a reset
- * connection still delivers, an end of file while reading is paused, a timer cancelled about when it is due.
+ * there or because a rule says it better: how often a watcher is called, pause_writing and resume_writing, refused
+ * datagrams, what a reset connection still delivers, an end of file while reading is paused, a timer cancelled about
+ * when it is due.
  *
  * Both programs have to be settled (lc_program_settle), or how much one step does decides what is seen.
  */

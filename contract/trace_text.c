@@ -39,13 +39,32 @@ static int op_format(const struct lc_obs *obs, const char *handle, char *text, s
     return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
 }
 
-static int detail_format(const struct lc_obs *obs, const char *handle, char *text, size_t size)
+static int callback_format(const struct lc_obs *obs, const char *handle, char *text, size_t size)
 {
     char reported[24], actual[24];
     const char *event = obs->code < LC_EVENT_COUNT ? lc_event_names[obs->code] : "?";
 
     bits_format(obs->bits, reported, sizeof reported);
     bits_format((unsigned)(obs->arg & 15), actual, sizeof actual);
+    if (obs->code == LC_EVENT_READY)
+        return snprintf(text, size, "  %s.%s {reported %sfd is %s", handle, event, reported, actual);
+    if (obs->code == LC_EVENT_DATA)
+        return snprintf(text, size, "  %s.data {%" PRIu64 " bytes%s", handle, obs->arg,
+                        obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "");
+    if (obs->code == LC_EVENT_DATAGRAM)
+        return snprintf(text, size, "  %s.datagram {number %d, %" PRIu64 " bytes%s%s", handle, obs->result, obs->arg,
+                        obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "",
+                        obs->bits & LC_BYTES_FOREIGN ? ", of another SENDER" : "");
+    if (obs->code == LC_EVENT_LOST || obs->code == LC_EVENT_REFUSED || obs->code == LC_EVENT_DONE)
+        return snprintf(text, size, "  %s.%s {error %" PRId64, handle, event, -(int64_t)obs->result);
+    return snprintf(text, size, "  %s.%s {", handle, event);
+}
+
+static int detail_format(const struct lc_obs *obs, const char *handle, char *text, size_t size)
+{
+    char reported[24];
+
+    bits_format(obs->bits, reported, sizeof reported);
     switch (obs->what) {
     case LC_WHAT_OPEN:
         return snprintf(text, size, "open program %u", (unsigned)obs->handle);
@@ -56,14 +75,7 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
     case LC_WHAT_POST:
         return snprintf(text, size, "post %s begins", handle);
     case LC_WHAT_BEGIN:
-        if (obs->code == LC_EVENT_READY)
-            return snprintf(text, size, "  %s.%s {reported %sfd is %s", handle, event, reported, actual);
-        if (obs->code == LC_EVENT_DATA)
-            return snprintf(text, size, "  %s.data {%" PRIu64 " bytes%s", handle, obs->arg,
-                            obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "");
-        if (obs->code == LC_EVENT_LOST || obs->code == LC_EVENT_DONE)
-            return snprintf(text, size, "  %s.%s {error %" PRId64, handle, event, -(int64_t)obs->result);
-        return snprintf(text, size, "  %s.%s {", handle, event);
+        return callback_format(obs, handle, text, size);
     case LC_WHAT_END:
         return snprintf(text, size, "  } %s%s", handle, obs->result ? " raises" : "");
     case LC_WHAT_STEP:

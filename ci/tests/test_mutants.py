@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 
 import fuzzing
 import mutants
@@ -29,8 +30,9 @@ def by_rule(mutant):
 
 
 def answers(monkeypatch, *failures):
-    """first_failure gives these, one a call, then None."""
+    """first_failure gives these, one a call, then None; the corpus finds nothing."""
     left = list(failures)
+    monkeypatch.setattr(mutants, "in_corpus", lambda rule, driver: None)
     monkeypatch.setattr(mutants, "first_failure", lambda seed, count, driver: left.pop(0) if left else None)
 
 
@@ -61,6 +63,14 @@ def test_hunt_goes_on_until_the_named_rule_speaks(monkeypatch):
     assert mutants.hunt("TIMER-1", "refloop_sim") == "TIMER-1 at program 9"
 
 
+@pytest.mark.parametrize(("rule", "found"), [("TIMER-1", "seeds/timers/a.loop"), ("TIMER-11", None), ("SOON-1", None)])
+def test_corpus_hunts_first(monkeypatch, rule, found):
+    said = "corpora/seeds/timers/a.loop: TIMER-1 t1 fired early\n1 passed, 1 failed\n"
+    done = subprocess.CompletedProcess([], 1, stdout=said, stderr="")
+    monkeypatch.setattr(mutants.subprocess, "run", lambda *argv, **options: done)
+    assert mutants.in_corpus(rule, "refloop_sim") == found
+
+
 def test_only_other_rules_spoke(monkeypatch):
     answers(monkeypatch, (3, {"SOON-1"}), (4, {"HANG"}))
     with pytest.raises(Stop, match="by HANG, SOON-1, not by TIMER-1"):
@@ -85,7 +95,8 @@ def test_every_mutant_of_the_tree_is_whole(pattern):
     for mutant in mutants.load(pattern):
         assert mutant.old != mutant.new
         assert mutant.story
-        assert bool(mutant.rule) + bool(mutant.shown_as) + (mutant.killer != mutants.PROGRAM_TARGET) == 1
+        by_target = mutant.killer != mutants.PROGRAM_TARGET
+        assert bool(mutant.rule) + bool(mutant.shown_as) + bool(mutant.case) + by_target == 1
         assert mutant.killer in fuzzing.targets()
 
 

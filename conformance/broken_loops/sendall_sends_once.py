@@ -1,4 +1,4 @@
-# sock_sendall sends what there is room for and calls it all. Breaks STREAM-2.
+# sock_sendall sends what there is room for and calls it all (made up). Breaks STREAM-2.
 
 from __future__ import annotations
 

@@ -46,6 +46,8 @@ static bool is_due(struct fake_loop *l, struct fake_item *item)
         return fake_call_is_due(l, item->handle);
     if (kind == LC_KIND_SERVER)
         return fake_server_is_due(l, item->handle);
+    if (kind == LC_KIND_DATAGRAM)
+        return fake_endpoint_is_due(l, item->handle);
     if (kind == LC_KIND_STREAM)
         return fake_stream_is_due(l, item->handle);
     return true;

@@ -105,9 +105,63 @@ static int accept_from(void *self, int listener, uint16_t *peer_port)
     return fake_kernel_accept(self, listener, peer_port);
 }
 
+/* ---- datagrams: what goes to nobody is refused by the next call, as Linux does it ---------------- */
+
+enum {
+    ROOM_BYTES = 9800,
+    DATAGRAM_BYTES_MAX = 65507
+}; /* the runner's own books let no more come than there is room for */
+
+static int make_udp(void *self, int fds[2])
+{
+    struct fake_kernel *k = self;
+    int error = make_pair(k, fds, false);
+    if (error < 0)
+        return error;
+    k->fds[fds[0]].is_udp = k->fds[fds[1]].is_udp = true;
+    return ROOM_BYTES;
+}
+
+static int take_refusal(struct fake_fd *fd)
+{
+    const int error = fd->is_refused ? -ECONNREFUSED : 0;
+    fd->is_refused = false;
+    return error;
+}
+
+static int64_t send_datagram(struct fake_fd *fd, struct fake_fd *peer, const void *bytes, size_t size)
+{
+    const int error = size > DATAGRAM_BYTES_MAX ? -EMSGSIZE : take_refusal(fd);
+    if (error < 0)
+        return error;
+    fd->is_refused = peer == NULL;
+    if (peer == NULL)
+        return (int64_t)size;
+    assert(peer->count < FAKE_DATAGRAMS_MAX && peer->unread + size <= FAKE_BUFFER_BYTES);
+    memcpy(peer->buffer + peer->unread, bytes, size);
+    peer->unread += size;
+    peer->sizes[peer->count++] = (uint16_t)size;
+    return (int64_t)size;
+}
+
+static int64_t receive_datagram(struct fake_fd *fd, void *bytes, size_t room)
+{
+    const int error = take_refusal(fd);
+    if (error < 0 || fd->count == 0)
+        return error < 0 ? error : -EAGAIN;
+    const size_t size = fd->sizes[0];
+    memcpy(bytes, fd->buffer, size < room ? size : room);
+    memmove(fd->sizes, fd->sizes + 1, (size_t)--fd->count * sizeof *fd->sizes);
+    fd->unread -= size;
+    memmove(fd->buffer, fd->buffer + size, fd->unread);
+    return (int64_t)(size < room ? size : room);
+}
+
 static int64_t write_some(void *self, int number, const void *bytes, size_t size)
 {
     struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
+    if (fd != NULL && fd->is_udp)
+        return send_datagram(fd, peer, bytes, size);
     if (fd != NULL && fd->is_reset)
         return -ECONNRESET;
     if (peer == NULL || fd->is_shut)
@@ -123,6 +177,8 @@ static int64_t read_some(void *self, int number, void *bytes, size_t size)
     struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
     if (fd == NULL)
         return -EBADF;
+    if (fd->is_udp)
+        return receive_datagram(fd, bytes, size);
     if (fd->is_reset)
         return -ECONNRESET;
     if (fd->unread == 0)
@@ -180,6 +236,8 @@ static unsigned ready(void *self, int number)
     const struct fake_fd *fd = fd_at(self, number), *peer = fd == NULL ? NULL : fd_at(self, fd->peer);
     if (fd == NULL)
         return 0;
+    if (fd->is_udp)
+        return (fd->count > 0 ? LC_IN : 0u) | LC_OUT | (fd->is_refused ? LC_ERR : 0u);
     if (fd->is_listener)
         return fd->backlog_count > 0 ? LC_IN : 0;
     if (peer == NULL)
@@ -269,6 +327,7 @@ void fake_kernel_init(struct fake_kernel *k)
     k->base = (struct lc_kernel){.now_ns = now_ns,
                                  .advance = advance,
                                  .pair = make_pair,
+                                 .udp = make_udp,
                                  .listen = listen_on,
                                  .connect = connect_to,
                                  .accept = accept_from,

@@ -4,7 +4,7 @@
 
 #include "kernel.h"
 
-enum { FAKE_FDS_MAX = 64, FAKE_LATE_MAX = 16, FAKE_BUFFER_BYTES = 4096, FAKE_BACKLOG_MAX = 16 };
+enum { FAKE_FDS_MAX = 64, FAKE_LATE_MAX = 16, FAKE_BUFFER_BYTES = 4096, FAKE_BACKLOG_MAX = 16, FAKE_DATAGRAMS_MAX = 8 };
 
 struct fake_fd {
     bool is_open;
@@ -13,7 +13,11 @@ struct fake_fd {
     int peer;      /* -1: closed */
     size_t unread; /* bytes of `buffer` */
     uint8_t buffer[FAKE_BUFFER_BYTES];
-    uint16_t port; /* it listens on this one, or reached its peer through it; 0: neither */
+    bool is_udp; /* its buffer holds datagrams, of these sizes */
+    uint16_t sizes[FAKE_DATAGRAMS_MAX];
+    int count;
+    bool is_refused; /* one that it sent came back */
+    uint16_t port;   /* it listens on this one, or reached its peer through it; 0: neither */
     bool is_listener;
     int backlog[FAKE_BACKLOG_MAX]; /* the server's ends of connections that nobody has accepted */
     int backlog_count;

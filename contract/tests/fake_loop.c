@@ -77,6 +77,10 @@ static void run_item(struct fake_loop *l, const struct fake_item *item, size_t p
         fake_call_run(l, item->handle);
         return;
     }
+    if (kind == LC_KIND_DATAGRAM) {
+        fake_endpoint_run(l, item->handle);
+        return;
+    }
     if (kind == LC_KIND_SERVER) {
         fake_server_run(l, item->handle);
         return;
@@ -221,6 +225,8 @@ static int64_t destroy(struct fake_loop *l, uint8_t handle)
 {
     if (handle >> 4 == LC_KIND_STREAM)
         fake_stream_drop(l, handle);
+    if (handle >> 4 == LC_KIND_DATAGRAM)
+        fake_endpoint_drop(l, handle);
     if (handle >> 4 == LC_KIND_SERVER && l->defect != FAKE_SERVER_STAYS_OPEN)
         l->kernel.base.close(&l->kernel, l->slots[handle].fd, false);
     l->slots[handle].state = FAKE_CLOSING;
@@ -262,6 +268,7 @@ static int64_t open_loop(struct fake_loop *l)
     memset(l->has_held, 0, sizeof l->has_held);
     memset(l->slots, 0, sizeof l->slots);
     memset(l->streams, 0, sizeof l->streams);
+    memset(l->endpoints, 0, sizeof l->endpoints);
     l->fd = fake_kernel_open(&l->kernel);
     return l->defect == FAKE_OPEN_FAILS ? -EMFILE : 0;
 }
@@ -289,6 +296,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     struct fake_loop *l = (struct fake_loop *)base;
     if (op->op == l->refuses && l->refusable++ % 2 == 0)
         return -EPERM;
+    if (op->a >> 4 == LC_KIND_DATAGRAM && op->op != LC_OP_DESTROY)
+        return fake_endpoint_apply(l, op);
     if (op->a >> 4 == LC_KIND_STREAM)
         l->has_held[op->op] |= l->streams[op->a & 15].held_size > 0;
     switch (op->op) {

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "driver.h"
+#include "fake_datagrams.h"
 #include "fake_defect.h"
 #include "fake_kernel.h"
 #include "fake_streams.h"
@@ -52,6 +53,7 @@ struct fake_loop {
     unsigned stops_max;
     struct fake_slot slots[FAKE_HANDLES];
     struct fake_stream streams[16];
+    struct fake_endpoint endpoints[16];
     bool has_held[LC_OP_PROGRAM_END]; /* ops that came while a stream still held bytes; those of the last program */
 };
 

@@ -33,6 +33,7 @@ void rig_run(const struct lc_program *program)
     if (rig.has_no_network) {
         rig.loop.kernel.base.listen = NULL;
         rig.loop.kernel.base.connect = NULL;
+        rig.loop.kernel.base.udp = NULL;
     }
     rig.result = lc_run(&rig.loop.base, program, 7, trace, &rig.stats);
     rig.trace_count = lc_trace_merge(trace, sizeof memory, &rig.trace);

@@ -262,17 +262,82 @@ static void settled(void)
     CHECK(program.ops[program.count - 1].op == LC_OP_STOP);
 }
 
-static const struct test tests[] = {TEST(order_between_handles),
-                                    TEST(callback_missing),
-                                    TEST(chunks),
-                                    TEST(left_to_the_rules),
-                                    TEST(end_of_file),
-                                    TEST(meddled),
-                                    TEST(meddled_afterwards),
-                                    TEST(asked_for_something_else),
-                                    TEST(cancelled_timer),
-                                    TEST(refused),
-                                    TEST(slept),
-                                    TEST(total),
-                                    TEST(settled)};
+enum { D1 = LC_KIND_DATAGRAM << 12 | 1 };
+
+/* F1 and F2 are UDP sockets, and D1 has taken F1 over; F2 was given two datagrams to send. */
+static void opens_an_endpoint(void)
+{
+    opens(LC_CAP_DATAGRAM, 0);
+    asks(LC_OP_UDP, F1, 0x52, 0, 0);
+    asks(LC_OP_DATAGRAM, D1, 0x51, 0, 0);
+    hears(D1, LC_EVENT_MADE, 0);
+    asks(LC_OP_PUT, F2, 5, 0, 0);
+    asks(LC_OP_PUT, F2, 0, 0, 0);
+}
+
+/* Datagrams are counted, empty ones too; what is told of refusals is not compared. */
+static void datagrams_missing(void)
+{
+    for (int given = 1; given <= 2; given++) {
+        opens_an_endpoint();
+        hears(D1, LC_EVENT_DATAGRAM, 5);
+        if (given == 2)
+            hears(D1, LC_EVENT_DATAGRAM, 0);
+        on_the_control();
+        opens_an_endpoint();
+        hears(D1, LC_EVENT_DATAGRAM, 5);
+        hears(D1, LC_EVENT_REFUSED, 0);
+        hears(D1, LC_EVENT_DATAGRAM, 0);
+        CHECK(differs(given == 2 ? ""
+                                 : "d1 saw made, 1 datagrams of 5 bytes; on the control made, 2 datagrams of 5 bytes"));
+    }
+}
+
+/* How many come before an endpoint is closed is the loop's own business, LOST is not. */
+static void datagrams_before_close(void)
+{
+    for (int is_lost = 0; is_lost <= 1; is_lost++) {
+        opens_an_endpoint();
+        asks(LC_OP_FLUSH, D1, 0, 0, 0);
+        if (is_lost)
+            hears(D1, LC_EVENT_LOST, 0);
+        on_the_control();
+        opens_an_endpoint();
+        hears(D1, LC_EVENT_DATAGRAM, 5);
+        asks(LC_OP_FLUSH, D1, 0, 0, 0);
+        hears(D1, LC_EVENT_LOST, 0);
+        CHECK(differs(is_lost ? "" : "d1 saw made; on the control made, lost"));
+    }
+}
+
+/* A SEND that one loop refuses and the other takes is a difference. */
+static void send_refused(void)
+{
+    opens_an_endpoint();
+    asks(LC_OP_SEND, D1, 5, 0, 0);
+    asks(LC_OP_SEND, D1, 5, 0, -5);
+    on_the_control();
+    opens_an_endpoint();
+    asks(LC_OP_SEND, D1, 5, 0, 0);
+    CHECK(differs("send d1: the loop refuses it, the control takes it"));
+}
+
+static const struct test tests[] = {
+    TEST(order_between_handles),
+    TEST(callback_missing),
+    TEST(chunks),
+    TEST(left_to_the_rules),
+    TEST(end_of_file),
+    TEST(meddled),
+    TEST(meddled_afterwards),
+    TEST(asked_for_something_else),
+    TEST(cancelled_timer),
+    TEST(refused),
+    TEST(slept),
+    TEST(total),
+    TEST(settled),
+    TEST(datagrams_missing),
+    TEST(datagrams_before_close),
+    TEST(send_refused),
+};
 TEST_MAIN(tests)

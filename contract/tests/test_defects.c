@@ -114,6 +114,29 @@ static const struct {
     [FAKE_RECV_FOREIGN] = {"a read gives foreign bytes", "STREAM-2"},
     [FAKE_RECV_TOO_MUCH] = {"a read gives too much", "SOCK-2"},
     [FAKE_RECV_EMPTY] = {"a read of nothing", "EOF-1"},
+    [FAKE_DATAGRAM_MADE_NEVER] = {"an endpoint is never made", "DGRAM-6"},
+    [FAKE_DATAGRAM_MADE_TWICE] = {"an endpoint is made twice", "DGRAM-6"},
+    [FAKE_DATAGRAM_LOST_TWICE] = {"an endpoint is lost twice", "DGRAM-6"},
+    [FAKE_DATAGRAM_LOST_NEVER] = {"an endpoint is never lost", "DGRAM-4"},
+    [FAKE_DATAGRAM_AFTER_CLOSE] = {"a datagram after close", "DGRAM-4"},
+    [FAKE_DATAGRAM_DEAF] = {"one datagram and no more", "DGRAM-1"},
+    [FAKE_DATAGRAM_DROPS] = {"every second datagram", "DGRAM-1"},
+    [FAKE_DATAGRAM_TWICE] = {"a datagram twice", "DGRAM-1"},
+    [FAKE_DATAGRAM_SWAPS] = {"datagrams swapped", "DGRAM-1"},
+    [FAKE_DATAGRAM_MERGES] = {"datagrams merged", "DGRAM-1"},
+    [FAKE_DATAGRAM_CUTS] = {"datagrams cut", "DGRAM-1"},
+    [FAKE_DATAGRAM_ALTERS] = {"datagrams altered", "DGRAM-1"},
+    [FAKE_DATAGRAM_DROPS_EMPTY] = {"empty datagrams dropped", "DGRAM-1"},
+    [FAKE_DATAGRAM_OF_STRANGER] = {"a stranger's datagram", "DGRAM-1"},
+    [FAKE_DATAGRAM_SEND_DROPS] = {"a datagram not sent", "DGRAM-1"},
+    [FAKE_DATAGRAM_SEND_TWICE] = {"a datagram sent twice", "DGRAM-1"},
+    [FAKE_DATAGRAM_CLOSE_DROPS] = {"close drops datagrams", "DGRAM-3"},
+    [FAKE_DATAGRAM_REFUSAL_SILENT] = {"a refusal not told", "DGRAM-2"},
+    [FAKE_DATAGRAM_REFUSAL_ENDS] = {"a refusal ends the endpoint", "DGRAM-2"},
+    [FAKE_DATAGRAM_REFUSAL_UNASKED] = {"a refusal of nothing", "DGRAM-2"},
+    [FAKE_DATAGRAM_TOO_LARGE_SILENT] = {"too large, and not told", "DGRAM-2"},
+    [FAKE_DATAGRAM_RAISE_ENDS] = {"an exception ends the endpoint", "DGRAM-2"},
+    [FAKE_DATAGRAM_RESUME_NEVER] = {"no resume_writing for datagrams", "DGRAM-3"},
     [FAKE_RECV_CANCELS_ALL] = {"one cancel cancels all reads", "FD-10"},
     [FAKE_SEND_SILENT] = {"a sendall never ends", "FD-10"},
     [FAKE_SEND_SHORT] = {"a sendall ends early", "STREAM-2"},
@@ -169,6 +192,8 @@ static bool is_found_and_shrunk(const char *name, const char *rule)
 /* What a loop needs for a defect to show; more would only dilute the programs. */
 static uint32_t capabilities_for(enum fake_defect defect)
 {
+    if (defect >= FAKE_DATAGRAM_MADE_NEVER)
+        return RIG_STREAMS | RIG_DATAGRAMS;
     return (defect < FAKE_STREAM_MADE_NEVER ? 0 : RIG_STREAMS) | (defect < FAKE_SERVER_DEAF ? 0 : RIG_SOCKETS);
 }
 
@@ -246,6 +271,16 @@ static void correct_sockets_pass(void)
         passes_everything(LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_ONE_PER_STEP | RIG_STREAMS | RIG_SOCKETS, false, false));
 }
 
+/* And with datagrams, whichever part of them it has. */
+static void correct_datagrams_pass(void)
+{
+    CHECK(passes_everything(RIG_CAPABILITIES | RIG_STREAMS | RIG_DATAGRAMS, false, false));
+    CHECK(passes_everything(RIG_CAPABILITIES | RIG_STREAMS | RIG_SOCKETS | RIG_DATAGRAMS, true, true));
+    CHECK(passes_everything(LC_CAP_DATAGRAM, false, false));
+    CHECK(passes_everything(
+        LC_CAP_STOP | LC_CAP_RAISE | LC_CAP_ONE_PER_STEP | LC_CAP_MADE | LC_CAP_FLUSH | RIG_DATAGRAMS, false, false));
+}
+
 /* The same with posts from real threads, which makes no difference. */
 static void correct_loop_passes_with_threads(void)
 {
@@ -253,7 +288,12 @@ static void correct_loop_passes_with_threads(void)
 }
 
 static const struct test tests[] = {
-    TEST(every_defect_is_found), TEST(foreign_thread_is_found), TEST(correct_loop_passes),
-    TEST(correct_sockets_pass),  TEST(correct_streams_pass),    TEST(correct_loop_passes_with_threads),
+    TEST(every_defect_is_found),
+    TEST(foreign_thread_is_found),
+    TEST(correct_loop_passes),
+    TEST(correct_datagrams_pass),
+    TEST(correct_sockets_pass),
+    TEST(correct_streams_pass),
+    TEST(correct_loop_passes_with_threads),
 };
 TEST_MAIN(tests)

@@ -182,7 +182,7 @@ static void every_attachment_survives_text(void)
                 }
             }
     }
-    CHECK(checked == ops * (1 + 5 * 15 * 6 + 15 * 14 + 2 * 15 * 7)); /* no "on", or a handle and an event */
+    CHECK(checked == ops * (1 + 5 * 15 * 6 + 15 * 14 + 2 * 15 * 7 + 15 * 12)); /* no "on", or a handle and an event */
 }
 
 /* An op that does nothing is written as "nop", which is read as an op that does nothing. */

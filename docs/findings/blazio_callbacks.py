@@ -6,6 +6,7 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import contextlib
 import contextvars
 import gc
 import importlib
@@ -342,6 +343,37 @@ def check_reader_that_is_replaced_and_removes(new_loop):
         return (
             f"a reader that was replaced removed a reader when it was freed; the next one is called {len(calls)} times"
         )
+
+
+def check_run_after_a_system_exit(new_loop):
+    async def leave():
+        await asyncio.sleep(0)
+        raise SystemExit(3)
+
+    loop = new_loop()
+    with contextlib.suppress(SystemExit):
+        loop.run_until_complete(leave())
+    try:
+        loop.run_until_complete(asyncio.sleep(0))
+    except RuntimeError as error:
+        return f"SystemExit in a task left the run; the next run ends at once by {error!r}"
+
+
+def check_run_in_another_thread(new_loop):
+    loop, results = new_loop(), []
+
+    def work():
+        try:
+            loop.run_until_complete(asyncio.sleep(0.01))
+            results.append("done")
+        except RuntimeError as error:
+            results.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if results != ["done"]:
+        return f"a loop that is run in another thread than the one that made it: {results[0]!r}"
 
 
 def run(check):

@@ -6,10 +6,12 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import multiprocessing
 import os
+import resource
 import socket
 import sys
 
@@ -178,6 +180,32 @@ def check_datagram_socket(new_loop):
     datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     if not raises((ValueError, OSError), lambda: loop.run_until_complete(loop.create_server(Log, sock=datagram))):
         return "create_server() takes a datagram socket"
+
+
+def check_lack_of_fds(new_loop):
+    async def main():
+        server = await loop.create_server(Greets, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        early, held = socket.socket(), []
+        early.setblocking(False)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.dup(0))
+        early.connect_ex(address)
+        await asyncio.sleep(0.05)
+        for fd in held:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await asyncio.sleep(1.2)  # asyncio waits a second before it accepts again
+        return await ask(loop, address)
+
+    loop = new_loop()
+    listen_to_errors(loop)
+    answer = loop.run_until_complete(main())
+    if answer != b"hello":
+        return f"after accept() had no fd to be had for a while, the next client gets {answer!r}"
 
 
 def run(check):

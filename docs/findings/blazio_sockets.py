@@ -262,6 +262,18 @@ def check_all_errors(new_loop):
             return f"all_errors=True: {error!r} instead of an ExceptionGroup"
 
 
+def check_receive_of_nothing(new_loop):
+    loop = new_loop()
+    ours, peer = tcp_pair()
+    peer.send(b"x")
+    try:
+        data = loop.run_until_complete(asyncio.wait_for(loop.sock_recv(ours, 0), 1))
+    except OSError as error:
+        return f"sock_recv(sock, 0) raises {error!r}"
+    if data != b"":
+        return f"sock_recv(sock, 0) returns {data!r}"
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))

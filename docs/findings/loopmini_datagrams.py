@@ -57,6 +57,7 @@ def check_connected_socket(new_loop):
         transport.sendto(b"x")
     except TypeError as error:
         return f"sendto() without an address, on a socket that is connected: {error!r}"
+    run_for(loop, 0.01)
     if peer.recv(9) != b"x":
         return "the datagram is lost"
 
@@ -68,6 +69,7 @@ def check_connected_unix_socket(new_loop):
         transport.sendto(b"x")
     except TypeError as error:
         return f"sendto() without an address, on a UNIX socket that is connected: {error!r}"
+    run_for(loop, 0.01)
     if peer.recv(9) != b"x":
         return "the datagram is lost"
 

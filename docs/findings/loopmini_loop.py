@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 
@@ -108,6 +109,38 @@ def check_order_of_overdue_timers(new_loop):
     run_for(loop, 0.01)
     if order != [3, 2, 1, 0]:
         return f"timers that are late by these seconds run in this order: {order}"
+
+
+def check_closed_fd_spoils_its_number(new_loop):
+    loop, calls = new_loop(), []
+    with socket.socket() as sock:
+        number = sock.fileno()
+    raises(OSError, lambda: loop.add_reader(number, print))
+    reader, writer = os.pipe()
+    if reader != number:
+        return None
+    os.write(writer, b"x")
+    try:
+        loop.add_reader(reader, lambda: (calls.append(1), loop.remove_reader(reader)))
+        run_for(loop, 0.05)
+    except OSError as error:
+        return f"after add_reader() of a closed fd, which raised, its next owner cannot be watched: {error!r}"
+    if not calls:
+        return "after add_reader() of a closed fd, which raised, the next file of that number is deaf"
+
+
+def check_closed_loop_takes_watchers(new_loop):
+    loop = new_loop()
+    run_for(loop, 0.01)
+    loop.close()
+    reader, writer = os.pipe()
+    taken = []
+    if not raises(RuntimeError, lambda: loop.add_reader(reader, print)):
+        taken.append("add_reader")
+    if not raises(RuntimeError, lambda: loop.add_signal_handler(signal.SIGUSR1, print)):
+        taken.append("add_signal_handler")
+    if taken:
+        return f"a closed loop takes {' and '.join(taken)}"
 
 
 def run(check):

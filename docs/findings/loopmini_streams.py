@@ -6,6 +6,8 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import contextlib
+import gc
 import importlib
 import multiprocessing
 import os
@@ -166,6 +168,25 @@ def check_write_of_nothing(new_loop):
         return "write(None) is taken without a word"
     if not raises(TypeError, lambda: transport.write("")):
         return "write() of a str is taken without a word, if the str is empty"
+
+
+def check_list_that_its_buffers_empty(new_loop):
+    class Evil:
+        def __buffer__(self, flags):
+            pieces.clear()
+            gc.collect()
+            return memoryview(bytes(100))
+
+    if sys.version_info < (3, 12):
+        return None  # no __buffer__ there
+    loop = new_loop()
+    listen_to_errors(loop)
+    transport, peer = connect(loop, Log())
+    for _ in range(50):
+        pieces = [bytes(1000), Evil(), *(bytes(number) for number in range(1000, 1100))]
+        with contextlib.suppress(Exception):
+            transport.writelines(pieces)
+    run_for(loop, 0.01)
 
 
 def run(check):

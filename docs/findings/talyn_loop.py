@@ -6,6 +6,7 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import multiprocessing
@@ -302,6 +303,29 @@ def check_timer_beside_a_cancelled_one(new_loop):
     run_for(loop, 0.3)
     if early:
         return f"a timer of 0.2 s fires {early[0]} s too early when another that is due is cancelled"
+
+
+def check_await_in_a_task_that_cancelled_itself(new_loop):
+    started = []
+
+    async def inner():
+        started.append(1)
+
+    async def outer():
+        task = loop.create_task(inner())
+        asyncio.current_task().cancel()
+        await task
+
+    loop = new_loop()
+    errors = listen_to_errors(loop)
+    for _ in range(20):
+        with contextlib.suppress(asyncio.CancelledError):
+            loop.run_until_complete(outer())
+        loop.run_until_complete(asyncio.sleep(0))
+    gc.collect()
+    asyncio.all_tasks(loop)
+    if errors:
+        return f"a task cancels itself and awaits another: the handler is told of {errors[0].get('exception')!r}"
 
 
 def run(check):

@@ -16,6 +16,8 @@ import socket
 import sys
 import tempfile
 import threading
+import time
+import warnings
 
 
 class Log(asyncio.Protocol):
@@ -456,6 +458,22 @@ def check_somebody_else_waits(new_loop):
     loop = new_loop()
     if not loop.run_until_complete(main()):
         return "the end of a child whose status somebody else took is never told"
+
+
+def check_timeout_of_the_executors_shutdown(new_loop):
+    if sys.version_info < (3, 12):
+        return None  # the argument is new there
+    loop, release = new_loop(), threading.Event()
+    job = loop.run_in_executor(None, release.wait)
+    threading.Timer(2, release.set).start()
+    began = time.monotonic()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loop.run_until_complete(loop.shutdown_default_executor(timeout=0.05))
+    spent = time.monotonic() - began
+    job.cancel()
+    if spent > 1.5:
+        return f"shutdown_default_executor(timeout=0.05) takes {spent:.1f} s, as long as its job"
 
 
 def run(check):

@@ -13,7 +13,7 @@
 
 #include "drivers.h"
 
-enum { NS_A_MS = 1000000, BACKLOG = 128 };
+enum { NS_A_MS = 1000000, BACKLOG = 128, DATAGRAM_BYTES_MAX = 65507 };
 
 struct slot {
     union uv_any_handle uv;
@@ -22,6 +22,12 @@ struct slot {
     bool is_over; /* of a stream: it has seen its end or an error */
     uint8_t next; /* of a server: the stream that the next client becomes, */
     uint8_t left; /* and how many may */
+};
+
+/* One send under way, with its copy of the bytes. */
+struct sending {
+    uv_udp_send_t send;
+    char bytes[];
 };
 
 /* One write under way, with its copy of the bytes. */
@@ -33,6 +39,7 @@ struct pending {
 static struct {
     struct lc_driver base;
     uv_loop_t loop;
+    bool is_in_sent;        /* in the callback of a datagram that was sent, or not */
     bool is_once;           /* in a step that may wait: it ends with its first callbacks */
     struct slot slots[256]; /* a slot is free for good once CLOSED was reported: handles are not reused */
 } driver;
@@ -196,6 +203,62 @@ static int connect_to(struct slot *slot, const struct lc_op *op)
     return error;
 }
 
+/* ---- datagrams: the socket is connected, which uv_udp_open() sees ------------------------------- */
+
+/* No address: nothing was there after all. */
+static void on_datagram(uv_udp_t *udp, ssize_t size, const uv_buf_t *buffer, const struct sockaddr *from,
+                        unsigned flags)
+{
+    struct slot *slot = (struct slot *)udp;
+    (void)flags;
+    if (size < 0)
+        report(slot, LC_EVENT_REFUSED, 0, (int)size);
+    else if (from != NULL)
+        report_seen((struct lc_seen){
+            .handle = slot->handle, .event = LC_EVENT_DATAGRAM, .data = buffer->base, .size = (size_t)size});
+}
+
+static void on_sent(uv_udp_send_t *send, int status)
+{
+    const struct slot *slot = (struct slot *)send->handle;
+    driver.is_in_sent = true;
+    if (status < 0 && !uv_is_closing(&slot->uv.handle))
+        report(slot, LC_EVENT_REFUSED, 0, status);
+    driver.is_in_sent = false;
+    free((struct sending *)send);
+}
+
+static int open_endpoint(struct slot *slot, const struct lc_op *op)
+{
+    slot->handle = op->a;
+    int error = uv_udp_init(&driver.loop, &slot->uv.udp);
+    if (error == 0)
+        error = uv_udp_open(&slot->uv.udp, (int)op->arg);
+    return error < 0 ? error : uv_udp_recv_start(&slot->uv.udp, on_alloc, on_datagram);
+}
+
+/* One that is too large fails all that are sent in one go with it (libuv#3129, docs/findings/libuv.md). So it is
+ * refused here, unless it is tried alone and at once. */
+static bool spoils_others(const struct slot *slot, size_t bytes)
+{
+    return bytes > DATAGRAM_BYTES_MAX && (driver.is_in_sent || uv_udp_get_send_queue_count(&slot->uv.udp) > 0);
+}
+
+static int send_datagram(struct slot *slot, const struct lc_op *op)
+{
+    if (spoils_others(slot, op->n))
+        return UV_EMSGSIZE;
+    struct sending *sending = malloc(sizeof *sending + op->n);
+    if (sending == NULL)
+        return UV_ENOMEM;
+    memcpy(sending->bytes, (const void *)(uintptr_t)op->arg, op->n);
+    const uv_buf_t buffer = uv_buf_init(sending->bytes, op->n);
+    int error = uv_udp_send(&sending->send, &slot->uv.udp, &buffer, 1, NULL, on_sent);
+    if (error < 0)
+        free(sending);
+    return error;
+}
+
 /* WRITELINES in three pieces, the second of them empty. */
 static int write_bytes(struct slot *slot, const struct lc_op *op)
 {
@@ -328,6 +391,10 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_PAUSE:
     case LC_OP_RESUME:
         return use_stream(slot, op);
+    case LC_OP_DATAGRAM:
+        return open_endpoint(slot, op);
+    case LC_OP_SEND:
+        return send_datagram(slot, op);
     case LC_OP_LISTEN:
         return listen_anywhere(slot, op);
     case LC_OP_CONNECT:
@@ -339,12 +406,13 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 struct lc_driver *driver_libuv(void)
 {
-    driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
-                                     .name = "libuv",
-                                     .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF |
-                                                     LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_WRITELINES,
-                                     .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
-                                     .tick_ns = NS_A_MS,
-                                     .apply = apply};
+    driver.base =
+        (struct lc_driver){.abi = LC_DRIVER_ABI,
+                           .name = "libuv",
+                           .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF |
+                                           LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_WRITELINES | LC_CAP_DATAGRAM,
+                           .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
+                           .tick_ns = NS_A_MS,
+                           .apply = apply};
     return &driver.base;
 }

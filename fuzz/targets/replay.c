@@ -2,12 +2,12 @@
  * main with the fuzzer, so that gcc suffices to replay what libFuzzer found.
  *
  *   fuzz_program_replay [--driver NAME] [--verbose] [--repeat COUNT] FILE...
- *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST] [--family loop|servers|connects|requests|exits]
+ *   fuzz_program_replay [--driver NAME] --random COUNT [--seed FIRST] [--family NAME]
  *   fuzz_program_replay --to-bytes FILE.loop OUT
  *
  * NAME is a driver of this build, or the path (with a slash) of one in a shared object. FILE.loop is text, any other
- * file is bytes. Exit status: 0 no rule broken, 1 a rule broken, 2 bad
- * arguments. A hang ends after 10 s, or 20, a failed assertion at once, with the program's name.
+ * file is bytes. A family: loop, servers, connects, requests, exits, datagrams. Exit status: 0 no rule broken, 1 a rule
+ * broken, 2 bad arguments. A hang ends after 10 s, or 20, a failed assertion at once, with the program's name.
  */
 #include <signal.h>
 #include <stdio.h>

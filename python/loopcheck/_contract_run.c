@@ -11,7 +11,8 @@
 
 struct py_driver {
     struct lc_driver base;
-    PyObject *apply; /* bound method apply(code, handle, arg, flags, n, b) -> int; arg: an int, of a write the bytes */
+    PyObject *apply; /* bound method apply(code, handle, arg, flags, n, b) -> int; arg: an int; of a write and a send
+                        the bytes */
     PyObject *error_type; /* the first exception that apply let out: raised by run() at the end */
     PyObject *error_value;
     PyObject *error_traceback;
@@ -35,7 +36,7 @@ static PyObject *call_apply(struct py_driver *driver, const struct lc_op *op)
 {
     const void *bytes = NULL;
     int b = op->b;
-    if (op->op == LC_OP_WRITE || op->op == LC_OP_WRITELINES)
+    if (op->op == LC_OP_WRITE || op->op == LC_OP_WRITELINES || op->op == LC_OP_SEND)
         bytes = (const void *)(uintptr_t)op->arg;
     if (op->op == LC_OP_SENDALL) {
         const struct lc_send *send = (const void *)(uintptr_t)op->arg;

@@ -16,10 +16,11 @@ import socket
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
 from loopcheck import shim
+from loopcheck.driver_datagrams import DatagramProtocol
 from loopcheck.driver_sockets import BufferedStreamProtocol, Call, Connection, Server, StreamProtocol, turns
 from loopcheck.kit import Kit, case
 
@@ -101,6 +102,7 @@ class AsyncioDriver:
         | c.CAP_CONNECT
         | c.CAP_CANCEL
         | c.CAP_REQUEST
+        | c.CAP_DATAGRAM
         | c.CAP_WRITELINES
         | c.CAP_BUFFERED
         | c.CAP_SWITCH
@@ -122,6 +124,7 @@ class AsyncioDriver:
         self._handles: dict[int, list[asyncio.Handle]] = {}
         self._watches: dict[int, tuple[int, int]] = {}  # handle -> (fd, bits)
         self._streams: dict[int, Connection] = {}
+        self._endpoints: dict[int, DatagramProtocol] = {}
         self._servers: dict[int, Server] = {}
         self._calls: dict[int, Call] = {}
         self._given: list[tuple[int, weakref.ref[Any]]] = []  # what the loop was given, and by which handle
@@ -142,6 +145,7 @@ class AsyncioDriver:
             c.OP_RUN: self._run,
             c.OP_STEP: self._step,
             c.OP_STREAM: self._stream,
+            c.OP_DATAGRAM: self._datagram,
             c.OP_CONNECT: self._connect,
             c.OP_SWITCH: self._switch,
             c.OP_DROP: self._drop,
@@ -160,7 +164,7 @@ class AsyncioDriver:
         return self._loop
 
     def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int, b: int = 0) -> int:
-        """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE is bytes."""
+        """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE and OP_SEND is bytes."""
         try:
             if code in (c.OP_RECV, c.OP_SENDALL, c.OP_TASK):
                 self._calls[handle] = self._call(code, handle, arg, n, b)
@@ -168,7 +172,10 @@ class AsyncioDriver:
             if code == c.OP_LISTEN:
                 return self._listen(handle, b, n)
             if isinstance(arg, bytes):
-                self._write(handle, arg, is_in_pieces=code == c.OP_WRITELINES)
+                if code == c.OP_SEND:
+                    self._endpoints[handle].send(arg)
+                else:
+                    self._write(handle, arg, is_in_pieces=code == c.OP_WRITELINES)
                 return 0
             return self._verbs[code](handle, n if code == c.OP_LIMITS else arg, flags) or 0
         except (ProgramExit, ProgramInterrupt):
@@ -210,6 +217,7 @@ class AsyncioDriver:
         self._handles.clear()
         self._watches.clear()
         self._streams.clear()
+        self._endpoints.clear()
         self._servers.clear()
         self._calls.clear()
         self._given.clear()
@@ -228,7 +236,9 @@ class AsyncioDriver:
     def _let_go(self) -> None:
         for protocol in self._streams.values():
             protocol.give_up_fd()
-        for table in (self._handles, self._watches, self._streams, self._servers, self._calls):
+        for endpoint in self._endpoints.values():
+            endpoint.give_up_fd()
+        for table in (self._handles, self._watches, self._streams, self._endpoints, self._servers, self._calls):
             table.clear()
 
     def _report_held(self) -> None:
@@ -300,6 +310,10 @@ class AsyncioDriver:
     def _stream(self, handle: int, arg: int, flags: int) -> None:
         self._protocol(handle, BufferedStreamProtocol if flags & c.BUFFERED else StreamProtocol).take(arg)
 
+    def _datagram(self, handle: int, arg: int, flags: int) -> None:
+        protocol = self._endpoints[handle] = DatagramProtocol(self, handle, arg)
+        self._given.append((handle, weakref.ref(protocol)))
+
     def _connect(self, handle: int, arg: int, flags: int) -> None:
         self._protocol(handle).connect(arg)
 
@@ -336,9 +350,9 @@ class AsyncioDriver:
         self._calls.pop(handle, None)
 
     def _transport(self, handle: int) -> asyncio.Transport:
-        transport = self._streams[handle].transport
-        assert transport is not None, "the runner waits for MADE"
-        return transport
+        protocol = self._streams.get(handle) or self._endpoints[handle]
+        assert protocol.transport is not None, "the runner waits for MADE"
+        return cast(asyncio.Transport, protocol.transport)  # the ops are those that both sorts have
 
     def _limits(self, handle: int, arg: int, flags: int) -> None:
         self._transport(handle).set_write_buffer_limits(high=arg, low=arg // 4)
@@ -346,6 +360,9 @@ class AsyncioDriver:
     def _destroy(self, handle: int, arg: int, flags: int) -> None:
         if handle in self._streams:
             self._streams[handle].destroy()
+            return
+        if handle in self._endpoints:
+            self._endpoints[handle].destroy()
             return
         if handle in self._servers:
             self._servers[handle].close()

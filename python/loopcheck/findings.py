@@ -23,10 +23,12 @@ NEEDED = {
     _contract.OP_FLUSH: _contract.CAP_FLUSH,
     _contract.OP_ABORT: _contract.CAP_FLUSH,
     _contract.OP_LIMITS: _contract.CAP_FLOW,
+    _contract.OP_DATAGRAM: _contract.CAP_DATAGRAM,
+    _contract.OP_SEND: _contract.CAP_DATAGRAM,
 }
 PROGRAMS_KEPT = 3  # smallest ones of a signature
 
-_HANDLE = re.compile(r"\b([ctwpfs])\d+\b")
+_HANDLE = re.compile(r"\b([ctwpfselqd])\d+\b")
 _NUMBER = re.compile(r"\b[1-9]\d*\b")
 _TIMES = re.compile(r" within [\d.]+ s.*")  # of a program that hung
 
@@ -81,9 +83,11 @@ def op_name(code: int) -> str:
         _contract.KIND_WATCH,
         _contract.KIND_WAKER,
         _contract.KIND_STREAM,
+        _contract.KIND_DATAGRAM,
+        _contract.KIND_FD,
     )
     for kind in kinds:  # which handle it takes is not known here
-        text = _contract.format(bytes((code, 0, 0, kind << 4 | 1, _contract.KIND_FD << 4 | 1, 1)) + bytes(10))
+        text = _contract.format(bytes((code, 0, 0, kind << 4 | 2, _contract.KIND_FD << 4 | 1, 1)) + bytes(10))
         if text:
             return text.split()[0]
     return f"op {code}"

@@ -14,48 +14,39 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from loopcheck import _contract as c
 from loopcheck.batch import RECORD_BYTES, WHAT_AT, asked
-from loopcheck.findings import Finding, op_name
+from loopcheck.findings import Finding
 from loopcheck.load import Spec
+from loopcheck.reproduce_ops import WRITERS, Op, Writer
 from loopcheck.rules import Rules
 
 RUNS = 5
 TIMEOUT_S = 90.0
-LETTERS = {
-    c.KIND_SOON: "c",
-    c.KIND_TIMER: "t",
-    c.KIND_WATCH: "w",
-    c.KIND_WAKER: "p",
-    c.KIND_FD: "f",
-    c.KIND_STREAM: "s",
-}
-EVENTS = {
-    c.EVENT_SOON: "soon",
-    c.EVENT_TIMER: "timer",
-    c.EVENT_READY: "ready",
-    c.EVENT_POSTED: "posted",
-    c.EVENT_MADE: "made",
-    c.EVENT_DATA: "data",
-    c.EVENT_EOF: "eof",
-    c.EVENT_LOST: "lost",
-    c.EVENT_PAUSE_WRITING: "pause_writing",
-    c.EVENT_RESUME_WRITING: "resume_writing",
-}
 UNRECORDED = (c.OP_STEP, c.OP_RUN, c.OP_ADVANCE)  # ops that leave no record of their own
 CLOSING_STEPS_MAX = 4
 ORDER_AREAS = ("SOON", "TIMER", "LIFE", "ERR")  # rules that may be about the order of callbacks
+STREAMS = r"run\.(stream|listen|connect_to)\("
+NETWORK = r"run\.(listen|backlog)\("
 ONLY_WITH = (  # lines that only a program with this needs
-    ("run.stream(", "            self.take_all()\n"),
-    ("run.stream(", "        self.abort_all()\n"),
-    ("run.recycle(", "        self.spare = []  # sockets that hold fd numbers\n"),
-    ("run.recycle(", "    for sock in [sock for pair in run.spare for sock in pair]:\n        sock.close()\n"),
-    ("run.pair(", "    for sock in run.ends:\n        sock.close()\n"),
-    ("run.stream(", "        self.streams = []\n"),
+    (STREAMS, "            self.take_all()\n"),
+    (STREAMS, "        self.abort_all()\n"),
+    (r"run\.recycle\(", "        self.spare = []  # sockets that hold fd numbers\n"),
+    (r"run\.recycle\(", "    for sock in [sock for pair in run.spare for sock in pair]:\n        sock.close()\n"),
+    (r"run\.(pair|tcp|udp|backlog|client)\(", "    for sock in run.ends:\n        sock.close()\n"),
+    (STREAMS, "        self.streams = []\n"),
+    (r"run\.endpoint\(", "            self.receive_all()\n"),
+    (r"run\.endpoint\(", "        self.abort_endpoints()\n"),
+    (r"run\.endpoint\(", "        self.endpoints = []\n"),
+    (NETWORK, "        self.ports = {}  # of sockets, or of connections: the port of the side that connected\n"),
+    (NETWORK, "        self.servers = []\n"),
+    (NETWORK, "        gc.collect()  # asyncio itself leaves to it whom a server lets in while it is closed\n"),
+    (NETWORK, "        for server in self.servers:\n            server.close()\n"),
+    (NETWORK, '        self.side, self.port = "", 0  # whose port its connection is known by, and that port\n'),
+    (NETWORK, "        if self.side:\n            self.run.find_peer(self, transport)\n"),
 )
 VIOLENT = ("CRASH", "HANG", "SPIN", "LEAK")
 KEPT = (
@@ -63,11 +54,16 @@ KEPT = (
     "connection_made",
     "data_received",
     "eof_received",
+    "get_buffer",
+    "buffer_updated",
     "connection_lost",
+    "datagram_received",
+    "error_received",
     "pause_writing",
     "resume_writing",
 )
-TEMPLATE = Path(__file__).with_name("reproduce_template.py")
+HELPERS = ("outcome", "turns")  # functions of the template that a script may do without
+TEMPLATE, PROTOCOLS = (Path(__file__).with_name(f"reproduce_{part}.py") for part in ("template", "protocols"))
 PYTHON = platform.python_version()
 DEFAULT_CONTROL = "asyncio:SelectorEventLoop"
 DOCSTRING = '''#!/usr/bin/env python3
@@ -86,194 +82,26 @@ loop did not do what the control did, or did something WRONG.
 FLOW_RULES = ("STREAM-5", "FLOW-1", "FLOW-2")
 
 
-class Op:
-    """One operation of a program, as the script needs it."""
-
-    def __init__(self, data: bytes) -> None:
-        self.code, on, event, a, b, self.flags = data[:6]
-        self.n = int.from_bytes(data[6:8], "little")
-        self.arg = int.from_bytes(data[8:16], "little")
-        self.a, self.b, self.on = name_of(a), name_of(b), name_of(on)
-        self.handle = a
-        self.event = EVENTS.get(event, "")
-
-    @property
-    def seconds(self) -> str:
-        """Its duration, as a number in a script."""
-        return repr(self.arg / 1e9) if self.arg < 1 << 62 else "1e9"
-
-    def __str__(self) -> str:
-        return f"{op_name(self.code)} {self.a}"
+def whole_template() -> str:
+    """The text of the script, without the program: imports, class Run, the protocols, what runs it."""
+    text, protocols = TEMPLATE.read_text(), PROTOCOLS.read_text()
+    imports = sorted({line for line in (text + protocols).splitlines() if line.startswith("import ")})
+    run, main = text.split("def make_loop(", 1)
+    parts = (run[run.index("LOOPS = ") :], protocols[protocols.index("class Bytes") :])
+    return "\n".join(imports) + "\n\n" + parts[0] + parts[1] + "\n\ndef make_loop(" + main
 
 
-def name_of(handle: int) -> str:
-    """c1 for 0x11, "" for none."""
-    return f"{LETTERS[handle >> 4]}{handle & 15}" if handle >> 4 in LETTERS else ""
-
-
-class Writer:
-    """Turns the operations of one program into lines of Python."""
-
-    def __init__(self, ops: list[Op], refused: set[tuple[int, int]]) -> None:
-        self.ops = first_creations(ops)
-        self.refused = refused
-        self.made = {op.a: op for op in reversed(self.ops) if op.code in CREATES}  # as what each handle was made
-        self.peer = {one: other for op in ops if op.code in PAIRS for one, other in ((op.a, op.b), (op.b, op.a))}
-
-    def lines(self) -> list[str]:
-        """The body of program(): handles, then one op a line, what runs in callbacks as functions."""
-        names = sorted({name for op in self.ops for name in (op.a, op.b) if name})
-        lines = [f"{' = '.join(names)} = None"] if names else []
-        for number, op in enumerate(self.ops, 1):
-            if not op.on:
-                lines += self._guarded(op)
-                continue
-            function = f"in_{op.on}_{number}"
-            lines += ["", f"def {function}():"]
-            lines += [f"    {line}" for line in (*self._scope(op), *self._guarded(op))]
-            lines += [f'run.on("{op.on}", "{op.event}", {function})', ""]
-        return lines
-
-    def closing_lines(self) -> list[str]:
-        """The end of everything that the program made and did not end, as the kit ends it; of streams see finish()."""
-        ended = {op.a for op in self.ops if op.code == c.OP_DESTROY}
-        made = [op for name, op in self.made.items() if name not in ended and op.code not in (c.OP_STREAM, c.OP_WAKER)]
-        return [line for op in made for line in self.cancel(op)]
-
-    def _scope(self, op: Op) -> list[str]:
-        assigned = sorted({name for name in (op.a, op.b) if name and f"{name}" in self._assigned(op)})
-        return [f"nonlocal {', '.join(assigned)}"] if assigned else []
-
-    def _assigned(self, op: Op) -> tuple[str, ...]:
-        if op.code in PAIRS or op.code == c.OP_RECYCLE:
-            return op.a, op.b or self.peer.get(op.a, "")
-        return (op.a,) if op.code in CREATES or op.code == c.OP_REARM else ()
-
-    def _guarded(self, op: Op) -> list[str]:
-        lines = self.statements(op)
-        if (op.code, op.handle) not in self.refused:
-            return lines
-        head, tail = "except Exception as error:", f'    run.log("{op.a}", f"{op} raised {{type(error).__name__}}")'
-        return ["try:", *(f"    {line}" for line in lines), head, tail]
-
-    def raising(self, op: Op) -> list[str]:
-        """An Exception, or what is none."""
-        error = "asyncio.CancelledError" if op.n == c.RAISE_CANCELLED else "ValueError"
-        return [f'run.error = {error}("raised in a callback")']
-
-    def statements(self, op: Op) -> list[str]:
-        """One op in Python."""
-        return WRITERS[op.code](self, op)
-
-    # What is not the same for all kinds.
-
-    def cancel(self, op: Op) -> list[str]:
-        kind = op.a[0]
-        if kind in "ct":
-            return [f"{op.a}.cancel()"]
-        if kind == "p":
-            return [f"for posted in {op.a}:", "    posted.cancel()"]
-        if kind == "s":
-            return [f"{op.a}.destroy()"]
-        watch = self.made.get(op.a)
-        if watch is None:
-            return ["pass"]
-        return [f"loop.remove_{way}({watch.b})" for way in ways(watch)]
-
-    def rearm(self, op: Op) -> list[str]:
-        made = self.made.get(op.a)
-        return self.statements(made) if made is not None else ["pass"]
-
-    def recycle(self, op: Op) -> list[str]:
-        peer = self.peer.get(op.a, "")
-        watches = [watch for watch in self.made.values() if watch.code == c.OP_WATCH and watch.b in (op.a, peer)]
-        lines = [f"loop.remove_{way}({watch.b})" for watch in watches for way in ways(watch)]
-        return [*lines, f"{op.a}, {peer} = run.recycle({op.a}, {peer})"]
-
-    def timer(self, op: Op) -> list[str]:
-        return [f'{op.a} = loop.call_later({op.seconds}, run.fired, "{op.a}", loop.time() + {op.seconds})']
-
-    def at(self, op: Op) -> list[str]:
-        return [f'{op.a} = loop.call_at(run.start + {op.seconds}, run.fired, "{op.a}", run.start + {op.seconds})']
-
-    def watch(self, op: Op) -> list[str]:
-        return [f'loop.add_{way}({op.b}, run.ready, "{op.a}", {op.b}, "{way}")' for way in ways(op)]
-
-    def post(self, op: Op) -> list[str]:
-        return [f'run.post({op.a}, "{op.a}", {op.n / 1e6!r})']
-
-
-def first_creations(ops: list[Op]) -> list[Op]:
-    """Without the ops that make a handle which is made before: they do nothing."""
-    known: set[str] = set()
-    kept = []
-    for op in ops:
-        names = {op.a, op.b} if op.code in PAIRS else {op.a} if op.code in CREATES else set()
-        if not names & known:
-            kept.append(op)
-        known |= names if not op.on else set()
-    return kept
-
-
-def ways(op: Op) -> list[str]:
-    """What a watcher is registered as."""
-    return [way for bit, way in ((c.IN, "reader"), (c.OUT, "writer")) if op.flags & bit]
-
-
-def simple(form: str) -> Callable[[Writer, Op], list[str]]:
-    """An op that is one line whatever its handles are."""
-    return lambda writer, op: [form.format(a=op.a, b=op.b, n=op.n or 1, count=op.n, seconds=op.seconds)]
-
-
-def step(writer: Writer, op: Op) -> list[str]:
-    return ["run.step()" if op.flags & c.WAIT else "run.poll()"]
-
-
-PAIRS = (c.OP_PAIR, c.OP_TCP)
-CREATES = (c.OP_SOON, c.OP_TIMER, c.OP_AT, c.OP_WATCH, c.OP_WAKER, c.OP_STREAM)
-WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
-    c.OP_SOON: simple('{a} = loop.call_soon(run.called, "{a}")'),
-    c.OP_TIMER: Writer.timer,
-    c.OP_AT: Writer.at,
-    c.OP_WATCH: Writer.watch,
-    c.OP_WAKER: simple("{a} = []"),
-    c.OP_POST: Writer.post,
-    c.OP_CANCEL: Writer.cancel,
-    c.OP_REARM: Writer.rearm,
-    c.OP_DESTROY: Writer.cancel,
-    c.OP_STOP: simple("loop.stop()"),
-    c.OP_RUN: simple("run.run_for({n})"),
-    c.OP_STEP: step,
-    c.OP_PAIR: simple('{a}, {b} = run.pair("{a}", "{b}")'),
-    c.OP_TCP: simple('{a}, {b} = run.tcp("{a}", "{b}")'),
-    c.OP_PUT: simple("run.put({a}, {n})"),
-    c.OP_TAKE: simple("run.read({a}, {count})"),
-    c.OP_FILL: simple("run.put({a}, 1 << 26)"),
-    c.OP_SHUT: simple("{a}.shutdown(socket.SHUT_WR)"),
-    c.OP_RECYCLE: Writer.recycle,
-    c.OP_ADVANCE: simple("time.sleep({seconds})"),
-    c.OP_RAISE: Writer.raising,
-    c.OP_STREAM: simple('{a} = run.stream("{a}", {b})'),
-    c.OP_WRITE: simple("{a}.transport.write({a}.bytes.next({n}))"),
-    c.OP_WRITE_EOF: simple("{a}.transport.write_eof()"),
-    c.OP_PAUSE: simple("{a}.transport.pause_reading()"),
-    c.OP_RESUME: simple("{a}.transport.resume_reading()"),
-    c.OP_LIMITS: simple("{a}.transport.set_write_buffer_limits(high={count}, low={count} // 4)"),
-    c.OP_FLUSH: simple("{a}.transport.close()"),
-    c.OP_ABORT: simple("{a}.transport.abort()"),
-    c.OP_HANGUP: simple("run.hang_up({a})"),
-    c.OP_RST: simple("run.reset({a})"),
-    c.OP_FAULT: simple("pass  # a fault of the kernel, which this loop's is not told"),
-}
-
-
-def closing_steps(records: bytes, ops: list[Op]) -> int:
-    """How many steps that wait the runner added at the end of the program."""
-    is_wait = [
+def waits(records: bytes) -> list[bool]:
+    """Of each step whether it waited: it does when something is to come."""
+    return [
         bool(records[at + WHAT_AT + 2] & c.WAIT)
         for at in range(0, len(records) - RECORD_BYTES + 1, RECORD_BYTES)
         if records[at + WHAT_AT] == c.WHAT_STEP
     ]
+
+
+def closing_steps(is_wait: list[bool], ops: list[Op]) -> int:
+    """How many steps that wait the runner added at the end of the program."""
     own = sum(op.code == c.OP_STEP and bool(op.flags & c.WAIT) for op in ops)
     return max(0, min(CLOSING_STEPS_MAX, sum(is_wait) - own))
 
@@ -284,20 +112,23 @@ def script(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> 
     accepted, refused, _ = asked(finding.records + finding.control_records)
     size = c.OP_BYTES
     ops = [Op(finding.program[at : at + size]) for at in range(0, len(finding.program), size)]
-    ops = [op for op in ops if op.code in UNRECORDED or (op.code, op.handle) in accepted | refused]
+    ops = [op for op in ops if op.code in UNRECORDED or (op.recorded, op.handle) in accepted | refused]
+    is_wait = waits(finding.records)
+    for op, has_waited in zip((op for op in ops if op.code == c.OP_STEP and not op.on), is_wait, strict=False):
+        op.flags = c.WAIT if has_waited else 0
     writer = Writer(ops, refused)
-    lines = [*writer.lines(), *["run.step()"] * closing_steps(finding.records, ops)]
+    lines = [*writer.lines(), *["run.step()"] * closing_steps(is_wait, ops)]
     if finding.sign.verdict in VIOLENT or rule.startswith("LIFE-"):
         lines += writer.closing_lines()
     body = "\n".join(f"    {line}" if line else "" for line in lines)
     title = f"{rule}: {rules.sentence_of(rule)}" if rule else "The loop does something else than asyncio does."
     docstring = DOCSTRING.format(title=title, seen=" ".join(finding.sentence.split()), loop=loop.text, python=PYTHON)
-    text = TEMPLATE.read_text()
-    text = docstring + text[text.index("import asyncio") :]
+    text = whole_template()
+    text = docstring + text
     text = text.replace("$LOOP$", loop.text).replace("$CONTROL$", (control or Spec.parse(DEFAULT_CONTROL)).text)
     text = text.replace("    pass\n\n\nclass Run", f"{body.strip(chr(10)) or '    pass'}\n\n\nclass Run", 1)
     for needed, line in ONLY_WITH:
-        if needed not in body and not (needed == "run.pair(" and "run.tcp(" in body):
+        if not re.search(needed, body):
             text = text.replace(line, "")
     is_of_order = rule.partition("-")[0] in ORDER_AREAS
     text = text.replace("HAS_ORDER = False", f"HAS_ORDER = {is_of_order}")
@@ -320,7 +151,11 @@ def pruned(text: str, drop: tuple[str, ...]) -> str:
 
 def _parts(tree: ast.Module) -> list[ast.stmt]:
     """What may be left out: imports, classes and methods of the template."""
-    parts: list[ast.stmt] = [node for node in tree.body if isinstance(node, (ast.Import, ast.ClassDef))]
+    parts: list[ast.stmt] = [
+        node
+        for node in tree.body
+        if isinstance(node, (ast.Import, ast.ClassDef)) or getattr(node, "name", "") in HELPERS
+    ]
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             parts += [method for method in node.body if isinstance(method, (ast.FunctionDef, ast.AsyncFunctionDef))]
@@ -336,15 +171,14 @@ def _is_unused(node: ast.stmt, text: str, drop: tuple[str, ...]) -> bool:
         return True
     if node.name in KEPT:
         return False
-    used = rf"(?<!def )(?<!class )\b{node.name}\("
+    used = rf"(?<!class )\b{node.name}\b" if isinstance(node, ast.ClassDef) else rf"(?<!def )\b{node.name}\("
     return not re.search(used, text) and not re.search(rf"\.{node.name}\b", text)
 
 
 def can_be_written(program: bytes) -> bool:
-    """Is there a line of Python for each of its ops? Servers, connects and exits have none."""
+    """Is there a line of Python for each of its ops?"""
     ops = [Op(program[at : at + c.OP_BYTES]) for at in range(0, len(program), c.OP_BYTES)]
-    exits = (c.RAISE_EXIT, c.RAISE_INTERRUPT)
-    return all(op.code in WRITERS and not (op.code == c.OP_RAISE and op.n in exits) for op in ops)
+    return all(op.code in WRITERS for op in ops)
 
 
 def write_and_run(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> None:

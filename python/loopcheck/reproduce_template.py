@@ -3,6 +3,7 @@
 and leaves out the methods that a program does not need. It is a script of its own, without this package."""
 
 import asyncio
+import gc
 import importlib
 import importlib.util
 import os
@@ -13,6 +14,8 @@ import subprocess
 import sys
 import threading
 import time
+
+from loopcheck.reproduce_protocols import Bytes, Call, Endpoint, Server, Stream, outcome
 
 LOOPS = ["$LOOP$", "$CONTROL$"]
 HAS_ORDER = False  # is the order between callbacks compared as well?
@@ -33,6 +36,9 @@ class Run:
         self.late = []  # posts of the next step
         self.ends, self.peers = {}, {}
         self.streams = []
+        self.ports = {}  # of sockets, or of connections: the port of the side that connected
+        self.servers = []
+        self.endpoints = []
         self.spare = []  # sockets that hold fd numbers
         loop.set_exception_handler(lambda loop, context: self.log("loop", "its exception handler was called"))
 
@@ -42,7 +48,8 @@ class Run:
     def called(self, name, event="", what="called"):
         """What every callback does: logs, runs what the program attached to it, ends the step."""
         self.log(name, what)
-        if not self.is_running or threading.current_thread() is not threading.main_thread():
+        is_own = self.is_running or event == "refused"  # which may come inside the program's own call
+        if not is_own or threading.current_thread() is not threading.main_thread():
             self.log(name, "WRONG: called outside of the loop's own run")
         for entry in [entry for entry in self.attached if entry[0] == name and entry[1] in ("", event)]:
             self.attached.remove(entry)
@@ -65,7 +72,10 @@ class Run:
         for thread in threads:
             thread.start()
         self.is_running = True
-        self.loop.run_forever()
+        try:
+            self.loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            self.log("order", "an exit left the run")
         self.is_running = self.ends_with_first = False
         for thread in threads:
             thread.join()
@@ -125,11 +135,70 @@ class Run:
             first = socket.create_connection(server.getsockname())
             return self.know(names, (first, server.accept()[0]))
 
+    def udp(self, *names):
+        """Two UDP sockets that are connected to each other."""
+        socks = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in names]
+        for sock in socks:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+            sock.bind(("127.0.0.1", 0))
+        for sock, peer in zip(socks, socks[::-1], strict=True):
+            sock.connect(peer.getsockname())
+        return self.know(names, socks)
+
     def know(self, names, socks):
         for name, sock, peer in zip(names, socks, socks[::-1], strict=True):
             sock.setblocking(False)
             self.ends[sock], self.peers[sock] = Bytes(name), peer
         return socks
+
+    def backlog(self, name):
+        """A socket that listens, and accepts only when it is told to."""
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        self.ends[sock], self.ports[sock] = Bytes(name), sock.getsockname()[1]
+        return sock
+
+    def accept_from(self, name, listener):
+        select.select([listener], [], [], 0.5)
+        sock, address = listener.accept()
+        for stream in self.streams:
+            if stream.port == address[1]:
+                stream.peer = sock
+        return self.connected(name, sock, address[1])
+
+    def client(self, name, server):
+        sock = socket.create_connection(("127.0.0.1", server.port))
+        return self.connected(name, sock, sock.getsockname()[1])
+
+    def connected(self, name, sock, port):
+        sock.setblocking(False)
+        self.ends[sock], self.ports[sock], self.peers[sock] = Bytes(name), port, None
+        return sock
+
+    def find_peer(self, stream, transport):
+        """Finds the other end of a stream's connection, if the program has it already."""
+        stream.port = transport.get_extra_info(stream.side)[1]
+        stream.peer = next((sock for sock in self.ends if self.ports.get(sock) == stream.port), None)
+
+    def connect_to(self, name, listener):
+        """A transport that the loop connects to where this socket listens, or has listened."""
+        stream = Stream(self, name, None)
+        stream.side = "sockname"
+        self.streams.append(stream)
+        connect = self.loop.create_connection(lambda: stream, "127.0.0.1", self.ports[listener])
+        stream.task = self.loop.create_task(connect)
+        stream.task.add_done_callback(lambda task: self.called(name, "done", outcome(task)))
+        return stream
+
+    def listen(self, name, names):
+        """A server, and the streams that its clients become."""
+        streams = [Stream(self, one, None) for one in names]
+        self.servers.append(Server(self, name, streams))
+        return self.servers[-1], streams
+
+    def call(self, name, call, sock=None):
+        """A task that ends by itself."""
+        return Call(self, name, call, sock)
 
     def recycle(self, one, other):
         """Closes both and opens a new pair, of which the first has the old fd number."""
@@ -164,8 +233,49 @@ class Run:
         except OSError:
             pass  # nothing yet, or the connection is reset
 
-    def hang_up(self, sock):
+    def send_whole(self, sock, count):
+        """Sends a datagram of so many bytes."""
+        if sock not in self.ends:
+            return  # hung up, or the loop's by now
+        try:
+            sock.send(self.ends[sock].peek(count))
+            self.ends[sock].sent += count
+        except OSError:
+            pass  # the one before was refused, or this one is too large
+
+    def receive(self, sock, count):
+        """Receives so many datagrams, or all there are when count is 0."""
+        left = (count or 1 << 30) if sock in self.ends else 0
+        while left > 0:
+            try:
+                data = sock.recv(65536)
+            except ConnectionRefusedError:
+                continue  # of one that was sent
+            except OSError:
+                break
+            left -= 1
+            self.log(self.ends[sock].name, f"datagram: {self.ends[sock].check(data)}")
+
+    def endpoint(self, name, sock):
+        """A datagram transport over the socket, which is the loop's from now on."""
+        endpoint = Endpoint(self, name, self.peers[sock])
+        self.endpoints.append(endpoint)
         del self.ends[sock]
+        endpoint.task = self.loop.create_task(self.loop.create_datagram_endpoint(lambda: endpoint, sock=sock))
+        return endpoint
+
+    def receive_all(self):
+        """Receives what the endpoints have sent."""
+        for endpoint in self.endpoints:
+            if endpoint.peer in self.ends:
+                self.receive(endpoint.peer, 0)
+
+    def abort_endpoints(self):
+        for endpoint in self.endpoints:
+            endpoint.destroy()
+
+    def hang_up(self, sock):
+        self.ends.pop(sock, None)
         sock.close()
 
     def reset(self, sock):
@@ -173,9 +283,9 @@ class Run:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.hang_up(sock)
 
-    def stream(self, name, sock):
+    def stream(self, name, sock, kind=None):
         """A transport over the socket, which is the loop's from now on."""
-        stream = Stream(self, name, self.peers[sock])
+        stream = (kind or Stream)(self, name, self.peers[sock])
         self.streams.append(stream)
         del self.ends[sock]
         stream.task = self.loop.create_task(self.connect(stream, sock))
@@ -205,75 +315,17 @@ class Run:
         for _ in range(20):
             self.poll()
             self.take_all()
+            self.receive_all()
             time.sleep(0.002)
         self.log = lambda name, what: "WRONG" in what and print(f"{name}: {what}", flush=True)
+        for server in self.servers:
+            server.close()
         self.abort_all()
+        self.abort_endpoints()
         for _ in range(5):
             self.poll()
         self.loop.close()
-
-
-class Bytes:
-    """What one end sends and receives: at each position stands a byte that is known."""
-
-    def __init__(self, name):
-        self.name, self.sent, self.received, self.has_ended = name, 0, 0, False
-
-    def peek(self, count, at=None):
-        at = self.sent if at is None else at
-        return bytes((at + i) % 251 for i in range(count))
-
-    def next(self, count):
-        self.sent += count
-        return self.peek(count, self.sent - count)
-
-    def check(self, data):
-        self.received += len(data)
-        is_right = bytes(data) == self.peek(len(data), self.received - len(data))
-        return f"data {len(data)}" if is_right else "WRONG: other bytes than were sent"
-
-
-class Stream(asyncio.Protocol):
-    """Logs what the loop tells of one stream."""
-
-    def __init__(self, run, name, peer):
-        self.run, self.name, self.peer, self.transport, self.bytes = run, name, peer, None, Bytes(name)
-        self.told, self.is_destroyed = [], False
-
-    def tell(self, event, what):
-        if "lost" in self.told or (event in self.told and event in ("made", "eof")):
-            what = f"WRONG: {what}, after {self.told[-1]}"
-        self.told.append(event)
-        self.run.called(self.name, event, what)
-
-    def destroy(self):
-        """Aborts the connection, now or as soon as it is made."""
-        self.is_destroyed = True
-        if self.transport is not None:
-            self.transport.abort()
-
-    def connection_made(self, transport):
-        self.transport = transport
-        if self.is_destroyed:
-            transport.abort()
-        else:
-            self.tell("made", "connection made")
-
-    def data_received(self, data):
-        self.tell("data", self.bytes.check(data))
-
-    def eof_received(self):
-        self.tell("eof", "end of file")
-        return True  # keeps the transport open
-
-    def connection_lost(self, exc):
-        self.tell("lost", f"connection lost: {type(exc).__name__}")
-
-    def pause_writing(self):
-        self.run.called(self.name, "pause_writing", "pause_writing")
-
-    def resume_writing(self):
-        self.run.called(self.name, "resume_writing", "resume_writing")
+        gc.collect()  # asyncio itself leaves to it whom a server lets in while it is closed
 
 
 def make_loop(spec):
@@ -317,7 +369,8 @@ def story(output):
         events = seen.setdefault(name, [])
         if what.startswith("data ") and events and events[-1].startswith("data "):
             what = f"data {int(events.pop()[5:]) + int(what[5:])}"
-        if what not in ("reader", "writer") or what not in events:
+        is_once = what in ("reader", "writer") or name.endswith(" errors")  # how often is the loop's own business
+        if what and not (is_once and what in events):
             events.append(what)
         if HAS_ORDER and name[0] in "ct":  # soons and timers
             seen.setdefault("order", []).append(name)

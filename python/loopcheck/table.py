@@ -23,6 +23,9 @@ TABLE_BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
 DETAIL_CHARS_MAX = 600  # on the terminal; the files have all of it
 
 
+SLOWEST, SLOWEST_OF = 5, 200  # so many of so many verdicts are told
+
+
 def colour(verdict: str) -> str:
     """The style of a verdict's name."""
     return COLOURS.get(verdict, FAILURE_COLOUR)
@@ -96,12 +99,21 @@ def print_results(console: Console, results: Results) -> None:
     if results.rows:
         console.print()
         console.print(_table(results))
+        _print_slowest(console, results)
     left = [row for row in results.rows if row.verdict != "PASS"]
     for row in sorted(left, key=lambda row: row.is_unexpected):
         _print_row(console, row)
     console.print()
     style = "bold green" if results.exit_status == 0 else "bold red"
     console.print(Text(headline(results), style=style))
+
+
+def _print_slowest(console: Console, results: Results) -> None:
+    """Which cases a long run has spent its time on."""
+    if len(results.rows) >= SLOWEST_OF:
+        slowest = sorted(results.rows, key=lambda row: row.seconds, reverse=True)[:SLOWEST]
+        text = ", ".join(f"{row.case.rpartition('::')[2]} {row.seconds:.1f} s" for row in slowest)
+        console.print(Text(f"\nslowest: {text}", style="dim"), soft_wrap=True)
 
 
 def _table(results: Results) -> Table:

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from loopcheck import _contract as c
 from loopcheck import driver, paths, reproduce
-from loopcheck.findings import Finding, Signature
+from loopcheck.findings import Finding, Signature, op_name
 from loopcheck.load import Spec
 from loopcheck.rules import Rules
 
 CONTROL = Spec.parse("asyncio:SelectorEventLoop")
+NETWORK = (c.FAMILY_DATAGRAMS, c.FAMILY_SERVERS, c.FAMILY_CONNECTS, c.FAMILY_REQUESTS, c.FAMILY_EXITS)
 RULES = Rules.load(paths.rules_file())
-EVERY_OP = """
+ON_HANDLES = """
 pair f1 f2
 tcp f3 f4
 pair f5 f6
@@ -59,7 +60,120 @@ destroy t2
 advance 2ms
 step poll
 destroy s1
+udp f9 f10
+udp f11 f12
+datagram d1 f9
+datagram d2 f11
+step
+step
+send d1 5
+send d1
+send d1 65508
+take f10
+on d1.datagram: send d1 7
+put f10 3
+put f10 4
+fill f12
+step
+step
+hangup f12
+send d2 9
+step
+on d2.datagram: abort d2
+step
+close d1
+step
 """
+
+ON_SOCKETS = """
+listen l1 s5 2
+client f1 l1
+on l1.factory: gc
+step
+step
+put f1 5
+step
+write s5 7
+writelines s5 100
+on s5.data: set_protocol s5
+put f1 5
+step
+put f1 5
+step
+backlog f2
+connect s1 f2
+on s1.done: write s1 3
+step
+step
+accept f3 f2
+step
+put f3 4
+step
+connect s2 f2
+cancel s2
+step
+hangup f2
+connect s3 f2
+step
+step
+pair f5 f6
+recv q1 f5 100
+put f6 5
+step
+sendall q2 f5 1000
+step
+recv q3 f5 9
+cancel q3
+step
+task q4 3
+step
+step
+task q5 5
+cancel q5
+drop q4
+soon c1
+drop c1
+step
+pair f7 f8
+stream s7 f7 buffered
+step
+on s7.get_buffer: gc
+put f8 9000
+step
+step
+step
+soon c2
+on c2: raise 3
+step
+step
+"""
+PROGRAMS = {
+    ON_HANDLES: (
+        "c1: called",
+        "t1: called",
+        "w1: writer",
+        "p1: called",
+        "s1: connection made, data 5",
+        "f2: data 2",
+        "d1: connection made, datagram: data 3",
+        "d2 errors: Conn",
+    ),
+    ON_SOCKETS: (
+        "l1: factory called",
+        "s5: connection made, data 15",
+        "f1: data 107",
+        "s1: connection made, done, data 4",
+        "f3: data 3",
+        "s2: cancelled",
+        "s3: failed: ConnectionRefusedError",
+        "q1: done: data 5",
+        "q2: done",
+        "q3: cancelled",
+        "q4: done",
+        "q5: cancelled",
+        "s7: connection made, data 9000",
+    ),
+}
 
 
 def finding_of(program: bytes) -> Finding:
@@ -70,9 +184,9 @@ def finding_of(program: bytes) -> Finding:
     return Finding(Signature("FAIL", "STREAM-1", ""), "seen", 0, 0, [program], 1, records=records)
 
 
-def without_delays(seed: int) -> bytes:
-    """A random program that does not depend on how fast the machine is."""
-    program = bytearray(c.generate(seed, driver.AsyncioDriver.capabilities, 0, driver.TICK_NS))
+def without_delays(seed: int, family: int) -> bytes:
+    """A random program that can be written, and does not depend on how fast the machine is."""
+    program = bytearray(c.generate(seed, driver.AsyncioDriver.capabilities, 0, driver.TICK_NS, family))
     for at in range(0, len(program), c.OP_BYTES):
         if program[at] == c.OP_POST:
             program[at + 6 : at + 8] = bytes(2)
@@ -89,23 +203,30 @@ def test_every_op_has_a_writer() -> None:
     assert set(reproduce.WRITERS) == set(range(1, c.OP_PROGRAM_END))
 
 
-def test_every_op_runs(tmp_path: Path) -> None:
-    program = c.parse(EVERY_OP)
-    used = {program[at] for at in range(0, len(program), c.OP_BYTES)}
+def test_every_op_is_run() -> None:
+    used = {c.parse(text)[at] for text in PROGRAMS for at in range(0, len(c.parse(text)), c.OP_BYTES)}
     assert used == set(range(1, c.OP_PROGRAM_END)) - {c.OP_FAULT}
-    finding = finding_of(program)
+
+
+@pytest.mark.parametrize("text", PROGRAMS, ids=["handles", "sockets"])
+def test_every_op_runs(text: str, tmp_path: Path) -> None:
+    finding = finding_of(c.parse(text))
+    used = {op for at in range(0, len(finding.program), c.OP_BYTES) if (op := finding.program[at]) != c.OP_WRITELINES}
     accepted = {code for code, _ in reproduce.asked(finding.records)[0]}
-    assert used - accepted <= {c.OP_STEP, c.OP_RUN, c.OP_ADVANCE}, [reproduce.op_name(op) for op in used - accepted]
+    assert used - accepted <= {c.OP_STEP, c.OP_RUN, c.OP_ADVANCE}, [op_name(op) for op in used - accepted]
     done = run(reproduce.script(finding, CONTROL, CONTROL, RULES), tmp_path)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "WRONG" not in done.stdout
-    for line in ("c1: called", "t1: called", "w1: writer", "p1: called", "s1: connection made, data 5", "f2: data 2"):
-        assert line in done.stdout, done.stdout
+    for line in PROGRAMS[text]:
+        assert line in done.stdout, f"{line} in {done.stdout}"
 
 
-@pytest.mark.parametrize("seed", range(0, 40, 4))
-def test_no_false_alarm(seed: int, tmp_path: Path) -> None:
-    finding = finding_of(without_delays(seed))
+@pytest.mark.parametrize(
+    ("family", "seed"),
+    [*((c.FAMILY_LOOP, seed) for seed in range(0, 40, 4)), *((family, seed) for family in NETWORK for seed in (4, 5))],
+)
+def test_no_false_alarm(family: int, seed: int, tmp_path: Path) -> None:
+    finding = finding_of(without_delays(seed, family))
     text = reproduce.script(finding, CONTROL, CONTROL, RULES)
     ast.parse(text)
     assert "loopcheck" not in text
