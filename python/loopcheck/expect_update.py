@@ -20,6 +20,7 @@ from loopcheck.pool import Done, Task
 from loopcheck.verdict import FAILURES, VERDICTS, Facts, Ruling
 
 UNEXPLAINED = "to be explained"  # begins a reason that nobody has written yet; tidy does not let it through
+ANY_RULE = "*"  # of an entry about crashes and hangs, which have none of their own
 RUNS = 3  # of a case that differs from the file
 REASON_CHARS_MAX = 120
 _HEADER = re.compile(r"^\[\[\s*deviation\s*\]\]")
@@ -175,7 +176,7 @@ class Update:
         """Does something else happen now, and nothing of what the entry expects?"""
         it = entry.deviation
         was_seen = any(ruling.rule == it.rule and ruling.verdict in it.verdicts for ruling in self.seen[case_id])
-        return not was_seen and "PASS" not in it.verdicts
+        return not was_seen and it.rule != ANY_RULE and "PASS" not in it.verdicts
 
     def _add(self, case_id: str, rule: str, verdicts: set[str], detail: str) -> None:
         if any(ruling.verdict == "PASS" for ruling in self.seen[case_id]):
@@ -298,7 +299,7 @@ def _uncovered(about: list[Entry], rulings: list[Ruling]) -> dict[str, list[Ruli
     known = {(verdict, entry.deviation.rule) for entry in about for verdict in entry.deviation.verdicts}
     left: dict[str, list[Ruling]] = {}
     for ruling in filter(_is_failure, rulings):
-        if (ruling.verdict, ruling.rule) not in known:
+        if known.isdisjoint({(ruling.verdict, ruling.rule), (ruling.verdict, ANY_RULE)}):
             left.setdefault(ruling.rule, []).append(ruling)
     return left
 

@@ -111,6 +111,13 @@ def test_wildcard(tmp_path: Path) -> None:
     assert update(tmp_path, text, {"t.py::a": [PASS], "t.py::b": [PASS]}) == ""
 
 
+def test_entry_of_any_rule(tmp_path: Path) -> None:
+    """It covers a hang of whichever rule, and goes when the case passes."""
+    text = entry("t.py::a", '"HANG"', "*")
+    assert update(tmp_path, text, {"t.py::a": [HANG]}) == text
+    assert update(tmp_path, text, {"t.py::a": [PASS]}) == ""
+
+
 @pytest.mark.parametrize("more", ['python = "<3.13"\n', 'loop_version = ">=2"\n', 'under = "faults"\n'])
 def test_entry_of_other_runs(tmp_path: Path, more: str) -> None:
     """What this run is not evidence of stays."""
