@@ -21,7 +21,15 @@ from typing import Any, Protocol, cast
 from loopcheck import _contract as c
 from loopcheck import shim
 from loopcheck.driver_datagrams import DatagramProtocol
-from loopcheck.driver_sockets import BufferedStreamProtocol, Call, Connection, Server, StreamProtocol, turns
+from loopcheck.driver_sockets import (
+    BufferedStreamProtocol,
+    Call,
+    Connection,
+    Server,
+    StreamProtocol,
+    given_back,
+    turns,
+)
 from loopcheck.kit import Kit, case
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -343,8 +351,9 @@ class AsyncioDriver:
             return Call(self, handle, turns(n))
         sock = socket.socket(fileno=fd if isinstance(arg, bytes) else arg)
         sock.setblocking(False)  # it is; debug mode asks the object
-        call = self.loop.sock_sendall(sock, arg) if isinstance(arg, bytes) else self.loop.sock_recv(sock, n)
-        return Call(self, handle, call, sock)
+        with given_back(sock):
+            call = self.loop.sock_sendall(sock, arg) if isinstance(arg, bytes) else self.loop.sock_recv(sock, n)
+            return Call(self, handle, call, sock)
 
     def _drop(self, handle: int, arg: int, flags: int) -> None:
         self._handles.pop(handle, None)

@@ -9,7 +9,7 @@ import sys
 from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
-from loopcheck.driver_sockets import error_code
+from loopcheck.driver_sockets import error_code, given_back
 
 SENDS_EMPTY = sys.version_info >= (3, 13)  # before, sendto() says nowhere what it does with no bytes: asyncio's nothing
 
@@ -45,7 +45,8 @@ class DatagramProtocol(asyncio.DatagramProtocol):
         except OSError:  # nobody can be reached any more
             self._peer = None
         loop = driver.loop
-        self._making = loop.create_task(loop.create_datagram_endpoint(lambda: self, sock=self.sock))
+        with given_back(self.sock):
+            self._making = loop.create_task(loop.create_datagram_endpoint(lambda: self, sock=self.sock))
         self._making.add_done_callback(self._made)
 
     def send(self, data: bytes) -> None:

@@ -41,6 +41,16 @@ def error_code(error: BaseException | None) -> int:
     return -(getattr(error, "errno", None) or errno.EIO)
 
 
+@contextlib.contextmanager
+def given_back(sock: socket.socket) -> Iterator[None]:
+    """When the loop refuses what the socket object was made for, the fd stays the program's."""
+    try:
+        yield
+    except BaseException:
+        sock.detach()
+        raise
+
+
 class Connection(asyncio.BaseProtocol):
     """One stream of a program: hands everything that the loop says of it to the driver.
 
@@ -76,7 +86,8 @@ class Connection(asyncio.BaseProtocol):
         loop = self._driver.loop
         sock = self.sock = socket.socket(fileno=fd)
         sock.setblocking(False)
-        self._connecting = loop.create_task(self._wrap(loop, sock))
+        with given_back(sock):
+            self._connecting = loop.create_task(self._wrap(loop, sock))
         self._connecting.add_done_callback(self._taken)
 
     async def _wrap(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
@@ -107,7 +118,7 @@ class Connection(asyncio.BaseProtocol):
             self.transport.abort()
         elif self._connecting is not None and self.port_of == "sockname" and not self._is_done:
             self._connecting.cancel()  # and CLOSED when that is over
-        elif self._is_lost or self._is_done:
+        elif self._is_lost or self._is_done or self._connecting is None:
             self._tell(c.EVENT_CLOSED)
 
     def give_up_fd(self) -> None:
@@ -199,7 +210,11 @@ class Server:
         self._sock.bind((LOOPBACK, 0))
         self._sock.listen(BACKLOG)  # at once: who connects before the loop listens waits
         self.port: int = self._sock.getsockname()[1]
-        self._starting = driver.loop.create_task(self._start())
+        try:
+            self._starting = driver.loop.create_task(self._start())
+        except BaseException:
+            self._sock.close()
+            raise
 
     async def _start(self) -> None:
         server = await self._driver.loop.create_server(self._factory, sock=self._sock, backlog=BACKLOG)

@@ -52,7 +52,7 @@ sources = ["PEP 3156"]
 
 [[rule]]
 id = "SOON-3"
-area = "scheduling"
+area = "kit"
 level = "MUST"
 sentence = "A callback runs once."
 sources = ["PEP 3156"]
