@@ -82,5 +82,5 @@ def repeats(preset: str) -> str:
 def replay_python(loop: str) -> str:
     """The corpus as cases: every verdict as expected."""
     programs()
-    argv = [PYTHON, "-m", "loopcheck", "check", loop, "-k", "test_programs"]
+    argv = [PYTHON, "-m", "loopcheck", "check", loop, "-k", "test_programs.py::test_corpus"]
     return parts.runner(argv, r"\d+ .*PASS|as expected")
