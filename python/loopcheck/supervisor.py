@@ -27,7 +27,7 @@ from loopcheck.watch import WALL_FACTOR, Ending
 MARK = "LOOPCHECK_SERVER"  # environment variable by which what a dead server left is found
 TAIL_BYTES = 8 << 10  # of what a case prints, the end is kept
 POLL_S = 0.1
-SILENCE_S_MAX = 20.0  # a server that gives no sign of life for so long is taken for frozen
+SILENCE_S_MAX = 20.0  # a server that has a processor and gives no sign of life for so long is taken for frozen
 CLOSE_S = 2.0
 LAST_WORDS_S = 0.5
 LINE_BYTES_MAX = 4 << 20
@@ -249,27 +249,29 @@ class Server:
         poller.register(process.control, select.POLLIN)
         poller.register(process.output, select.POLLIN)
         began_s = heard_s = processes.clock_s()
+        delayed_s = processes.run_delay_s(process.pid)  # of waiting for a processor, when it was last heard of
         while True:
             for fd, _ in poller.poll(POLL_S * 1000):
                 if fd == process.output:
                     if not _drain(process):
                         poller.unregister(fd)
                     continue
-                heard_s = processes.clock_s()
+                heard_s, delayed_s = processes.clock_s(), processes.run_delay_s(process.pid)
                 message = _receive(process)
                 if message is not None:
                     _drain(process)
                     return message, "" if message else "died"
-            why = self._why_give_up(process, began_s, heard_s, limit_s, is_import)
+            silent_s = processes.clock_s() - heard_s - (processes.run_delay_s(process.pid) - delayed_s)
+            why = self._why_give_up(process, began_s, silent_s, limit_s, is_import)
             if why:
                 return {}, why
 
-    def _why_give_up(self, process: _Process, began_s: float, heard_s: float, limit_s: float, is_import: bool) -> str:
+    def _why_give_up(self, process: _Process, began_s: float, silent_s: float, limit_s: float, is_import: bool) -> str:
         now_s = processes.clock_s()
         if processes.state_of(process.pid) == "T":
             return "froze"
         if not is_import:
-            return "froze" if now_s - heard_s > SILENCE_S_MAX or now_s - began_s > limit_s else ""
+            return "froze" if silent_s > SILENCE_S_MAX or now_s - began_s > limit_s else ""
         tree = [process.pid, *processes.descendants(process.pid)]
         if sum(processes.rss_bytes(pid) for pid in tree) > self.options.rss_bytes_max:
             return "memory"

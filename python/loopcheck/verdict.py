@@ -112,7 +112,7 @@ def violence(facts: Facts) -> tuple[str, str] | None:
     if ending.limit == "processes":
         return "LEAK", "it was ended because it started processes without end"
     if facts.server == "froze":
-        return "HANG", "it stopped (SIGSTOP) the process that supervises it"
+        return "HANG", "the process that supervises it was stopped (SIGSTOP), or gave no sign of life"
     if facts.server:
         return "CRASH", "it killed the process that supervises it"
     if ending.limit == "import":
