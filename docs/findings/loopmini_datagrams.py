@@ -1,4 +1,4 @@
-"""loopmini: datagram endpoints on connected sockets, empty datagrams, flow control.
+"""loopmini: datagram endpoints on connected sockets, empty datagrams, flow control, an end in connection_made().
 
     python loopmini_datagrams.py MODULE:FACTORY [CHECK...]
 
@@ -98,6 +98,27 @@ def check_flow_control(new_loop):
         transport.sendto(bytes(1000), peer.getsockname())
     if not protocol.is_paused:
         return "a megabyte waits to be sent, and pause_writing() was not called"
+
+
+class ClosedWhenMade(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        transport.close()
+
+
+def check_closed_in_connection_made(new_loop):
+    loop = new_loop()
+    ours, theirs = (socket.socket(type=socket.SOCK_DGRAM) for _ in range(2))
+    for sock in (ours, theirs):
+        sock.bind(("127.0.0.1", 0))
+    ours.connect(theirs.getsockname())
+    ours.setblocking(False)
+    making = loop.create_task(loop.create_datagram_endpoint(ClosedWhenMade, sock=ours))
+    loop.call_later(0.05, loop.stop)
+    try:
+        loop.run_forever()
+    except OSError as error:
+        return f"run_forever() raises {type(error).__name__} when an endpoint is closed in connection_made()"
+    making.cancel()
 
 
 def run(check):
