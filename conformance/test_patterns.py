@@ -109,11 +109,11 @@ async def child(kit: Kit) -> None:
 
 async def watcher(kit: Kit) -> None:
     left, right = socket.socketpair()
-    kit.loop.add_reader(left, int)
-    kit.loop.add_writer(left, int)
+    kit.loop.add_reader(left.fileno(), int)
+    kit.loop.add_writer(left.fileno(), int)
     await asyncio.sleep(0)
-    kit.loop.remove_reader(left)
-    kit.loop.remove_writer(left)
+    kit.loop.remove_reader(left.fileno())
+    kit.loop.remove_writer(left.fileno())
     left.close()
     right.close()
 
