@@ -41,14 +41,15 @@ def seeds() -> Path:
     return folder
 
 
-def smoke(target: str, seconds: int) -> str:
-    """Runs one fuzz target; what it finds is kept under build/findings."""
+def smoke(target: str, seconds: int, seed: int = 0) -> str:
+    """Runs one fuzz target; what it finds is kept under build/findings. seed 0: other inputs each time."""
     program = builds.program("asan", f"fuzz/{target}")
     grown = BUILD / "fuzz-corpus" / target
     findings = BUILD / "findings" / target
     for folder in (grown, findings):
         folder.mkdir(parents=True, exist_ok=True)
-    argv = [program, f"-max_total_time={seconds}", f"-artifact_prefix={findings}/", "-print_final_stats=1"]
+    argv = [program, f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={findings}/"]
+    argv += ["-print_final_stats=1"]
     argv += ["-rss_limit_mb=2048", "-timeout=20", "-verbosity=1", grown, *([seeds()] if reads_programs(target) else [])]
     status = steps.logged(f"fuzz-{target}", argv, builds.environment())
     text = steps.tail(steps.LOGS / f"fuzz-{target}.log", 200)

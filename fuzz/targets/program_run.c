@@ -46,13 +46,21 @@ void fuzz_program_note(struct lc_obs obs)
     lc_trace_add(trace, obs);
 }
 
+/* The one that came last to this number: a handle of before, whose fd is closed, may be shown with it once more. */
 uint16_t fuzz_program_handle(int fd)
 {
     const uint32_t count = trace->lane[0].count;
-    for (uint32_t i = count < trace->lane_records ? count : trace->lane_records; i-- > 0;)
-        if (trace->records[i].what == LC_WHAT_FD && trace->records[i].arg == (uint64_t)fd)
-            return trace->records[i].handle;
-    return 0;
+    bool has_had[LC_KIND_COUNT << 4] = {false};
+    uint16_t last = 0;
+    for (uint32_t i = 0; i < count && i < trace->lane_records; i++) {
+        const struct lc_obs *obs = &trace->records[i];
+        const unsigned place = (unsigned)(LC_WIDE_KIND(obs->handle) << 4 | (LC_WIDE_INDEX(obs->handle) & 15));
+        if (obs->what != LC_WHAT_FD || obs->arg != (uint64_t)fd || place >= sizeof has_had || has_had[place])
+            continue;
+        has_had[place] = true;
+        last = obs->handle;
+    }
+    return last;
 }
 
 struct lc_driver *fuzz_program_driver(void)
