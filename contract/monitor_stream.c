@@ -215,7 +215,7 @@ static void judge_held(struct lc_model *model, const struct lc_obs *obs)
         struct lc_obs named = *obs;
         named.handle = lc_model_wide(model, i);
         if (h->state == LC_ARMED && s->has_limit && s->held > s->limit && !s->is_writing_paused && !s->is_flushing &&
-            lc_model_at(model, h->fd)->is_full)
+            lc_model_at(model, h->fd)->is_full && !lc_model_at(model, h->fd)->is_broken)
             lc_monitor_report(model, &named, "FLOW-1",
                               "was not told to pause writing when %" PRIu64 " bytes waited, %" PRIu64
                               " above its limit",

@@ -88,11 +88,11 @@ static void flow_1_never(void)
     CHECK(breaks(""));
 }
 
-/* [FLOW-1] Not so when the kernel had room since, or may have found it; when the stream was closed; when the write or
- * the limit was refused; for what was written before the limit was set. */
+/* [FLOW-1] Not so when the kernel had room since, or may have found it; when the stream was closed or its connection
+ * broken; when the write or the limit was refused; for what was written before the limit was set. */
 static void flow_1_not_owed(void)
 {
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 9; i++) {
         s1_is_full(i == 6 || i == 7, i == 7);
         if (i == 5)
             writes(S1, 5);
@@ -105,6 +105,8 @@ static void flow_1_not_owed(void)
             takes(F2, 1);
         if (i == 2)
             closes(S1);
+        if (i == 8)
+            resets(F2);
         if (i == 3)
             asks(LC_OP_WRITE, S1, 5, 0, REFUSED);
         if (i == 4)
