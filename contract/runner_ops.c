@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "names.h"
-#include "runner_state.h"
+#include "runner_streams.h"
 
 struct handle *lc_runner_at(struct runner *r, uint8_t handle)
 {

@@ -347,7 +347,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     }
 }
 
-void fake_loop_init(struct fake_loop *l, enum fake_defect defect, uint32_t capabilities)
+void fake_loop_init(struct fake_loop *l, int defect, uint32_t capabilities)
 {
     const uint32_t promises = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES;
     memset(l, 0, sizeof *l);

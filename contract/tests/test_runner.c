@@ -255,7 +255,7 @@ static void ops_need_their_fds(void)
  * traced, but for those on another thread. */
 static void counts_add_up(void)
 {
-    for (enum fake_defect defect = FAKE_CORRECT; defect < FAKE_OPEN_FAILS; defect++) {
+    for (int defect = FAKE_OPEN_FAILS + 1; defect < FAKE_DEFECTS; defect++) {
         const bool is_elsewhere = defect == FAKE_STREAM_ON_THREAD || defect == FAKE_POST_CALLS_BACK;
         rig_init(defect, RIG_CAPABILITIES | RIG_STREAMS | (defect % 2 ? LC_CAP_MULTI : 0));
         for (uint64_t seed = 0; seed < RIG_PROGRAMS / 10; seed++) {
