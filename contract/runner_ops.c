@@ -27,7 +27,10 @@ void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_
 
 int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 {
-    return r->driver->apply(r->driver, &op);
+    const int64_t result = r->driver->apply(r->driver, &op);
+    if (result == -ENOSYS)
+        r->stats->unimplemented = op.op;
+    return result;
 }
 
 int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t value, unsigned bits)

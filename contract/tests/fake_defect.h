@@ -6,6 +6,7 @@
 enum fake_defect {
     FAKE_CORRECT,
     FAKE_OPEN_FAILS, /* and breaks no rule */
+    FAKE_LIES,       /* cannot do SWITCH, whatever it says */
     FAKE_SOON_LIFO,
     FAKE_SOON_TWICE,
     FAKE_SOON_LOST, /* every second one of a batch */
