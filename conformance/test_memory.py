@@ -266,3 +266,27 @@ def test_connections_leave_nothing(kit: Kit) -> None:
     before, after = many(), many()
     kit.check(after[0] - before[0] < 20 * 5, f"20 connections left {after[0] - before[0]} blocks of memory")
     kit.equal(after[1], before[1], "open fds")
+
+
+@family("HOLD-4", kind=("soon", "threadsafe", "timer", "reader"))
+def test_what_never_ran_goes_with_the_loop(kit: Kit, kind: str) -> None:
+    """What a callback that did not run was to be given is let go when the loop is closed."""
+
+    class Given:
+        """Something to be weakly referenced."""
+
+    kit.turns(1)
+    given, (end, _) = Given(), kit.socketpair()
+    if kind == "soon":
+        kit.loop.call_soon(id, given)
+    elif kind == "threadsafe":
+        kit.loop.call_soon_threadsafe(id, given)
+    elif kind == "timer":
+        kit.loop.call_later(3600, id, given)
+    else:
+        kit.loop.add_reader(end, id, given)
+    reference = weakref.ref(given)
+    del given
+    kit.loop.close()
+    gc.collect()
+    kit.check(reference() is None, f"the closed loop holds the argument of a callback given to it by {kind}")
