@@ -21,7 +21,7 @@ from loopcheck import _contract as c
 from loopcheck import reproduce_libuv
 from loopcheck.batch import asked
 from loopcheck.findings import Finding, op_name
-from loopcheck.reproduce import RUNS, UNRECORDED
+from loopcheck.reproduce import RUNS, UNRECORDED, VIOLENT
 from loopcheck.reproduce_c_ops import Library
 from loopcheck.reproduce_c_prune import pruned
 from loopcheck.reproduce_ops import LETTERS, Op, served
@@ -54,8 +54,10 @@ COMMENT = """/* {title}
  *
  *     cc THIS_FILE {flags} && ./a.out
  *
- * program(), near the end, is what is done. Exit status 1: the defect shows, that is, the handles that it is about see
- * what they saw when it was found; 0: it does not.
+ * Exit status 1: the defect shows, that is, the handles that it is about see what they saw when it was found; 0: it
+ * does not. What is done is program(), near the end; in short:
+ *
+{ops}
  */
 """
 
@@ -105,6 +107,11 @@ class Writer:
         return "\n".join([*functions, f"static void program(void)\n{{\n{body}\n}}"])
 
 
+def seen_by(finding: Finding) -> str:
+    """What was seen, without the place in the kit where it was when it hung."""
+    return re.sub(r"; \w+ \(\w+\.py:\d+\)$", "", " ".join(finding.sentence.split()))
+
+
 def names_of(op: Op) -> list[str]:
     """The handles that it names."""
     return [name for name in (op.a, op.b, op.on, *served(op)) if name]
@@ -115,23 +122,30 @@ def library_of(driver: str) -> Library | None:
     return LIBRARIES.get(driver)
 
 
-def ops_of(finding: Finding) -> list[Op]:
-    """Those that reached the loop or the kernel, and steps."""
+def ops_of(finding: Finding, library: Library) -> list[Op]:
+    """Those that reached the loop or the kernel, and steps. The op that ends the process leaves no record."""
     accepted, refused, _ = asked(finding.records + finding.control_records)
     program, size = finding.program, c.OP_BYTES
+    is_violent = finding.sign.verdict in VIOLENT
     ops = [Op(program[at : at + size]) for at in range(0, len(program), size)]
-    ops = [op for op in ops if op.code in UNRECORDED or (op.recorded, op.handle) in accepted | refused]
+    ops = [
+        op
+        for op in ops
+        if op.code in UNRECORDED
+        or (op.recorded, op.handle) in accepted | refused
+        or (is_violent and library.can_write(op))
+    ]
     return [op for op in ops if not (op.on and op.code in (c.OP_STEP, c.OP_RUN))]
 
 
 def why_not(library: Library, finding: Finding) -> str:
     """A sentence, when no C file can show it."""
-    missing = [op_name(op.code) for op in ops_of(finding) if not library.can_write(op)]
+    missing = [op_name(op.code) for op in ops_of(finding, library) if not library.can_write(op)]
     if missing:
         return f"there is no C file, since {library.name} has nothing like {missing[0]}"
-    if finding.sign.rule == TRACE_RULE:
+    if finding.sign.rule == TRACE_RULE and finding.sign.verdict == "FAIL":
         return f"there is no C file, since it is about the driver, not about {library.name}"
-    stories = _stories(finding)
+    stories = _stories(finding, library)
     if all(found == right for _, found, right in stories) or (stories[0][0] == LOOP and stories[0][1] == NOTHING):
         return "there is no C file, since what it would show is nothing wrong: it is seen by the trace alone"
     return ""
@@ -139,13 +153,18 @@ def why_not(library: Library, finding: Finding) -> str:
 
 def source(finding: Finding, library: Library, rules: Rules) -> str:
     """The text of the C file."""
-    rule, ops = finding.sign.rule, ops_of(finding)
+    rule, ops = finding.sign.rule, ops_of(finding, library)
     writer = Writer(library, ops)
-    title = f"{rule}: {rules.sentence_of(rule)}" if rule else "The loop does something that it should not."
+    sentence = rules.sentence_of(rule) if rule else ""
+    title = f"{rule}: {sentence}" if sentence else "The loop does something that it should not."
     comment = COMMENT.format(
-        title=title, seen=" ".join(finding.sentence.split()), name=library.name, flags=" ".join(library.flags)
+        title=title,
+        seen=seen_by(finding),
+        name=library.name,
+        flags=" ".join(library.flags),
+        ops="\n".join(f" *     {line}" for line in finding.text.splitlines()),
     )
-    expected = _expectations(_stories(finding))
+    expected = _expectations(_stories(finding, library))
     program = "\n\n".join((writer.handles(), expected, writer.functions()))
     features = {name for name, codes in FEATURES.items() if any(op.code in codes for op in ops)}
     also = {"HOOKS": any(op.on for op in ops), "FDS": "fds left open" in expected}
@@ -161,7 +180,7 @@ def _template(name: str) -> str:
     return re.sub(r'#include "(\w+\.c)"\n', lambda found: _template(found[1]), text)
 
 
-def _stories(finding: Finding) -> list[tuple[str, str, str | None]]:
+def _stories(finding: Finding, library: Library) -> list[tuple[str, str, str | None]]:
     """The handles that the finding is about, what each saw, and what it sees on the reference loop if that is known."""
     has_turns = finding.sign.rule == TURN_RULE
     found = Story(finding.records, has_turns=has_turns)
@@ -171,7 +190,7 @@ def _stories(finding: Finding) -> list[tuple[str, str, str | None]]:
     signal = re.search(r"\bSIG[A-Z]+\b", finding.sentence)
     if finding.sign.verdict == "CRASH" and signal is not None:
         found.add(LOOP, f"died of {signal[0]}")
-    names = _concerned(finding, found, {name for op in ops_of(finding) for name in names_of(op)})
+    names = _concerned(finding, found, {name for op in ops_of(finding, library) for name in names_of(op)})
     return [(name, found.of(name), right.of(name) if right is not None else None) for name in names]
 
 
@@ -188,9 +207,9 @@ def _expectations(stories: list[tuple[str, str, str | None]]) -> str:
 
 def _concerned(finding: Finding, story: Story, names: set[str]) -> list[str]:
     """The lines of the story in which the defect is seen."""
-    named = re.match(rf"([{''.join(LETTERS.values())}]\d+)\b", finding.sentence)
-    if finding.sign.verdict in (*SLOW, "CRASH", "LEAK"):
-        return [LOOP]
+    named = re.match(rf"(?:.*; the loop still owed: )?([{''.join(LETTERS.values())}]\d+)\b", finding.sentence)
+    if finding.sign.verdict in VIOLENT:
+        return [LOOP, *(name for name in ([named[1]] if named is not None else []) if name in names)]
     if finding.sign.rule in ORDER_RULES:
         return [ORDER]
     if named is None or named[1] not in names:
@@ -231,7 +250,10 @@ def build(library: Library, file: Path, program: Path) -> str:
         return f"{compiler} cannot be run ({type(error).__name__}), so that it was not verified"
     if done.returncode == 0:
         return ""
-    if re.search(rf"{re.escape(library.header)}\b.*(No such file|not found)", done.stderr):
+    if re.search(
+        rf"{re.escape(library.header)}\b.*(No such file|not found)|no include path .*\b{re.escape(library.header)}",
+        done.stderr,
+    ):
         return f"{library.header} is not there, so that it was not verified"
     if re.search(rf"(cannot find|unable to find library|library not found for) {library.flags[0]}", done.stderr):
         return f"there is no {library.name} to link with, so that it was not verified"

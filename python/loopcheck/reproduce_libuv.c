@@ -6,12 +6,16 @@
 
 static uv_loop_t loop;
 static bool is_once; /* the turn is to end with its first callbacks */
+#ifdef TIMERS
 static uint64_t start_ms;
+#endif
 
 static void loop_open(void)
 {
     uv_loop_init(&loop);
+#ifdef TIMERS
     start_ms = uv_now(&loop);
+#endif
 }
 
 static void loop_step(bool may_wait)
@@ -248,6 +252,8 @@ static void post_native(struct handle *h)
 }
 
 #include "reproduce_libuv_streams.c"
+
+/* ---- the program ---------------------------------------------------------------------------- */
 
 /* PROGRAM */
 

@@ -33,7 +33,9 @@ static void stream(struct handle *h, struct handle *f)
 {
     if (h->state != FREE || !is_held(f) || f->is_listener || f->is_udp)
         return;
+#ifdef WATCHES
     cancel_watchers(f);
+#endif
     const bool is_pipe = uv_guess_handle(f->fd) == UV_NAMED_PIPE;
     union uv_any_handle *uv = make(h);
     int error = is_pipe ? uv_pipe_init(&loop, &uv->pipe, 0) : uv_tcp_init(&loop, &uv->tcp);
@@ -226,7 +228,9 @@ static void endpoint(struct handle *h, struct handle *f)
 {
     if (h->state != FREE || !is_held(f) || !f->is_udp)
         return;
+#ifdef WATCHES
     cancel_watchers(f);
+#endif
     int error = uv_udp_init(&loop, &make(h)->udp);
     of(h)->handle.data = h;
     if (error == 0)

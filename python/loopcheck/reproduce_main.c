@@ -1,5 +1,7 @@
 /* What a reproducer in C ends with: the end of every handle and of the loop, and the verdict. */
 
+/* ---- the end, and the verdict --------------------------------------------------------------- */
+
 static int open_fds(void)
 {
     int count = 0;

@@ -1,5 +1,7 @@
 /* The sockets of a reproducer in C: pairs, listeners and clients that the program has in its own hands. */
 
+/* ---- sockets -------------------------------------------------------------------------------- */
+
 static unsigned char bytes[BYTES_MAX + PERIOD]; /* what is sent: at each position stands a byte that is known */
 
 static unsigned char *bytes_at(uint64_t position)
@@ -225,6 +227,7 @@ static void shut(struct handle *f)
         f->has_ended |= asked(f, "shut", shutdown(f->fd, SHUT_WR) == 0 ? 0 : -errno) == 0;
 }
 
+#ifdef WATCHES
 /* Who watches a socket must not any more when it is closed or taken over. */
 static void cancel(struct handle *h);
 
@@ -239,12 +242,15 @@ static void cancel_watchers(struct handle *f)
         h->is_stale = true;
     }
 }
+#endif
 
 static void hang_up(struct handle *f)
 {
     if (!is_held(f))
         return;
+#ifdef WATCHES
     cancel_watchers(f);
+#endif
     f->state = CLOSED;
     asked(f, "hangup", close(f->fd) == 0 ? 0 : -errno);
 }
@@ -255,7 +261,9 @@ static void reset(struct handle *f)
     const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
     if (!is_held(f) || f->is_udp)
         return;
+#ifdef WATCHES
     cancel_watchers(f);
+#endif
     setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     f->state = CLOSED;
     asked(f, "rst", close(f->fd) == 0 ? 0 : -errno);
@@ -268,8 +276,10 @@ static void recycle(struct handle *f)
     int wanted = f->fd, spare[8][2], tries = 0, fds[2];
     if (!is_held(f) || peer == NULL || !is_held(peer) || f->is_udp)
         return;
+#ifdef WATCHES
     cancel_watchers(f);
     cancel_watchers(peer);
+#endif
     close(f->fd);
     close(peer->fd);
     while (socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 && fds[0] != wanted && fds[1] != wanted && tries < 8)
