@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from loopcheck.family import family
-from loopcheck.kit import Kit
+from loopcheck.kit import Kit, case
 
 Ask = Callable[..., Any]
 
@@ -211,3 +211,33 @@ def test_no_number_of_seconds(kit: Kit, wrong: Any) -> None:
     kit.later(0.001, kit.observed(ran.append), 2)
     kit.run_for(0.003)
     kit.equal(ran, [2], "timers that fired")
+
+
+@case("TIMER-3")
+def test_cancelled_many_times(kit: Kit) -> None:
+    """A timer that is cancelled thrice, before its deadline or after it fired, takes none of the others with it."""
+    fired: list[int] = []
+    for number in range(6):
+        kit.loop.call_later(0.002, kit.observed(fired.append), number)
+    early, due = kit.loop.call_later(60, fired.append, -1), kit.loop.call_later(0, kit.observed(fired.append), -2)
+    for _ in range(3):
+        early.cancel()
+    kit.run_for(0.001)
+    for _ in range(3):
+        due.cancel()
+        early.cancel()
+    kit.run_for(0.004)
+    kit.equal(sorted(fired), [-2, 0, 1, 2, 3, 4, 5], "timers that fired")
+
+
+@case("SOON-1")
+def test_callbacks_of_a_future_that_is_done(kit: Kit) -> None:
+    """A callback that is added to a future which is done already takes its place behind those that wait."""
+    ran: list[str] = []
+    future = kit.loop.create_future()
+    future.set_result(None)
+    for name in ("first", "second", "third"):
+        kit.loop.call_soon(kit.observed(ran.append), name)
+        future.add_done_callback(lambda _, name=name: ran.append(f"done {name}"))  # type: ignore[misc]
+    kit.turns(2)
+    kit.equal(ran, ["first", "done first", "second", "done second", "third", "done third"], "callbacks in order")

@@ -167,11 +167,14 @@ def test_closed_by_its_own_client(kit: Kit, when: str) -> None:
     async def main() -> None:
         log = kit.protocol(**{when: lambda log, _: server.close()})
         server = await kit.loop.create_server(lambda: log, HERE, 0)
+        early = asyncio.ensure_future(server.wait_closed())
         client = kit.client(server.sockets[0].getsockname())
         kit.put(client)
         await log.until_event("data")
         client.close()
         await log.until_event("lost")
+        await asyncio.wait({early}, timeout=2)
+        kit.check(early.done(), "who waited for it before goes on waiting")
         await asyncio.wait_for(server.wait_closed(), 2)
         kit.check(not server.is_serving() and not server.sockets, "it is not closed")
 

@@ -10,13 +10,13 @@ from typing import Any
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log
-from loopcheck.tls import NAME, VERSIONS, contexts, join, part
+from loopcheck.tls import NAME, VERSIONS, Tls, contexts, join, part
 
 
-def pair(kit: Kit, version: str = "", **hooks: Any) -> tuple[Log, Log]:
+def pair(kit: Kit, tls: Tls | None = None) -> tuple[Log, Log]:
     """A server's and a client's protocol, connected."""
-    inside, log = kit.protocol(), kit.protocol(**hooks)
-    kit.run(join(kit, contexts(version), inside, log))
+    inside, log = kit.protocol(), kit.protocol()
+    kit.run(join(kit, tls or contexts(), inside, log))
     return inside, log
 
 
@@ -37,7 +37,8 @@ def test_state_of_a_tls_transport(kit: Kit, how: str) -> None:
 @family("TLS-1", version=VERSIONS.keys())
 def test_each_connection_has_its_own_session(kit: Kit, version: str) -> None:
     """Two connections of one context each know their own SSL object, cipher, certificate and names"""
-    first, second = pair(kit, version), pair(kit, version)
+    tls = contexts(version)
+    first, second = pair(kit, tls), pair(kit, tls)
     seen: list[object] = []
     for _, log in (first, second):
         info = log.transport.get_extra_info

@@ -205,13 +205,17 @@ def test_limits_count_at_once(kit: Kit) -> None:
     end(kit, log)
 
 
-@family("FLOW-3", low={"none": 0, "some": 1000, "most": 190_000})
-def test_resume_comes_at_the_low_mark(kit: Kit, low: int) -> None:
-    """When resume_writing comes, no more waits than the low-water mark allows"""
+MARKS = {"none": (200_000, 0), "some": (200_000, 1000), "most": (200_000, 190_000), "both_zero": (0, 0)}
+
+
+@family("FLOW-3", marks=MARKS)
+def test_resume_comes_at_the_low_mark(kit: Kit, marks: tuple[int, int]) -> None:
+    """resume_writing comes, and no more waits then than the low-water mark allows"""
+    high, low = marks
     sizes: list[int] = []
     log = kit.protocol(resume=lambda log, _: sizes.append(log.transport.get_write_buffer_size()))
     peer = tcp(kit, log)
-    log.transport.set_write_buffer_limits(high=200_000, low=low)
+    log.transport.set_write_buffer_limits(high=high, low=low)
     log.transport.write(MUCH)
     kit.reader(peer, peer.recv, 65536)
     kit.run(log.until_event("resume"))
