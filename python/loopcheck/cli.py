@@ -38,7 +38,8 @@ from loopcheck.check import (
 from loopcheck.expect import ExpectError
 from loopcheck.fuzz import Plan as FuzzPlan
 from loopcheck.load import KitFault, Spec, Unusable, describe
-from loopcheck.replay import read_programs, replay_all
+from loopcheck.replay import print_replayed, read_programs, replay_all
+from loopcheck.replay_script import check_script, write_script
 from loopcheck.rules import Rules, UnknownRule
 from loopcheck.shim import Shim
 from loopcheck.supervisor import Options
@@ -379,6 +380,7 @@ def _spec_of(loop: str, path: str) -> Spec:
 @click.argument("arguments", nargs=-1, required=True, metavar="LOOP... FILE|DIR...")
 @_driver
 @click.option("--verbose", is_flag=True, help="Print the trace of every program; else only that of a single one.")
+@click.option("--script", default="", metavar="OUT.py", help="Write the program as a script for asyncio loops alone.")
 @_timeout
 @_virtual_time
 @_faults
@@ -391,6 +393,7 @@ def replay(
     virtual_time: bool,
     faults: str | None,
     seed: int,
+    script: str,
 ) -> None:
     """Runs stored programs on one or more loops, and prints traces and verdicts.
 
@@ -405,19 +408,15 @@ def replay(
     known = Rules.load(paths.rules_file())
     console = _console()
     programs, results = read_programs(files)
+    if script:
+        check_script(specs, programs, is_plain=not virtual_time and faults is None)
     is_verbose = verbose or len(programs) * len(specs) == 1
     options = Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed))
     for replayed in replay_all(specs, programs, known, options, results):
-        if is_verbose and replayed.trace:
-            console.print(Text(f"{replayed.row.case} on {replayed.row.loop}\n", style="bold"), soft_wrap=True)
-            console.print(Text(replayed.trace), soft_wrap=True)
-        if is_verbose and replayed.counters:
-            counted = ", ".join(f"{name} {count}" for name, count in replayed.counters.items())
-            console.print(Text(f"counted: {counted}"), soft_wrap=True)
-        if replayed.row.verdict == "PASS":
-            name = "" if is_verbose else f"PASS {replayed.row.case} on {replayed.row.loop}: "
-            console.print(Text(f"{name}{replayed.row.detail}"), soft_wrap=True)
+        print_replayed(console, replayed, is_verbose)
     table.print_results(console, results)
+    if script and programs:
+        write_script(console, programs[0].program, specs[0], known, Path(script))
     _finish(results, [])
 
 
