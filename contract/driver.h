@@ -5,7 +5,7 @@
  * shortest example.
  *
  * Handles are small integers chosen by the runner, never reused in a run; the driver has a table indexed by them. op.h
- * is the vocabulary: the kinds of handles, what can be asked, what a callback can have seen.
+ * is the vocabulary of handles and ops, callback.h of what a callback saw.
  */
 #ifndef LC_DRIVER_H
 #define LC_DRIVER_H
