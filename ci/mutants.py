@@ -25,7 +25,7 @@ from tidy_base import Tree
 PROGRAMS_MAX = 20_000  # random programs that a mutant may survive
 INPUTS_MAX = 20_000  # random inputs of a target
 INPUTS_MAX_OF = {"fuzz_mailbox": 1_000, "fuzz_sweep": 2_000}  # where an input is threads, or many runs
-REAL_PROGRAMS_MAX = 5_000  # on a real kernel, though on virtual time
+REAL_PROGRAMS_MAX = 2_000  # on a real kernel, though on virtual time
 PROGRAM_TARGET = "fuzz_program"
 VIRTUAL = "fuzz_program_virtual"  # the same on virtual time, for a driver on a real kernel
 FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks

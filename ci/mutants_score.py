@@ -164,6 +164,8 @@ def suites() -> list[Suite]:
         say(str(skip))
     if not found:
         raise parts.Skipped("no other suite is to be had")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a command in the background; tests of Ctrl-C inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     mutants_extension.put_together()
     for suite in found:
         suite.make_control()

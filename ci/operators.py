@@ -2,7 +2,8 @@
 
 A change of one operator, constant or statement that compiles should be found by the target of its file, by the corpus
 or by random programs. What survives is either listed in fuzz/mutants/operators.toml, with the reason why nobody can
-tell, or it is a rule or a check that is missing: such ones are told. Too many of them are a failure.
+tell, or it is a rule or a check that is missing: such ones are told. Too many of them are a failure. What is compiled
+to the same machine code is the same program, and is not run.
 """
 
 from __future__ import annotations
@@ -108,14 +109,28 @@ def is_found(target: str) -> bool:
     return False
 
 
+def machine_code(path: Path) -> bytes:
+    """What a source of loop/core is compiled to, without names of lines; nothing if it is not C."""
+    target = BUILD / "operators" / "compiled.o"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    argv = ["cc", "-std=c11", "-O2", "-g0", f"-I{COPY.loop}", f"-I{COPY.loop}/include", "-c", path, "-o", target]
+    done = subprocess.run([str(word) for word in argv], capture_output=True)
+    return target.read_bytes() if done.returncode == 0 else b""
+
+
 def outcome(change: Change) -> str:
-    """killed, survived, or invalid: it does not compile."""
+    """killed, survived, same: the same machine code, or invalid: it does not compile."""
     path = COPY.loop / "core" / change.file
     original = path.read_text(encoding="utf-8")
+    before = machine_code(path)
     lines = original.splitlines()
     lines[change.line - 1] = change.new
     targets = dict.fromkeys((TARGETS[Path(change.file).stem], mutants.PROGRAM_TARGET))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    after = machine_code(path)
+    if after in (b"", before):
+        path.write_text(original, encoding="utf-8")
+        return "same" if after else "invalid"
     try:
         COPY.compile(*(mutants.replayer(target) for target in targets))
         return "killed" if any(is_found(target) for target in targets) else "survived"
@@ -134,7 +149,7 @@ def triaged() -> set[tuple[str, str, str]]:
 def hunt(seconds: float, seed: int | None = None) -> str:
     """Tries mutants in the order of a seed (today's) until the time is over. Stop: too few are killed."""
     program, ends = install(), time.monotonic() + seconds
-    known, counts, survivors = triaged(), {"killed": 0, "survived": 0, "invalid": 0}, []
+    known, counts, survivors = triaged(), {"killed": 0, "survived": 0, "same": 0, "invalid": 0}, []
     with steps.locked(COPY.name):
         COPY.make()
         changes = [change for stem in TARGETS for change in changes_of(ROOT / "loop" / "core" / f"{stem}.c", program)]

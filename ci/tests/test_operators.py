@@ -43,3 +43,15 @@ def test_entries_of_the_tree_have_a_reason():
     entries = operators.Tree(operators.ROOT).toml(operators.TRIAGED)["survivor"]
     assert all(entry["why"] for entry in entries)
     assert len(operators.triaged()) == len(entries)
+
+
+def test_same_machine_code(tmp_path, monkeypatch):
+    """Of an unsigned number, above 0 is not 0; what is no C has no code."""
+    monkeypatch.setattr(operators, "BUILD", tmp_path)
+    path = tmp_path / "a.c"
+    codes = []
+    for test in ("> 0", "!= 0", "> 1", "="):
+        path.write_text(f"int is_it(unsigned a) {{ return a {test}; }}\n")
+        codes.append(operators.machine_code(path))
+    assert codes[0] == codes[1] != codes[2]
+    assert codes[3] == b""
