@@ -239,3 +239,15 @@ def test_part_of_a_larger_buffer(kit: Kit, where: tuple[int, int]) -> None:
     kit.equal(bytes(protocol.space), expected, "the whole buffer")
     protocol.transport.abort()
     kit.run_for(0.002)
+
+
+@family("BUF-2", buffer=BAD)
+def test_bad_buffer_later(kit: Kit, buffer: Buffer) -> None:
+    """A third get_buffer that raises or gives nothing usable ends the connection like a first one, told once"""
+    protocol, peer = connect(kit, 2, lambda me: me.space if len(me.received) < 4 else buffer(me))
+    kit.put(peer, b"hello")
+    kit.run(protocol.until_lost())
+    kit.turns(3)
+    kit.equal((protocol.events, bytes(protocol.received)), (["made", "data", "lost"], b"hell"), "events and data")
+    kit.check(protocol.error is not None, "connection_lost was given None")
+    kit.equal(len(kit.errors), 1, "calls of the exception handler")

@@ -391,3 +391,23 @@ def test_listener_closed_behind_the_server(kit: Kit) -> None:
 
     kit.run(main())
     kit.turns(3)
+
+
+@family("CONN-2", plain={"none": None, "false": False})
+def test_without_tls(kit: Kit, plain: bool | None) -> None:
+    """ssl=None and ssl=False are a plain connection; a server takes a context or None, and no number"""
+    inside = kit.protocol()
+
+    async def main() -> None:
+        server = await kit.loop.create_server(lambda: inside, HERE, 0, ssl=None)
+        log = kit.protocol()
+        await kit.loop.create_connection(lambda: log, *server.sockets[0].getsockname(), ssl=plain)
+        log.transport.write(b"plain")
+        await inside.until(lambda: bytes(inside.received) == b"plain")
+        server.close()
+        for one in (log, inside):
+            one.transport.abort()
+            await one.until_event("lost")
+
+    kit.run(main())
+    kit.raises(TypeError, lambda: kit.run(kit.loop.create_server(asyncio.Protocol, HERE, 0, ssl=True)))

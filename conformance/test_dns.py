@@ -288,3 +288,23 @@ def test_server_at_several_hosts(kit: Kit) -> None:
         return hosts
 
     kit.equal(kit.run(main()), ["127.0.0.1", "127.0.0.2"], "hosts of the sockets")
+
+
+@case("DNS-2")
+def test_each_failure_is_its_own(kit: Kit) -> None:
+    """A lookup that fails again raises an error of its own, and one that succeeds gives a list of its own."""
+
+    async def fail() -> BaseException:
+        try:
+            await kit.loop.getaddrinfo("127.0.0.1", "no-such-service")
+        except socket.gaierror as error:
+            return error
+        kit.fail("a service that does not exist was found")
+
+    async def main() -> tuple[bool, bool]:
+        first, second = await fail(), await fail()
+        lists = [await kit.loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM) for _ in range(2)]
+        lists[0].clear()
+        return first is second, bool(lists[1])
+
+    kit.equal(kit.run(main()), (False, True), "is it the same error, and is the second list whole")

@@ -446,3 +446,26 @@ def test_jobs_that_wait_for_each_other(kit: Kit) -> None:
         return sorted(map(str, results))
 
     kit.equal(kit.run(main()), ["0", "1"], "results")
+
+
+@case("WAKE-2")
+def test_cancelled_post_is_none(kit: Kit) -> None:
+    """A post that a callback of the loop cancels, in its own turn or before, is not served; those around it are."""
+    ran: list[str] = []
+    handles: dict[str, asyncio.Handle] = {}
+
+    def cancels() -> None:
+        for name in ("same turn", "twice", "twice"):
+            handles[name].cancel()
+
+    def posts() -> None:
+        for name in ("before", "early"):
+            handles[name] = kit.loop.call_soon_threadsafe(kit.observed(ran.append), name)
+        handles["early"].cancel()
+        kit.loop.call_soon_threadsafe(kit.observed(cancels))
+        for name in ("same turn", "twice", "behind"):
+            handles[name] = kit.loop.call_soon_threadsafe(kit.observed(ran.append), name)
+
+    kit.thread(posts).join()
+    kit.turns(4)
+    kit.equal(ran, ["before", "behind"], "posts that were served")
