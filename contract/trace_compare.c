@@ -192,7 +192,7 @@ static void take_op(struct story *story, const struct lc_obs *obs)
         seen->accepted[obs->result < 0] |= UINT64_C(1) << obs->code;
     const bool is_answer = obs->code == LC_OP_SEND && obs->result < 0; /* the second record of one op */
     if (obs->code != LC_OP_TAKE && !is_answer)
-        seen->ops = seen->ops * 31 + obs->code;
+        seen->ops = seen->ops * 31 + obs->code + (obs->code == LC_OP_RAISE ? (uint32_t)obs->arg << 8 : 0);
     story->raises += obs->code == LC_OP_RAISE;
     if (obs->thread != 0) /* a post */
         return;
@@ -236,6 +236,8 @@ static void take_event(struct story *story, const struct lc_obs *obs)
     seen->is_armed = false;
     seen->epoch = story->epoch;
     seen->is_done |= obs->code == LC_EVENT_DONE;
+    if (obs->code == LC_EVENT_DONE && LC_WIDE_KIND(obs->handle) == LC_KIND_STREAM)
+        return; /* the call and the protocol of a connect are two callbacks in no order */
     if (obs->code == LC_EVENT_READY)
         seen->ready_bits |= obs->bits & (LC_IN | LC_OUT);
     if (obs->code == LC_EVENT_DATA) {

@@ -375,6 +375,27 @@ static void peer_that_raised(void)
         }
 }
 
+/* A connect is answered by its call and by its protocol, in no order; and what raised in another callback is another
+ * run. */
+static void calls_and_protocols(void)
+{
+    opens_a_stream();
+    hears(S1, LC_EVENT_LOST, 0);
+    hears(S1, LC_EVENT_DONE, 0);
+    on_the_control();
+    opens_a_stream();
+    hears(S1, LC_EVENT_DONE, 0);
+    hears(S1, LC_EVENT_LOST, 0);
+    CHECK(differs(""));
+    opens_a_stream();
+    hears(S1, LC_EVENT_DATA, 5);
+    asks(LC_OP_RAISE, S1, LC_EVENT_DATA, 0, 0);
+    on_the_control();
+    opens_a_stream();
+    asks(LC_OP_RAISE, S1, LC_EVENT_GET_BUFFER, 0, 0);
+    CHECK(differs(""));
+}
+
 static const struct test tests[] = {
     TEST(order_between_handles),
     TEST(callback_missing),
@@ -395,5 +416,6 @@ static const struct test tests[] = {
     TEST(call_that_was_ended),
     TEST(another_number_fitted),
     TEST(peer_that_raised),
+    TEST(calls_and_protocols),
 };
 TEST_MAIN(tests)

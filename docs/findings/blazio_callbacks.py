@@ -207,6 +207,26 @@ def check_memory_of_a_closed_loop(new_loop):
         return "a closed loop with a timer that refers to it is never freed"
 
 
+class Deaf:
+    def __call__(self):
+        pass
+
+
+def check_watcher_that_was_removed_last(new_loop):
+    loop = new_loop()
+    ours, _theirs = socket.socketpair()
+    reader = Deaf()
+    loop.add_reader(ours.fileno(), reader)
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.remove_reader(ours.fileno())
+    loop.close()
+    reference = weakref.ref(reader)
+    del loop, reader
+    gc.collect()
+    if reference() is not None:
+        return "a reader that was removed before its loop was closed is never freed"
+
+
 def check_closed_loop_takes_work(new_loop):
     loop = new_loop()
     loop.run_until_complete(asyncio.sleep(0))
