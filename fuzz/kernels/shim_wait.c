@@ -24,6 +24,7 @@ enum {
     NS_PER_MS = 1000 * 1000,
     NS_PER_US = 1000,
     READS_OF_POLL = 50, /* what a wait counts that is told not to sleep and finds nothing; see shim_time.c */
+    CREEP_NS = 1000,    /* what it takes with `creep`: some loops fire a timer only when its time has passed */
     SHUFFLED_MAX = 1024 /* events of one wait that are given out in another order */
 };
 
@@ -76,6 +77,8 @@ int shim_wait(const struct shim_wait *wait, int64_t deadline_ns)
         return result;
     if (deadline_ns <= shim_now_ns()) { /* whoever only polls waits for the clock to move, in the end */
         atomic_fetch_add(&shim_page->reads, READS_OF_POLL);
+        if (shim_page->has_creep)
+            atomic_fetch_add(&shim_page->now_ns, CREEP_NS);
         return 0;
     }
     struct shim_sleeper *sleeper = shim_sleep_begin(deadline_ns);
