@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "names.h"
-#include "runner_state.h"
+#include "runner_streams.h"
 
 struct handle *lc_runner_at(struct runner *r, uint8_t handle)
 {
@@ -25,9 +25,18 @@ void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_
                                         .result = (int32_t)(result < 0 ? result : 0)});
 }
 
+/* Ops that are asked for only where a capability says that the loop can do them. The others a driver may leave out. */
+static bool is_vowed(uint8_t op)
+{
+    return op == LC_OP_STOP || op == LC_OP_RUN || (op > LC_OP_STEP && op < LC_OP_OPEN);
+}
+
 int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 {
-    return r->driver->apply(r->driver, &op);
+    const int64_t result = r->driver->apply(r->driver, &op);
+    if (result == -ENOSYS && is_vowed(op.op))
+        r->stats->unimplemented = op.op;
+    return result;
 }
 
 int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t value, unsigned bits)

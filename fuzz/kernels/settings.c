@@ -30,8 +30,6 @@ static const char *read_word(struct settings *settings, const char *word, size_t
         return read_number(word + seed_size, size - seed_size, &adversary->seed) ? NULL : "no number below 2^64";
     if (is(word, size, "time"))
         settings->has_time = true;
-    else if (is(word, size, "creep"))
-        settings->has_creep = true;
     else if (is(word, size, "faults=linux"))
         adversary->level = ADVERSARY_LINUX;
     else if (is(word, size, "faults=posix"))

@@ -6,7 +6,6 @@
 
 struct settings {
     bool has_time;
-    bool has_creep;
     bool has_counts;
     bool spares_main;
     struct adversary adversary;

@@ -114,7 +114,6 @@ static void take_settings(void)
     if (settings.adversary.level != ADVERSARY_OFF)
         shim_page->adversary = settings.adversary;
     shim_page->has_time |= settings.has_time;
-    shim_page->has_creep |= settings.has_creep;
     wants_counts |= settings.has_counts;
     if (settings.spares_main) /* the kit is the program itself, the loop a library */
         shim_kit = object_of((const void *)getauxval(AT_ENTRY));

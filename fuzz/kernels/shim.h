@@ -53,7 +53,6 @@ struct shim_page {
     } counters[SHIM_COUNTS + 1];
     _Atomic int is_armed;
     bool has_time;
-    bool has_creep; /* a wait that does not sleep takes time all the same */
     struct adversary adversary;
     int64_t to_real_time_ns, to_boot_time_ns; /* added to now_ns they give the other clocks */
     _Atomic int64_t now_ns;                   /* CLOCK_MONOTONIC of the tree; never goes back */

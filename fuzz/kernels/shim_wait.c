@@ -24,7 +24,6 @@ enum {
     NS_PER_MS = 1000 * 1000,
     NS_PER_US = 1000,
     READS_OF_POLL = 50, /* what a wait counts that is told not to sleep and finds nothing; see shim_time.c */
-    CREEP_NS = 1000,
     SHUFFLED_MAX = 1024 /* events of one wait that are given out in another order */
 };
 
@@ -68,24 +67,19 @@ static int interruption(const struct shim_wait *wait, unsigned signals)
     return -1;
 }
 
-/* What a wait that does not sleep takes with `creep`: some loops fire a timer only when its time has passed. */
-static int creep(int result)
-{
-    if (shim_page->has_time && shim_page->has_creep)
-        atomic_fetch_add(&shim_page->now_ns, CREEP_NS);
-    return result;
-}
-
 int shim_wait(const struct shim_wait *wait, int64_t deadline_ns)
 {
     const unsigned signals = wait->signals();
     int result = look(wait), error;
     int64_t slice_ns = SLICE_NS_MIN;
+    const bool is_over = deadline_ns <= shim_now_ns();
+    if (result != 0 || is_over)
+        shim_creep();
     if (result != 0)
-        return creep(result);
-    if (deadline_ns <= shim_now_ns()) { /* whoever only polls waits for the clock to move, in the end */
+        return result;
+    if (is_over) { /* whoever only polls waits for the clock to move, in the end */
         atomic_fetch_add(&shim_page->reads, READS_OF_POLL);
-        return creep(0);
+        return 0;
     }
     struct shim_sleeper *sleeper = shim_sleep_begin(deadline_ns);
     while ((result = look(wait)) == 0 && deadline_ns > shim_now_ns())
@@ -184,7 +178,7 @@ static int wait_for_events(struct epoll_call *call, const struct timespec *timeo
     if (may_sleep && adversary->level != ADVERSARY_OFF) {
         if ((count = probe_epoll(call)) != 0) {
             shuffle(call, count);
-            return creep(count);
+            return count;
         }
         if (shim_meets_eintr(call->epfd, call->number))
             return fail(EINTR);

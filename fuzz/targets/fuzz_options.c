@@ -19,10 +19,9 @@
 enum { WORDS_MAX = 12, TEXT_BYTES = 512 };
 #define EXACT_S 9007199.0 /* 2^53 ns: up to there a double holds them */
 
-static const char *const words[] = {"time",   "faults=linux", "faults=posix", "loud",    "spare-main",
-                                    "counts", "creep",        "times",        "faults=", "faults=posix,loud",
-                                    "",       "seed=",        "seed=-1"};
-enum { GOOD = 7, EMPTY = 10, WORDS = 13 };
+static const char *const words[] = {"time",  "faults=linux", "faults=posix",      "loud", "spare-main", "counts",
+                                    "times", "faults=",      "faults=posix,loud", "",     "seed=",      "seed=-1"};
+enum { GOOD = 6, EMPTY = 9, WORDS = 12 };
 
 /* Words of the table, or a seed; true: all are good. *model is what they say. */
 static bool invent(struct input *input, char *text, struct settings *model)
@@ -42,7 +41,6 @@ static bool invent(struct input *input, char *text, struct settings *model)
         model->adversary.is_loud |= word == 3;
         model->spares_main |= word == 4;
         model->has_counts |= word == 5;
-        model->has_creep |= word == 6;
         is_good = word < GOOD || word == EMPTY || word >= WORDS;
     }
     return is_good;
@@ -60,9 +58,7 @@ static void read_settings(struct input *input)
     input_check(is_good || (size > 0 && strncmp(text + strlen(text) - size, word, size) == 0), "another word is named");
     if (!is_good)
         return;
-    input_check(read.has_time == model.has_time && read.has_counts == model.has_counts &&
-                    read.has_creep == model.has_creep,
-                "time, counts or creep");
+    input_check(read.has_time == model.has_time && read.has_counts == model.has_counts, "time or counts");
     input_check(read.spares_main == model.spares_main && read.adversary.is_loud == model.adversary.is_loud, "a flag");
     input_check(read.adversary.level == model.adversary.level, "the level of faults");
     input_check(read.adversary.seed == model.adversary.seed, "the seed");

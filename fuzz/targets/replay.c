@@ -223,7 +223,8 @@ int main(int count, char **arguments)
 
     if (options.random == 0 && first == count)
         refuse("nothing to do", "name programs, or --random COUNT");
-    signal(SIGALRM, on_signal);
+    /* Not signal(), which by strict POSIX forgets the handler when it is called. */
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_signal}, NULL);
     signal(SIGABRT, on_signal);
     alarm(HANG_SECONDS_MAX);
     fuzz_program_use(driver);

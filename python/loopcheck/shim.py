@@ -51,11 +51,10 @@ class Shim:
         time = " --virtual-time" if self.has_virtual_time else ""
         return time + (f" --faults {self.faults} --seed {self.seed}" if self.faults else "")
 
-    def environment(self, page: Page, *, is_driver: bool = False) -> dict[str, str]:
-        """What a process has to be started with. Under a C loop the clock creeps: some fire a timer only when its time
-        has passed, while those of asyncio are judged to the nanosecond. A sanitizer's runtime has to come first in
-        LD_PRELOAD and does, since what is there already stays in front. Raises Unusable."""
-        words = ["time", *["creep"] * is_driver] * self.has_virtual_time + (
+    def environment(self, page: Page) -> dict[str, str]:
+        """What a process has to be started with. A sanitizer's runtime has to come first in LD_PRELOAD and does, since
+        what is there already stays in front. Raises Unusable."""
+        words = ["time"] * self.has_virtual_time + (
             [f"faults={self.faults}", f"seed={self.seed}"] if self.faults else []
         )
         preload = [*filter(None, [os.environ.get("LD_PRELOAD")]), str(library())]

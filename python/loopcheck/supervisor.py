@@ -191,9 +191,7 @@ class Server:
         assert self._shared is not None
         if self._is_killed:
             raise Interrupted
-        shim = (
-            self.options.shim.environment(self._page, is_driver=self.spec.is_driver) if self._page is not None else {}
-        )
+        shim = self.options.shim.environment(self._page) if self._page is not None else {}
         ours, theirs = socket.socketpair()
         output, output_write = os.pipe()
         settings = server.Settings(
