@@ -293,6 +293,8 @@ class Campaign:
             reproduce_c.write_and_run(finding, self._driver_name, self.rules)
         else:
             reproduce.write_and_run(finding, self.plan.loop, self.control, self.rules)
+        if finding.script_runs and not finding.is_reproduced and self.plan.options.shim.faults:
+            finding.script_note = "it was found with faults of the kernel, which a stand-alone reproducer does not have"
 
     def _try(
         self, server: Server, control: Server | None, finding: Finding, program: bytes, limits: Limits

@@ -191,7 +191,7 @@ def _print_script(console: Console, finding: Finding, plan: Plan, files: list[Pa
         _labelled(console, "note", finding.script_note)
     if not finding.script and plan.loop.is_driver:
         pass  # the command has to do
-    elif finding.is_reproduced or (finding.script_note and finding.script):
+    elif finding.is_reproduced or (finding.script and not finding.script_runs):
         verified = (
             f"verified {finding.script_shown} of {finding.script_runs}" if finding.script_runs else "not verified"
         )

@@ -242,7 +242,7 @@ static void waker(struct handle *h)
 {
     if (h->state != FREE)
         return;
-    h->state = tried(h, "waker", uv_async_init(&loop, &make(h)->async, on_async)) < 0 ? IDLE : ARMED;
+    h->state = asked(h, "waker", uv_async_init(&loop, &make(h)->async, on_async)) < 0 ? IDLE : ARMED;
     of(h)->handle.data = h;
 }
 

@@ -44,7 +44,7 @@ static void stream(struct handle *h, struct handle *f)
         error = is_pipe ? uv_pipe_open(&uv->pipe, f->fd) : uv_tcp_open(&uv->tcp, f->fd);
     if (error == 0)
         error = uv_read_start(&uv->stream, on_alloc, on_read);
-    h->state = tried(h, "stream", error) < 0 ? IDLE : ARMED;
+    h->state = asked(h, "stream", error) < 0 ? IDLE : ARMED;
     h->has_ended = f->has_ended;
     h->socket = f;
     f->owner = error < 0 ? NULL : h;
@@ -169,7 +169,7 @@ static void listen_for(struct handle *h, struct handle *streams[], int count)
         error = uv_tcp_bind(&of(h)->tcp, (const struct sockaddr *)&address, 0);
     if (error == 0)
         error = uv_listen(&of(h)->stream, 128, on_connection);
-    h->state = tried(h, "listen", error) < 0 ? IDLE : ARMED;
+    h->state = asked(h, "listen", error) < 0 ? IDLE : ARMED;
     uv_tcp_getsockname(&of(h)->tcp, (struct sockaddr *)&address, &size);
     h->port = ntohs(address.sin_port);
 }
@@ -201,6 +201,7 @@ static void connect_to(struct handle *h, struct handle *listener)
     of(h)->handle.data = h;
     h->state = ARMED;
     h->is_connecting = true;
+    note(h, false, "connect");
     int error =
         uv_tcp_connect(malloc(sizeof(uv_connect_t)), &of(h)->tcp, (const struct sockaddr *)&address, on_connect);
     if (tried(h, "connect", error) < 0)
@@ -237,7 +238,7 @@ static void endpoint(struct handle *h, struct handle *f)
         error = uv_udp_open(&of(h)->udp, f->fd);
     if (error == 0)
         error = uv_udp_recv_start(&of(h)->udp, on_alloc, on_datagram);
-    h->state = tried(h, "datagram", error) < 0 ? IDLE : ARMED;
+    h->state = asked(h, "endpoint", error) < 0 ? IDLE : ARMED;
     h->socket = f;
     f->owner = error < 0 ? NULL : h;
 }

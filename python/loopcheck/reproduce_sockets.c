@@ -326,7 +326,7 @@ static void client(struct handle *f, struct handle *server)
         (server->state == ARMED && server->room == 0))
         return;
     const int fd = connected(server->port);
-    if (tried(f, "client", fd) < 0)
+    if (asked(f, "client", fd) < 0)
         return;
     server->room -= server->room > 0;
     server->waiting += server->state == ARMED;

@@ -15,10 +15,6 @@ from loopcheck.reproduce_ops import LETTERS, name_of
 LOOP, ORDER, NOTHING = "loop", "order", "nothing"
 BYTES_END, BYTES_WRONG = 2, 1
 _RECORD = struct.Struct("<QQIiHHBBBB")  # struct lc_obs of contract/trace.h
-SILENT = (  # ops that are worth a word only when they are refused
-    *(c.OP_PAIR, c.OP_TCP, c.OP_UDP, c.OP_STREAM, c.OP_DATAGRAM, c.OP_WAKER, c.OP_BACKLOG, c.OP_LISTEN),
-    *(c.OP_CLIENT, c.OP_ACCEPT, c.OP_CONNECT),
-)
 OPS = {
     c.OP_SOON: "soon",
     c.OP_TIMER: "timer",
@@ -39,7 +35,7 @@ OPS = {
     c.OP_RESUME: "resume",
     c.OP_SEND: "send",
     c.OP_STREAM: "stream",
-    c.OP_DATAGRAM: "datagram",
+    c.OP_DATAGRAM: "endpoint",
     c.OP_WAKER: "waker",
     c.OP_LISTEN: "listen",
     c.OP_CLIENT: "client",
@@ -162,7 +158,7 @@ class _Reader:
                 self.note(name, "end of file", is_once=True)
         elif code in OPS and record.result < 0:
             self.note(name, f"{OPS[code]} failed: {record.error}")
-        elif code in OPS and code not in SILENT:
+        elif code in OPS and not (code == c.OP_STREAM and record.other[0] == "e"):  # which a server has made
             self.note(name, f"{OPS[code]} {record.arg}" if code in COUNTED else OPS[code])
 
     def relate(self, record: Record) -> None:

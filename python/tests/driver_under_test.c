@@ -1,5 +1,6 @@
 /* A driver of a loop that can do `soon`, `step` and `stop`, and one that misbehaves in the way that -DWAY=... says. */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,14 @@ enum {
     GIVES_NULL,
     NO_APPLY,
     CANNOT_OPEN,
-    TWICE
+    TWICE,
+    STRICT /* runs nothing before the clock has moved on */
 };
 
 static struct lc_driver driver;
 static uint8_t queue[256];
 static size_t queued, taken;
+static int64_t asked_ns;
 static const struct lc_seen one = {.handle = 0x11, .event = LC_EVENT_SOON};
 
 static void call(uint8_t handle, enum lc_event event)
@@ -57,8 +60,17 @@ static void call_on_a_thread(void)
     WAY == LATE ? pthread_detach(thread) : pthread_join(thread, NULL);
 }
 
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static int64_t step(void)
 {
+    if (WAY == STRICT && poll(&(struct pollfd){.fd = 1, .events = POLLOUT}, 1, 0) >= 0 && clock_ns() <= asked_ns)
+        return 0;
     while (WAY == HANG && taken < queued)
         pause();
     for (size_t end = queued; WAY != SILENT && taken < end; taken++) {
@@ -104,6 +116,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
         if (WAY == EXITS)
             _exit(0);
         queue[queued++] = op->a;
+        asked_ns = clock_ns();
         return 0;
     case LC_OP_CANCEL:
     case LC_OP_DESTROY:

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from loopcheck import shim
+from loopcheck.fuzz import REFERENCE
+from loopcheck.load import Unusable
 
 HERE = Path(__file__).parent
 SOURCE = HERE / "driver_under_test.c"
@@ -96,3 +99,25 @@ def test_a_finding_is_shrunk_and_replayed(tmp_path: Path) -> None:
     done = loopcheck("replay", "--driver", driver, stored)
     assert done.returncode == 1
     assert "SOON-3" in done.stdout
+
+
+def test_the_reference_loop_is_the_control(tmp_path: Path) -> None:
+    driver, calm = build("TWICE", tmp_path), build("CALM", tmp_path)
+    shutil.copy(calm, tmp_path / REFERENCE)
+    done = loopcheck("fuzz", "--driver", driver, "--runs", 24)
+    assert (done.returncode, "beside it that of the reference loop" in done.stdout) == (1, True), done.stdout
+    shutil.copy(driver, tmp_path / REFERENCE)
+    done = loopcheck("fuzz", "--driver", driver, "--runs", 24)
+    assert (done.returncode, "the control does so too: SOON-3" in done.stdout) == (0, True), done.stdout
+    (tmp_path / REFERENCE).write_text("no ELF file")
+    done = loopcheck("fuzz", "--driver", driver, "--runs", 24)
+    assert (done.returncode, "beside it" in done.stdout) == (1, False), done.stdout
+
+
+def test_virtual_time_creeps(tmp_path: Path) -> None:
+    try:
+        shim.library()
+    except Unusable as error:
+        pytest.skip(str(error))
+    done = loopcheck("fuzz", "--driver", build("STRICT", tmp_path), "--runs", 24, "--virtual-time")
+    assert (done.returncode, "0 findings" in done.stdout) == (0, True), done.stdout
