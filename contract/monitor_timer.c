@@ -33,11 +33,12 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
     }
 }
 
-/* A number is refused as one that is out of range, not by what broke on it. */
+/* A number is refused as one that is out of range, or as anything is when there is no memory; not by what broke on it.
+ */
 static void judge_edge(struct lc_model *model, const struct lc_obs *obs)
 {
     const int why = -obs->result;
-    if (why > 0 && why != EINVAL && why != ERANGE && why != EOVERFLOW && why != ENOSYS)
+    if (why > 0 && why != EINVAL && why != ERANGE && why != EOVERFLOW && why != ENOSYS && why != ENOMEM)
         lc_monitor_report(model, obs, "TIMER-9", "was refused for its delay with error %d", why);
 }
 

@@ -295,7 +295,8 @@ static void timer_9_refused(void)
     static const struct {
         int error;
         const char *rule;
-    } errors[] = {{-EINVAL, ""}, {-ERANGE, ""}, {-EOVERFLOW, ""}, {-EIO, "TIMER-9"}, {-EBADF, "TIMER-9"}};
+    } errors[] = {{-EINVAL, ""}, {-ERANGE, ""},     {-EOVERFLOW, ""},
+                  {-ENOMEM, ""}, {-EIO, "TIMER-9"}, {-EBADF, "TIMER-9"}};
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         edge_t1(LC_EDGE_MINUS, errors[i].error);
         stepped(0);
