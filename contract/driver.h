@@ -49,6 +49,10 @@ enum lc_promise {
     LC_PROMISE_TIES = 1 << 3   /* timers of one deadline run in the order they were armed */
 };
 
+/* Result of STEP and RUN of a driver that sees its loop's kernel: the loop was woken for an event and did nothing about
+ * it, no callback and no call [LIFE-4]. */
+enum { LC_SPUN = -4096 };
+
 /* What a callback saw. */
 struct lc_seen {
     uint8_t handle;

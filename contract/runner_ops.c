@@ -25,9 +25,18 @@ void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_
                                         .result = (int32_t)(result < 0 ? result : 0)});
 }
 
+/* Ops that are asked for only where a capability says that the loop can do them. The others a driver may leave out. */
+static bool is_vowed(uint8_t op)
+{
+    return op == LC_OP_STOP || op == LC_OP_RUN || (op > LC_OP_STEP && op < LC_OP_OPEN);
+}
+
 int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 {
-    return r->driver->apply(r->driver, &op);
+    const int64_t result = r->driver->apply(r->driver, &op);
+    if (result == -ENOSYS && is_vowed(op.op))
+        r->stats->unimplemented = op.op;
+    return result;
 }
 
 int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t value, unsigned bits)
@@ -118,7 +127,8 @@ static bool do_edge(struct runner *r, const struct lc_op *op, struct handle *h)
         return false;
     h->is_edge = true;
     h->state = ARMED;
-    h->deadline_ns = has_end ? lc_runner_now_ns(r) : UINT64_MAX;
+    const uint64_t tiny_ns = op->flags == LC_EDGE_TINY && r->driver->tick_ns == 1; /* else it is less than a tick */
+    h->deadline_ns = has_end ? lc_runner_now_ns(r) + tiny_ns : UINT64_MAX;
     const bool is_taken = lc_runner_apply_recorded(r, *op, h->deadline_ns, op->flags) >= 0;
     if (!is_taken)
         h->state = CLOSED;

@@ -5,7 +5,8 @@
 /* What the loop does wrong. */
 enum fake_defect {
     FAKE_CORRECT,
-    FAKE_OPEN_FAILS, /* and breaks no rule */
+    FAKE_LIES,       /* cannot do SWITCH, whatever it says; it breaks no rule, */
+    FAKE_OPEN_FAILS, /* nor does this */
     FAKE_SOON_LIFO,
     FAKE_SOON_TWICE,
     FAKE_SOON_LOST, /* every second one of a batch */

@@ -296,6 +296,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     struct fake_loop *l = (struct fake_loop *)base;
     if (op->op == l->refuses && l->refusable++ % 2 == 0)
         return -EPERM;
+    if (op->op == LC_OP_SWITCH && l->defect == FAKE_LIES)
+        return -ENOSYS;
     if (op->a >> 4 == LC_KIND_DATAGRAM && op->op != LC_OP_DESTROY)
         return fake_endpoint_apply(l, op);
     if (op->a >> 4 == LC_KIND_STREAM)

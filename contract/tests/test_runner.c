@@ -387,6 +387,17 @@ static void open_failure_is_returned(void)
     rig_dispose();
 }
 
+/* A driver that says its loop can do what it does not implement is told by the op's number. */
+static void unimplemented_op_is_told(void)
+{
+    rig_init(FAKE_LIES, RIG_CAPABILITIES | LC_CAP_STREAM | LC_CAP_SWITCH);
+    rig_run_text("pair f1 f2\nstream s1 f1\nstep\n");
+    CHECK(rig.stats.unimplemented == 0);
+    rig_run_text("pair f1 f2\nstream s1 f1\nstep\nset_protocol s1\n");
+    CHECK(rig.stats.unimplemented == LC_OP_SWITCH);
+    rig_dispose();
+}
+
 static const struct test tests[] = {
     TEST(attachments_fire_once_in_order),
     TEST(attachments_wait_for_their_event),
@@ -408,5 +419,6 @@ static const struct test tests[] = {
     TEST(callbacks_are_bounded),
     TEST(full_programs_end),
     TEST(open_failure_is_returned),
+    TEST(unimplemented_op_is_told),
 };
 TEST_MAIN(tests)
