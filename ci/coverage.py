@@ -22,7 +22,10 @@ FLAGS = "-fprofile-instr-generate -fcoverage-mapping"
 INPUTS = 2_000  # random ones, of each target
 GROWN_MAX = 4_000  # of the inputs that the fuzzer kept, if it has run
 # What our own loop does not do is run on one that does.
-ELSEWHERE = [["--driver", "libuv", "--random", 300, "--family", family] for family in ("loop", "servers", "connects")]
+ELSEWHERE = [
+    ["--driver", "libuv", "--random", 300, "--family", family]
+    for family in ("loop", "servers", "connects", "datagrams")
+]
 ELSEWHERE_TARGETS = ("fuzz_program", "fuzz_traces")
 TARGETS = re.compile(r"Targets:(.*?)\*/", re.DOTALL)
 FUNCTION = re.compile(r"\b(?:rl|rlpy|lc|settings)_\w+")

@@ -1,4 +1,4 @@
-"""Mutants: planted defects as exact text replacements in a copy of loop/, each to be found by its rule or its target.
+"""Mutants: planted defects as exact text replacements in a copy of loop/ or contract/, each found by rule or target.
 
 One build directory serves all: a mutant changes one file of the copy, so that only that file is compiled
 again. A program of the corpus, or a random one, on the simulated kernel has to find it and name its rule; or, where a
@@ -38,7 +38,7 @@ class Mutant:
     """One [[mutant]] of a TOML file."""
 
     id: str
-    file: str  # relative to loop/
+    file: str  # relative to loop/, or "contract/..."
     old: str
     new: str
     story: str
@@ -59,9 +59,21 @@ def load(pattern: str) -> list[Mutant]:
     return found
 
 
+def take_over(source: Path, target: Path) -> None:
+    """Makes one folder what the other is."""
+    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
+    for path in [path for path in target.rglob("*") if path.is_file()]:
+        if path.relative_to(target) not in wanted:
+            path.unlink()
+    for name in wanted:
+        if not (target / name).exists() or (target / name).read_bytes() != (source / name).read_bytes():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, target / name)
+
+
 @dataclass(frozen=True)
 class Copy:
-    """A copy of loop/ in which mutants are planted one at a time, and the build directory that compiles it."""
+    """A copy of loop/ and contract/ in which mutants are planted one at a time, and the folder that compiles it."""
 
     name: str  # of its folder in build/ and of its logs
     targets: tuple[str, ...]  # what compile() makes unless it is told
@@ -73,6 +85,10 @@ class Copy:
         return BUILD / self.name / "loop"
 
     @property
+    def contract(self) -> Path:
+        return BUILD / self.name / "contract"
+
+    @property
     def build(self) -> Path:
         return BUILD / self.name / "cmake"
 
@@ -80,22 +96,16 @@ class Copy:
         """The unchanged copy, compiled."""
         self.refresh()
         builds.forget_moved(self.build)
-        options = [f"-DREFLOOP_DIR={self.loop}", "-DLOOPCHECK_LOOPS=OFF", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+        options = [f"-DREFLOOP_DIR={self.loop}", f"-DCONTRACT_DIR={self.contract}"]
+        options += ["-DLOOPCHECK_LOOPS=OFF", "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
         argv = ["cmake", "-S", ROOT, "-B", self.build, "-G", "Ninja", *options, *self.options]
         steps.step(f"configure {self.name}", f"configure-{self.name}", argv, self.env)
         self.compile()
 
     def refresh(self) -> None:
-        """loop/ as it is now; files that did not change keep their times, so that they are not compiled again."""
-        wanted = {path.relative_to(ROOT / "loop") for path in (ROOT / "loop").rglob("*") if path.is_file()}
-        for path in [path for path in self.loop.rglob("*") if path.is_file()]:
-            if path.relative_to(self.loop) not in wanted:
-                path.unlink()
-        for name in wanted:
-            source, target = ROOT / "loop" / name, self.loop / name
-            if not target.exists() or target.read_bytes() != source.read_bytes():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, target)
+        """Both as they are now; files that did not change keep their times, so that they are not compiled again."""
+        for source, target in ((ROOT / "loop", self.loop), (ROOT / "contract", self.contract)):
+            take_over(source, target)
 
     def compile(self, *targets: str) -> None:
         argv = ["cmake", "--build", self.build, "-j", steps.JOBS, "--target", *(targets or self.targets)]
@@ -105,12 +115,12 @@ class Copy:
     @contextlib.contextmanager
     def planted(self, mutant: Mutant, *targets: str) -> Iterator[None]:
         """The copy with this mutant, compiled. Stop: it cannot be applied."""
-        path = self.loop / mutant.file
+        path = (self.contract.parent if mutant.file.startswith("contract/") else self.loop) / mutant.file
         if not path.exists():
-            raise Stop(f"loop/{mutant.file} does not exist")
+            raise Stop(f"{steps.relative(path)} does not exist")
         original = path.read_text(encoding="utf-8")
         if original.count(mutant.old) != 1 or mutant.old == mutant.new:
-            raise Stop(f"its text stands {original.count(mutant.old)} times in loop/{mutant.file}, not once")
+            raise Stop(f"its text stands {original.count(mutant.old)} times in {mutant.file}, not once")
         path.write_text(original.replace(mutant.old, mutant.new), encoding="utf-8")
         try:
             self.compile(*targets)

@@ -40,7 +40,7 @@ C_ROOMS: dict[str, tuple[str, ...]] = {
     "loop/python/": ("loop/", "loop/core/", "loop/thread/", "loop/backend/", "loop/include/", "loop/python/"),
     "fuzz/": FUZZ,
     "fuzz/targets/": (*FUZZ, "fuzz/targets/", "loop/python/"),  # what the extension reads of a user's numbers
-    "fuzz/tests/": (*FUZZ, "fuzz/tests/", "testing/"),
+    "fuzz/tests/": (*FUZZ, "fuzz/targets/", "fuzz/tests/", "testing/"),
     "python/loopcheck/": ("contract/", "python/loopcheck/"),
     "examples/": ("loop/include/", "contract/", "examples/"),
     "docs/findings/": (),  # reproducers stand alone

@@ -13,7 +13,9 @@ from tidy_base import Problem, Tree
 RULES = "contract/rules.toml"
 LEVELS = ("MUST", "SHOULD", "INFO")
 PROVEN_MIN = 25  # rules that are judged and were seen to fail
-SOURCES = re.compile(r"^(?:PEP \d+, |CPython docs, asyncio-\w+: |libuv docs, \w+: |libuv src/|field: |seed [A-Z])")
+SOURCES = re.compile(
+    r"^(?:PEP \d+, |POSIX, \w+: |CPython docs, asyncio-\w+: |libuv docs, \w+: |libuv src/|field: |seed [A-Z])"
+)
 NEEDS = re.compile(r"\bLC_(?:CAP|PROMISE)_(\w+)")
 MARKS = ("case", "family")
 RESERVED = "KIT-1"  # the trace itself is impossible; no rule of a loop

@@ -39,7 +39,8 @@ enum lc_capability {
     LC_CAP_BUFFERED = 1 << 18,   /* STREAM with LC_BUFFERED; without it the flag is left out */
     LC_CAP_SWITCH = 1 << 19,
     LC_CAP_TASK = 1 << 20,
-    LC_CAP_GC = 1 << 21 /* GC, and DROP: memory is collected, not freed, and CLOSE drops what is still due */
+    LC_CAP_EDGE = 1 << 22, /* EDGE */
+    LC_CAP_GC = 1 << 21    /* GC, and DROP: memory is collected, not freed, and CLOSE drops what is still due */
 };
 enum lc_promise {
     LC_PROMISE_FIFO = 1 << 0,  /* soon callbacks run in the order they were asked for */
@@ -77,7 +78,7 @@ enum { LC_CLOSE_STEPS_MAX = 3 }; /* steps within which CLOSED must come */
 
 /* What a driver that is a shared object exports, and lc_driver.abi has to be. */
 #define LC_DRIVER_SYMBOL "lc_driver_get"
-enum { LC_DRIVER_ABI = 3 };
+enum { LC_DRIVER_ABI = 4 };
 
 struct lc_kernel; /* kernel.h */
 

@@ -41,8 +41,9 @@ struct lc_kernel {
     /* Returns the bytes given, 0 at the end of file; -EAGAIN when there are none yet. */
     int64_t (*read)(void *self, int fd, void *bytes, size_t size);
     int (*shut)(void *self, int fd);
-    unsigned (*ready)(void *self, int fd); /* LC_* bits as poll(2) would show them now */
-    int (*open_fds)(void *self);           /* how many fds this process has open, or -errno if unknown */
+    unsigned (*ready)(void *self, int fd);    /* LC_* bits as poll(2) would show them now */
+    uint64_t (*identity)(void *self, int fd); /* of the open file: none that had the number before had it; 0: closed */
+    int (*open_fds)(void *self);              /* how many fds this process has open, or -errno if unknown */
     /* Makes the next `calls` reads or writes of the loop meet a fault. NULL: this kernel is not ours to command. */
     int (*fault)(void *self, enum lc_fault fault, unsigned calls);
     /* Runs work(arg) on a helper thread, delay_ns from now at the soonest; delay 0: and returns when it is done. A

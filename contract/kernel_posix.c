@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -273,6 +274,13 @@ static unsigned ready(void *self, int fd)
     return bits;
 }
 
+static uint64_t identity(void *self, int fd)
+{
+    struct stat seen;
+    (void)self;
+    return fstat(fd, &seen) == 0 ? (uint64_t)seen.st_dev << 48 ^ (uint64_t)seen.st_ino : 0;
+}
+
 /* How many of the first `size` fds are open, and how many of the last of these. */
 static int count_fds(nfds_t size, int *last)
 {
@@ -349,6 +357,7 @@ const struct lc_kernel *lc_kernel_posix(void)
                                             .read = read_some,
                                             .shut = shut,
                                             .ready = ready,
+                                            .identity = identity,
                                             .open_fds = open_fds,
                                             .post = post,
                                             .join = join};

@@ -45,6 +45,7 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_liveness(model, obs);
         break;
     case LC_WHAT_OP:
+        lc_monitor_timer(model, obs);
         lc_monitor_server(model, obs);
         lc_monitor_stream(model, obs);
         lc_monitor_datagram(model, obs);
@@ -60,6 +61,7 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_CLOSED:
     case LC_WHAT_FDS:
     case LC_WHAT_HELD:
+    case LC_WHAT_CANARY:
         lc_monitor_life(model, obs);
         break;
     default:

@@ -18,6 +18,7 @@ struct lc_model_handle {
     uint32_t armed_turn;     /* turns counted when it was armed; 0: outside any */
     uint64_t deadline_ns;    /* timer: at the earliest */
     uint64_t latest_ns;      /* timer: the deadline, if the loop read its clock as late as it can have */
+    uint8_t edge;            /* timer: enum lc_edge, if it was made by EDGE */
     bool was_past;           /* timer: its deadline had passed when it was armed, on a real clock */
     uint16_t fd;             /* watch, stream, datagram: its fd's handle, 0 unknown */
     uint8_t asked;           /* watch: the bits it was armed for */

@@ -1,4 +1,5 @@
-/* Rules LIFE-1, LIFE-2, LIFE-3, LIFE-8, LIFE-9 and HOLD-4: running, stopping, and the end of handles and loop. */
+/* Rules LIFE-1, LIFE-2, LIFE-3, LIFE-8, LIFE-9, LIFE-13 and HOLD-4: running, stopping, and the end of handles and loop.
+ */
 #include <inttypes.h>
 
 #include "monitor_model.h"
@@ -43,6 +44,16 @@ static void judge_closed(struct lc_model *model, const struct lc_obs *obs)
         }
 }
 
+static void judge_canary(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->bits & LC_CANARY_CLOSED)
+        lc_monitor_report(model, obs, "LIFE-13", "was never the loop's, and the loop has closed it");
+    else if (obs->bits & LC_CANARY_READ)
+        lc_monitor_report(model, obs, "LIFE-13", "was never the loop's, and the loop has read from it");
+    else if (obs->bits & LC_CANARY_WRITTEN)
+        lc_monitor_report(model, obs, "LIFE-13", "was never the loop's, and the loop has written to it or shut it");
+}
+
 void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what == LC_WHAT_BEGIN)
@@ -51,6 +62,8 @@ void lc_monitor_life(struct lc_model *model, const struct lc_obs *obs)
         judge_turn_end(model, obs);
     if (obs->what == LC_WHAT_CLOSED)
         judge_closed(model, obs);
+    if (obs->what == LC_WHAT_CANARY)
+        judge_canary(model, obs);
     if (obs->what == LC_WHAT_HELD)
         lc_monitor_report(model, obs, "HOLD-4", "is still held by the loop, which is closed");
     if (obs->what == LC_WHAT_FDS && model->is_loop_closed && model->open_fds != UINT64_MAX &&

@@ -84,7 +84,7 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     case LC_KIND_SOON:
         return true;
     case LC_KIND_TIMER:
-        return h->latest_ns < time_ns && time_ns - h->latest_ns >= model->tick_ns;
+        return h->latest_ns < time_ns && time_ns - h->latest_ns >= model->tick_ns && !model->has_nan;
     case LC_KIND_WAKER:
         if (model->capabilities & LC_CAP_COALESCE)
             return h->post_seq > h->begin_seq;
@@ -152,7 +152,9 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
         h->deadline_ns = obs->arg;
         h->latest_ns = obs->arg > UINT64_MAX - slack_ns ? UINT64_MAX : obs->arg + slack_ns;
     }
-    h->was_past = kind == LC_KIND_TIMER && obs->arg < obs->time_ns && !model->is_exact;
+    h->edge = obs->code == LC_OP_EDGE ? obs->bits : LC_EDGE_NONE;
+    model->has_nan |= h->edge == LC_EDGE_NAN;
+    h->was_past = kind == LC_KIND_TIMER && (h->edge != LC_EDGE_NONE || (obs->arg < obs->time_ns && !model->is_exact));
     if (kind == LC_KIND_WATCH) {
         h->fd = obs->arg ? LC_HANDLE_WIDE(obs->arg & 255) : 0;
         h->asked = obs->bits;
@@ -182,6 +184,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_SOON:
     case LC_OP_TIMER:
     case LC_OP_AT:
+    case LC_OP_EDGE:
     case LC_OP_WATCH:
     case LC_OP_WAKER:
     case LC_OP_REARM:

@@ -21,6 +21,7 @@ struct lc_model {
     enum lc_phase phase;
     bool is_untouched; /* no record was taken in yet */
     bool is_loop_closed;
+    bool has_nan;                    /* a timer of NaN was taken */
     bool is_late_run;                /* the loop has completed a step or run before */
     uint32_t turn;                   /* steps and runs begun; 0 before the first */
     uint32_t depth;                  /* callbacks we are inside of */

@@ -1,4 +1,5 @@
-/* Rules TIMER-1 to TIMER-4 and TIMER-6: when timers fire, how often and in what order. */
+/* Rules TIMER-1 to TIMER-4, TIMER-6 and TIMER-9: when timers fire, how often and in what order. */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "monitor_model.h"
@@ -6,6 +7,8 @@
 static void judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
     const unsigned end = (LC_KIND_TIMER + 1) * model->width;
+    if (model->has_nan) /* comparisons with it are false both ways: asyncio's own heap is in no order then */
+        return;
     for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         char name[12];
         uint16_t wide = lc_model_wide(model, i);
@@ -30,8 +33,19 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
     }
 }
 
+/* A number is refused as one that is out of range, or as anything is when there is no memory; not by what broke on it.
+ */
+static void judge_edge(struct lc_model *model, const struct lc_obs *obs)
+{
+    const int why = -obs->result;
+    if (why > 0 && why != EINVAL && why != ERANGE && why != EOVERFLOW && why != ENOSYS && why != ENOMEM)
+        lc_monitor_report(model, obs, "TIMER-9", "was refused for its delay with error %d", why);
+}
+
 void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs)
 {
+    if (obs->what == LC_WHAT_OP && obs->code == LC_OP_EDGE)
+        judge_edge(model, obs);
     if (obs->what != LC_WHAT_BEGIN || obs->code != LC_EVENT_TIMER)
         return;
     const struct lc_model_handle *h = lc_model_at(model, obs->handle);
@@ -44,7 +58,9 @@ void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_report(model, obs, "TIMER-4", "fired a second time");
     if (h->state != LC_ARMED)
         return;
-    if (h->deadline_ns > obs->time_ns && h->deadline_ns - obs->time_ns >= model->tick_ns)
+    if (h->edge == LC_EDGE_INF || h->edge == LC_EDGE_HUGE)
+        lc_monitor_report(model, obs, "TIMER-9", "fired, and its delay has no end");
+    else if (h->edge != LC_EDGE_NAN && h->deadline_ns > obs->time_ns && h->deadline_ns - obs->time_ns >= model->tick_ns)
         lc_monitor_report(model, obs, "TIMER-1", "fired %" PRIu64 " ns early", h->deadline_ns - obs->time_ns);
     judge_order(model, obs, h);
 }

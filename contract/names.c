@@ -1,6 +1,6 @@
 #include "names.h"
 
-const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's', 'e', 'l', 'q', 'd'};
+const char lc_kind_letters[LC_KIND_COUNT] = {'-', 'c', 't', 'w', 'p', 'f', 's', 'e', 'l', 'q', 'd', 'k'};
 
 const char *const lc_event_names[LC_EVENT_COUNT] = {
     [LC_EVENT_ANY] = "any",
@@ -39,6 +39,11 @@ const char *const lc_family_names[LC_FAMILY_COUNT] = {
 const char *const lc_fault_names[LC_FAULT_COUNT] = {
     [LC_FAULT_NONE] = "none",   [LC_FAULT_SHORT_READ] = "short_read", [LC_FAULT_SHORT_WRITE] = "short_write",
     [LC_FAULT_EINTR] = "eintr", [LC_FAULT_EAGAIN] = "eagain",
+};
+
+const char *const lc_edge_names[LC_EDGE_COUNT] = {
+    [LC_EDGE_NONE] = "none",      [LC_EDGE_NAN] = "nan",   [LC_EDGE_INF] = "inf",   [LC_EDGE_HUGE] = "huge",
+    [LC_EDGE_MINUS_INF] = "-inf", [LC_EDGE_MINUS] = "-1s", [LC_EDGE_TINY] = "tiny", [LC_EDGE_MINUS_ZERO] = "-0",
 };
 
 #define A LC_FIELD_A
@@ -99,4 +104,6 @@ const struct lc_op_form lc_op_forms[LC_OP_PROGRAM_END] = {
     [LC_OP_TASK] = {.name = "task", .fields = A | LC_FIELD_COUNT, .kind_a = LC_KIND_REQUEST},
     [LC_OP_DROP] = {.name = "drop", .fields = A},
     [LC_OP_GC] = {.name = "gc"},
+    [LC_OP_EDGE] = {.name = "edge", .fields = A | LC_FIELD_EDGE, .kind_a = LC_KIND_TIMER},
+    [LC_OP_CANARY] = {.name = "canary", .fields = A, .kind_a = LC_KIND_CANARY},
 };

@@ -19,6 +19,7 @@ enum lc_kind {
     LC_KIND_SERVER = 8,    /* l: listens, and makes streams of those who connect */
     LC_KIND_REQUEST = 9,   /* q: a call that ends by itself: a task, or one on an fd that stays the runner's */
     LC_KIND_DATAGRAM = 10, /* d: an endpoint of datagrams over an fd that the loop owns */
+    LC_KIND_CANARY = 11,   /* k: a file that is neither the loop's nor the program's */
     LC_KIND_COUNT
 };
 
@@ -72,7 +73,9 @@ enum lc_op_code {
     LC_OP_TASK = 45,       /* a, n: lets the others run n times: DONE */
     LC_OP_DROP = 46,       /* a soon, timer or task: nobody but the loop holds it any more; no op of it will come */
     LC_OP_GC = 47,         /* collects garbage */
-    LC_OP_PROGRAM_END,     /* the ops below cannot be written in a program */
+    LC_OP_CANARY = 48,     /* R a: opens a file under the two lowest free fd numbers, and looks after it [LIFE-13] */
+    LC_OP_EDGE = 49,   /* a, flags = enum lc_edge: a timer whose delay is hardly a number; it may be refused [EDGE] */
+    LC_OP_PROGRAM_END, /* the ops below cannot be written in a program */
 
     LC_OP_OPEN = 64,  /* a fresh loop; nothing runs */
     LC_OP_CLOSE = 65, /* every handle is CLOSED already; all fds are back when it returns */
@@ -81,6 +84,19 @@ enum lc_op_code {
 
 enum { LC_WAIT = 1 };     /* flag of LC_OP_STEP */
 enum { LC_BUFFERED = 1 }; /* flag of LC_OP_STREAM: it reads into memory of its owner */
+
+/* A delay at the edge of what a loop's numbers can be. What it has no word for it refuses: -EINVAL, -ERANGE. */
+enum lc_edge {
+    LC_EDGE_NONE = 0,
+    LC_EDGE_NAN = 1,
+    LC_EDGE_INF = 2,       /* no end: it never fires */
+    LC_EDGE_MINUS_INF = 3, /* long ago: it is due at once */
+    LC_EDGE_HUGE = 4,      /* the largest number: it never fires */
+    LC_EDGE_MINUS = 5,     /* a second ago */
+    LC_EDGE_MINUS_ZERO = 6,
+    LC_EDGE_TINY = 7, /* the smallest number above 0 */
+    LC_EDGE_COUNT
+};
 
 /* What a read or a write of a stream may meet in a kernel that we control. */
 enum lc_fault {

@@ -51,7 +51,7 @@ static bool names_a_handle(uint8_t handle)
 bool lc_event_is_of(unsigned event, unsigned kind)
 {
     if (event == LC_EVENT_ANY || event == LC_EVENT_CLOSED)
-        return true;
+        return kind != LC_KIND_CANARY;
     if (event == LC_EVENT_FACTORY)
         return kind == LC_KIND_SERVER;
     if (event == LC_EVENT_DONE)
@@ -62,7 +62,7 @@ bool lc_event_is_of(unsigned event, unsigned kind)
         return kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM;
     if (event == LC_EVENT_DATA || event == LC_EVENT_EOF || event == LC_EVENT_GET_BUFFER)
         return kind == LC_KIND_STREAM;
-    return event <= LC_EVENT_POSTED;
+    return event <= LC_EVENT_POSTED && kind != LC_KIND_CANARY;
 }
 
 static bool is_a_of(uint8_t handle, const struct lc_op_form *form)
@@ -84,13 +84,15 @@ bool lc_op_is_known(const struct lc_op *op)
     if (form->fields & LC_FIELD_A) {
         if (!names_a_handle(op->a) || !is_a_of(op->a, form))
             return false;
-        if (form->kind_a == LC_KIND_NONE && op->a >> 4 == LC_KIND_FD)
+        if (form->kind_a == LC_KIND_NONE && (op->a >> 4 == LC_KIND_FD || op->a >> 4 == LC_KIND_CANARY))
             return false;
     }
     if (form->fields & LC_FIELD_B)
         if (!names_a_handle(op->b) || op->b >> 4 != (form->kind_b ? form->kind_b : LC_KIND_FD) || op->b == op->a)
             return false;
     if (form->fields & LC_FIELD_FAULT && (op->flags == LC_FAULT_NONE || op->flags >= LC_FAULT_COUNT))
+        return false;
+    if (form->fields & LC_FIELD_EDGE && (op->flags == LC_EDGE_NONE || op->flags >= LC_EDGE_COUNT))
         return false;
     return !(form->fields & LC_FIELD_BITS) || (op->flags & (LC_IN | LC_OUT)) != 0;
 }
@@ -108,7 +110,7 @@ static struct lc_op canonical(const struct lc_op *op)
         plain.b = op->b;
     if (fields & LC_FIELD_BITS)
         plain.flags = op->flags & (LC_IN | LC_OUT);
-    if (fields & LC_FIELD_FAULT)
+    if (fields & (LC_FIELD_FAULT | LC_FIELD_EDGE))
         plain.flags = op->flags;
     if (fields & LC_FIELD_POLL)
         plain.flags = op->flags & LC_WAIT;

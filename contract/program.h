@@ -59,7 +59,8 @@ size_t lc_program_encode(const struct lc_program *program, uint8_t *bytes);
 /* Brings fields that an op does not use to 0 and drops unknown ops, so that equal programs are equal
  * bytes. decode -> canonical -> encode is stable after one pass, and so is the way through text. */
 void lc_program_canonical(struct lc_program *program);
-/* May an op wait for this event of a handle of this kind? LC_EVENT_ANY and LC_EVENT_CLOSED of every kind. */
+/* May an op wait for this event of a handle of this kind? LC_EVENT_ANY and LC_EVENT_CLOSED of every kind that has any.
+ */
 bool lc_event_is_of(unsigned event, unsigned kind);
 /* Is this an op with handles of the kinds it asks for? Any other does nothing. */
 bool lc_op_is_known(const struct lc_op *op);

@@ -24,8 +24,10 @@ static uint8_t handle(unsigned kind, unsigned index)
 }
 
 /* Few handles of a kind, so that ops meet on the same ones. */
-enum { HANDLES_USED = 4, OPS_MIN = 4, OPS_SPREAD = 20 };
-#define FAMILY_SEED UINT64_C(0x66616d696c79) /* the families draw numbers of their own */
+enum { HANDLES_USED = 4, OPS_MIN = 4, OPS_SPREAD = 20, CANARIES = 3, EDGES = 2 };
+#define FAMILY_SEED UINT64_C(0x66616d696c79) /* the families draw numbers of their own, */
+#define CANARY_SEED UINT64_C(0x63616e617279) /* and so do the canaries, */
+#define EDGE_SEED UINT64_C(0x65646765)       /* and the edges of numbers */
 
 static uint8_t any_handle(uint64_t *seed, unsigned kind)
 {
@@ -208,7 +210,8 @@ static void any_attachment(struct lc_op *op, uint64_t *seed, const struct lc_rec
     if (op->op == LC_OP_STEP || op->op == LC_OP_RUN || (!is_for_callbacks && below(seed, is_ending ? 2 : 3) != 0))
         return;
     op->on = lc_recipe_any_source(seed, recipe);
-    if (op->a != 0 && op->a >> 4 != LC_KIND_FD && below(seed, 2)) /* handles of one kind are due in one batch */
+    if (op->a != 0 && op->a >> 4 != LC_KIND_FD && op->a >> 4 != LC_KIND_CANARY &&
+        below(seed, 2)) /* handles of one kind are due in one batch */
         op->on = any_object(seed, op->a >> 4, recipe);
     op->event = any_event(seed, op->on);
 }
@@ -247,6 +250,8 @@ struct lc_op lc_recipe_any_op_of(uint8_t code, uint64_t *seed, const struct lc_r
         op.flags = below(seed, 3) ? 0 : LC_BUFFERED;
     if (form->fields & LC_FIELD_FAULT)
         op.flags = (uint8_t)(1 + below(seed, LC_FAULT_COUNT - 1));
+    if (form->fields & LC_FIELD_EDGE)
+        op.flags = (uint8_t)(1 + below(seed, LC_EDGE_COUNT - 1));
     if (form->fields & LC_FIELD_COUNT)
         op.n = any_count(code, seed, recipe);
     if (form->fields & LC_FIELD_DELAY_US)
@@ -376,9 +381,59 @@ static size_t generate_preamble(struct lc_program *program, uint64_t *seed, cons
     return count;
 }
 
+static void insert(struct lc_program *program, size_t at, struct lc_op op)
+{
+    memmove(&program->ops[at + 1], &program->ops[at], (program->count - at) * sizeof op);
+    program->ops[at] = op;
+    program->count++;
+}
+
+/* Somebody else's files in some programs: behind the steps in which the loop can have closed its own, or when it says
+ * so. */
+static void add_canaries(struct lc_program *program, uint64_t seed)
+{
+    uint8_t ended = 0; /* since the last one came */
+    unsigned canaries = 0;
+    if (below(&seed, 3) != 0)
+        return;
+    for (size_t i = 0; i < program->count && canaries < CANARIES && program->count < LC_PROGRAM_OPS_MAX; i++) {
+        const struct lc_op *op = &program->ops[i];
+        const bool is_turn = op->op == LC_OP_STEP || op->op == LC_OP_RUN, is_told = below(&seed, 4) == 0;
+        if (op->op == LC_OP_DESTROY || op->op == LC_OP_FLUSH || op->op == LC_OP_ABORT || op->op == LC_OP_HANGUP ||
+            op->op == LC_OP_RST || op->op == LC_OP_CANCEL)
+            ended = op->a;
+        if (ended == 0 || (!is_turn && !is_told) || below(&seed, 2) == 0)
+            continue;
+        struct lc_op canary = {.op = LC_OP_CANARY, .a = handle(LC_KIND_CANARY, ++canaries)};
+        if (is_told && ended >> 4 != LC_KIND_FD) {
+            canary.on = ended;
+            canary.event = ended >> 4 == LC_KIND_STREAM && below(&seed, 2) ? LC_EVENT_LOST : LC_EVENT_CLOSED;
+        }
+        insert(program, canary.on != 0 ? i : i + 1, canary);
+        ended = 0;
+        i++;
+    }
+}
+
+/* Timers of their own at the edges of numbers, in some programs. */
+static void add_edges(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
+{
+    if (!(profile->capabilities & LC_CAP_EDGE) || below(&seed, 6) != 0)
+        return;
+    for (unsigned i = 1; i <= EDGES && program->count < LC_PROGRAM_OPS_MAX; i++) {
+        const size_t at = program->count == 0 ? 0 : below(&seed, (unsigned)program->count);
+        const uint8_t timer = handle(LC_KIND_TIMER, HANDLES_USED + i);
+        insert(program, at,
+               (struct lc_op){.op = LC_OP_EDGE, .a = timer, .flags = (uint8_t)(1 + below(&seed, LC_EDGE_COUNT - 1))});
+        if (below(&seed, 3) == 0 && program->count < LC_PROGRAM_OPS_MAX)
+            insert(program, at + 1 + below(&seed, (unsigned)(program->count - at)),
+                   (struct lc_op){.op = below(&seed, 2) ? LC_OP_CANCEL : LC_OP_DESTROY, .a = timer});
+    }
+}
+
 void lc_program_generate(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
 {
-    uint64_t family_seed = seed ^ FAMILY_SEED;
+    uint64_t family_seed = seed ^ FAMILY_SEED, canary_seed = seed ^ CANARY_SEED, edge_seed = seed ^ EDGE_SEED;
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
     struct lc_recipe recipe = {.profile = profile};
     const enum lc_family family =
@@ -388,6 +443,8 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
     if (lc_scenes_fit(family, profile)) {
         lc_scenes_generate(program, &family_seed, family);
         lc_program_canonical(program);
+        add_canaries(program, canary_seed);
+        add_edges(program, edge_seed, profile);
         return;
     }
     if (has(&recipe, LC_CAP_STREAM) && below(&seed, 2))
@@ -400,4 +457,6 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
         else
             program->count = append(program, program->count, any_op(&seed, &recipe));
     lc_program_canonical(program);
+    add_canaries(program, canary_seed);
+    add_edges(program, edge_seed, profile);
 }

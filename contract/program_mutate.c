@@ -46,9 +46,11 @@ static void alter(struct lc_op *op, uint64_t *seed, const struct lc_recipe *reci
         *op = fresh;
 }
 
-/* A program of a family gets ops of it. */
+/* A program of a family gets ops of it; a canary or an edge suits all. */
 static struct lc_op any_op_like(const struct lc_program *program, uint64_t *seed, const struct lc_recipe *recipe)
 {
+    if (below(seed, 16) == 0)
+        return lc_recipe_any_op_of(below(seed, 2) ? LC_OP_CANARY : LC_OP_EDGE, seed, recipe);
     const enum lc_family family = lc_scenes_family_of(program);
     return lc_scenes_fit(family, recipe->profile) ? lc_scenes_any_op(seed, family)
                                                   : lc_recipe_any_op_of(lc_recipe_any_code(seed, recipe), seed, recipe);

@@ -35,7 +35,7 @@ int lc_op_format(const struct lc_op *op, char *text, size_t size)
         return snprintf(text, size, "nop");
 
     const struct lc_op_form *form = &lc_op_forms[op->op];
-    char on[32] = "", a[9] = "", b[9] = "", number[32] = "", fault[16] = "";
+    char on[32] = "", a[9] = "", b[9] = "", number[32] = "", name[16] = "";
     const char *bits = "";
 
     if (op->on != 0) {
@@ -54,15 +54,16 @@ int lc_op_format(const struct lc_op *op, char *text, size_t size)
         bits = op->flags & LC_WAIT ? "" : " poll";
     if (form->fields & LC_FIELD_BUFFERED)
         bits = op->flags & LC_BUFFERED ? " buffered" : "";
-    if (form->fields & LC_FIELD_FAULT)
-        snprintf(fault, sizeof fault, " %s", lc_fault_names[op->flags]);
+    if (form->fields & (LC_FIELD_FAULT | LC_FIELD_EDGE))
+        snprintf(name, sizeof name, " %s",
+                 form->fields & LC_FIELD_FAULT ? lc_fault_names[op->flags] : lc_edge_names[op->flags]);
     if (form->fields & LC_FIELD_DURATION)
         duration_format(op->arg, number, sizeof number);
     if (form->fields & LC_FIELD_DELAY_US && op->n != 0)
         duration_format(op->n * UINT64_C(1000), number, sizeof number);
     if (form->fields & LC_FIELD_COUNT && op->n != 0)
         snprintf(number, sizeof number, " %u", op->n);
-    return snprintf(text, size, "%s%s%s%s%s%s%s", on, form->name, a, b, bits, fault, number);
+    return snprintf(text, size, "%s%s%s%s%s%s%s", on, form->name, a, b, bits, name, number);
 }
 
 size_t lc_program_format(const struct lc_program *program, char *text, size_t size)
@@ -134,10 +135,11 @@ static bool read_bits(const char *word, uint8_t *bits)
     return *bits != (LC_IN | LC_OUT) || strcmp(word, "in+out") == 0;
 }
 
-static bool read_fault(const char *word, uint8_t *fault)
+/* One of the names but the first, which is that of none. */
+static bool read_name(const char *word, const char *const *names, uint8_t count, uint8_t *number)
 {
-    for (*fault = LC_FAULT_NONE + 1; word != NULL && *fault < LC_FAULT_COUNT; ++*fault)
-        if (strcmp(word, lc_fault_names[*fault]) == 0)
+    for (*number = 1; word != NULL && *number < count; ++*number)
+        if (strcmp(word, names[*number]) == 0)
             return true;
     return false;
 }
@@ -211,8 +213,13 @@ static const char *read_fields(struct lc_op *op, const struct lc_op_form *form, 
         word = is_flagged ? strtok_r(NULL, " \t", words) : NULL;
     }
     if (form->fields & LC_FIELD_FAULT) {
-        if (!read_fault(word, &op->flags))
+        if (!read_name(word, lc_fault_names, LC_FAULT_COUNT, &op->flags))
             return "the fault is missing: short_read, short_write, eintr or eagain";
+        word = strtok_r(NULL, " \t", words);
+    }
+    if (form->fields & LC_FIELD_EDGE) {
+        if (!read_name(word, lc_edge_names, LC_EDGE_COUNT, &op->flags))
+            return "the edge is missing: nan, inf, -inf, huge, -1s, -0 or tiny";
         word = strtok_r(NULL, " \t", words);
     }
     if (form->fields & LC_FIELD_DURATION) {

@@ -34,7 +34,7 @@ static bool is_promised(struct runner *r)
             continue;
         if (i >> 4 == LC_KIND_SOON || h->posts_pending > 0)
             return true;
-        if (i >> 4 == LC_KIND_TIMER && h->deadline_ns <= latest)
+        if (i >> 4 == LC_KIND_TIMER && h->deadline_ns <= latest && !r->has_nan)
             return true;
         if (i >> 4 == LC_KIND_STREAM && lc_runner_is_stream_promised(r, h))
             return true;
@@ -75,6 +75,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
                                         .result = (int32_t)(result < 0 ? result
                                                             : is_left  ? LC_LEFT
                                                                        : 0)});
+    lc_runner_look_at_canaries(r);
     if (is_wait) {
         r->kernel->join(r->kernel->self);
         for (; r->late_count > 0; r->late_count--)
@@ -272,7 +273,7 @@ static bool has_closing(const struct runner *r)
 
 static bool is_of_the_loop(unsigned handle)
 {
-    return handle >> 4 != LC_KIND_FD && handle >> 4 != LC_KIND_END;
+    return handle >> 4 != LC_KIND_FD && handle >> 4 != LC_KIND_END && handle >> 4 != LC_KIND_CANARY;
 }
 
 /* Whoever a server has let in by now becomes a stream before the streams are closed. */
@@ -300,6 +301,7 @@ static void close_all(struct runner *r)
     for (int i = 0; has_closing(r) && i <= LC_CLOSE_STEPS_MAX; i++)
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = 0});
     int64_t result = lc_runner_apply(r, (struct lc_op){.op = LC_OP_CLOSE});
+    lc_runner_close_canaries(r);
     for (unsigned i = LC_KIND_FD << 4; i < (LC_KIND_FD + 1) << 4; i++)
         if (lc_runner_holds(r, (uint8_t)i))
             k->close(k->self, r->handles[i].fd, false);

@@ -259,6 +259,8 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
     case LC_OP_HANGUP:
     case LC_OP_RST:
         return do_hangup(r, op);
+    case LC_OP_CANARY:
+        return lc_runner_do_canary(r, op);
     case LC_OP_ADVANCE:
         return do_advance(r, op);
     case LC_OP_FAULT:

@@ -21,6 +21,7 @@ struct handle {
     uint8_t bits;
     bool is_stale; /* its fd was recycled: it may only be destroyed */
     /* timer */
+    bool is_edge; /* made by EDGE */
     bool is_absolute;
     uint64_t delay_ns;    /* as asked: a delay, or an absolute deadline */
     uint64_t deadline_ns; /* of the present arming */

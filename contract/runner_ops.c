@@ -119,6 +119,23 @@ static bool do_timer(struct runner *r, struct lc_op op, struct handle *h)
     return arm_timer(r, op, h);
 }
 
+/* One that was refused never was. */
+static bool do_edge(struct runner *r, const struct lc_op *op, struct handle *h)
+{
+    const bool has_end = op->flags != LC_EDGE_NAN && op->flags != LC_EDGE_INF && op->flags != LC_EDGE_HUGE;
+    if (!lc_runner_has(r, LC_CAP_EDGE))
+        return false;
+    h->is_edge = true;
+    h->state = ARMED;
+    const uint64_t tiny_ns = op->flags == LC_EDGE_TINY && r->driver->tick_ns == 1; /* else it is less than a tick */
+    h->deadline_ns = has_end ? lc_runner_now_ns(r) + tiny_ns : UINT64_MAX;
+    const bool is_taken = lc_runner_apply_recorded(r, *op, h->deadline_ns, op->flags) >= 0;
+    if (!is_taken)
+        h->state = CLOSED;
+    r->has_nan |= is_taken && op->flags == LC_EDGE_NAN;
+    return is_taken;
+}
+
 static bool do_watch(struct runner *r, struct lc_op op, struct handle *h)
 {
     if (op.op == LC_OP_WATCH) {
@@ -138,7 +155,7 @@ static bool do_watch(struct runner *r, struct lc_op op, struct handle *h)
 
 static bool do_rearm(struct runner *r, struct lc_op op, struct handle *h)
 {
-    if (h->state != IDLE)
+    if (h->state != IDLE || h->is_edge)
         return false;
     switch (op.a >> 4) {
     case LC_KIND_SOON:
@@ -301,6 +318,8 @@ static bool execute(struct runner *r, const struct lc_op *op)
     case LC_OP_TIMER:
     case LC_OP_AT:
         return h->state == FREE && do_timer(r, *op, h);
+    case LC_OP_EDGE:
+        return h->state == FREE && do_edge(r, op, h);
     case LC_OP_WATCH:
         return h->state == FREE && do_watch(r, *op, h);
     case LC_OP_WAKER:

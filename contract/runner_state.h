@@ -9,7 +9,7 @@
 #include "runner_handle.h"
 
 enum { LC_PORTS_MAX = 30 }; /* one for each fd and each server */
-enum { POSTS_LATE_MAX = 16, HANDLES_MAX = LC_KIND_COUNT << 4 };
+enum { POSTS_LATE_MAX = 16, CANARIES_MAX = 15, HANDLES_MAX = LC_KIND_COUNT << 4 };
 
 struct runner;
 
@@ -17,6 +17,14 @@ struct late_post {
     struct runner *runner;
     uint8_t waker;
     uint16_t delay_us;
+};
+
+/* A pair of sockets that nobody uses. */
+struct canary {
+    uint8_t handle;
+    unsigned harm; /* LC_CANARY_*, as the trace has it */
+    int fds[2];
+    uint64_t identities[2];
 };
 
 struct runner {
@@ -35,6 +43,7 @@ struct runner {
     int raise;          /* enum lc_raise by which the present callback has to end */
     uint8_t inside;     /* the handle whose callback this is, and which */
     uint8_t inside_event;
+    bool has_nan;        /* a timer of NaN was taken: when others fire is open from then on */
     bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
     size_t late_count;
@@ -45,6 +54,7 @@ struct runner {
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
     size_t datagram_count;
+    size_t canary_count;
     /* Large, and last, since they need not be cleared: below the counts everything was set. */
     size_t attached;
     struct attachment {
@@ -52,6 +62,7 @@ struct runner {
         bool has_fired;
     } attachments[LC_PROGRAM_OPS_MAX];
     struct datagram datagrams[LC_DATAGRAMS_MAX];
+    struct canary canaries[CANARIES_MAX];
 };
 
 /* On the thread of the loop? A callback on another one must not touch the runner: the trace has it. */
@@ -99,6 +110,14 @@ bool lc_runner_is_in_call(const struct runner *r, uint8_t fd, bool even_cancelle
 bool lc_runner_is_calling(const struct runner *r, uint8_t fd, uint8_t call, bool even_cancelled);
 /* Has the loop to end this call soon? */
 bool lc_runner_is_call_promised(const struct runner *r, const struct handle *request);
+
+/* ---- runner_canaries.c ---- */
+
+bool lc_runner_do_canary(struct runner *r, const struct lc_op *op);
+/* Records what has newly been done to canaries. */
+void lc_runner_look_at_canaries(struct runner *r);
+/* The same, their bytes included, and closes those that are still there. To be called when the loop is closed. */
+void lc_runner_close_canaries(struct runner *r);
 
 /* ---- runner_fds.c ---- */
 

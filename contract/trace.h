@@ -19,7 +19,8 @@ enum lc_what {
     LC_WHAT_OPEN = 1,     /* a run begins: arg = capabilities | promises << 32, handle = program number */
     LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = 1 if exact */
     LC_WHAT_OP = 3,       /* code = op, handle = a, arg, result = 0 or -errno; written after apply. Of a timer: arg =
-                           * its deadline, result = how many ns later the loop may have read its clock. Of RAISE:
+                           * its deadline, result = how many ns later the loop may have read its clock. Of EDGE: bits
+                           * = enum lc_edge, arg = the deadline, UINT64_MAX if it has none. Of RAISE:
                            * handle and arg = the callback and its event, bits = enum lc_raise */
     LC_WHAT_POST = 4,     /* code = LC_OP_POST, handle: written before the post is made */
     LC_WHAT_BEGIN = 5,    /* code = event, handle; READY: bits = reported, arg = readiness as the kernel shows it;
@@ -37,6 +38,7 @@ enum lc_what {
     LC_WHAT_NOTE = 16,    /* a case's own observation */
     LC_WHAT_DRAINED = 17, /* the runner took all that its streams sent: what has not arrived now never will */
     LC_WHAT_HELD = 18,    /* handle: the loop, closed, still holds what belonged to it */
+    LC_WHAT_CANARY = 19,  /* handle, bits: what has been done to a file that is nobody's */
     LC_WHAT_COUNT
 };
 
@@ -47,6 +49,9 @@ enum {
     LC_BYTES_FOREIGN = 4, /* a datagram's sender is said to be another */
     LC_BYTES_END = 2      /* the end of file was seen behind them */
 };
+
+/* Bits of LC_WHAT_CANARY: what was done to it. */
+enum { LC_CANARY_CLOSED = 1, LC_CANARY_READ = 2, LC_CANARY_WRITTEN = 4 };
 
 /* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */
 struct lc_obs {

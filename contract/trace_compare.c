@@ -50,6 +50,7 @@ struct story {
     uint32_t rescues;
     bool has_reset; /* of a stream: how a loop tells of it is not compared */
     uint32_t epoch; /* top-level ops so far */
+    bool has_nan;   /* among its timers: when others fire is open then */
     uint64_t tick_ns;
     uint16_t inside; /* handle of the innermost callback */
     unsigned depth;
@@ -202,8 +203,10 @@ static void take_op(struct story *story, const struct lc_obs *obs)
         take_fd_op(story, obs);
         return;
     }
+    seen->is_vague |= obs->code == LC_OP_EDGE && obs->result < 0; /* a loop may have no word for it */
     if (obs->result < 0)
         return;
+    story->has_nan |= obs->code == LC_OP_EDGE && obs->bits == LC_EDGE_NAN;
     meddle(story, obs->handle);
     if (is_timer && (obs->code == LC_OP_CANCEL || obs->code == LC_OP_DESTROY)) {
         uint64_t slack_ns = CLOSE_TICKS * story->tick_ns;
@@ -363,8 +366,9 @@ static bool compare_seen(struct story stories[2], uint16_t handle, struct lc_dif
     }
     if (!has_ending || !was_asked_the_same(stories, handle))
         return false;
-    uint64_t refused = a->accepted[1] & ~b->accepted[1] & b->accepted[0];
-    uint64_t taken = b->accepted[1] & ~a->accepted[1] & a->accepted[0];
+    const uint64_t open = UINT64_C(1) << LC_OP_EDGE;
+    uint64_t refused = ~open & a->accepted[1] & ~b->accepted[1] & b->accepted[0];
+    uint64_t taken = ~open & b->accepted[1] & ~a->accepted[1] & a->accepted[0];
     for (unsigned code = 0; code < LC_OP_PROGRAM_END && (refused | taken) != 0 && kind != LC_KIND_FD; code++)
         if (((refused | taken) >> code & 1) != 0) {
             bool is_ours = (refused >> code & 1) != 0;
@@ -378,7 +382,7 @@ static bool compare_seen(struct story stories[2], uint16_t handle, struct lc_dif
 static bool is_compared(struct story *story, uint16_t handle)
 {
     if (LC_WIDE_KIND(handle) != LC_KIND_FD)
-        return true;
+        return LC_WIDE_KIND(handle) != LC_KIND_TIMER || !story->has_nan;
     return at(story, handle)->stream == 0 && at(story, at(story, handle)->peer)->stream != 0;
 }
 

@@ -34,6 +34,9 @@ static int op_format(const struct lc_obs *obs, const char *handle, char *text, s
         return snprintf(text, size, "take %s: %" PRIu64 " bytes%s%s -> %d", handle, obs->arg,
                         obs->bits & LC_BYTES_WRONG ? ", WRONG ONES" : "",
                         obs->bits & LC_BYTES_END ? ", then the end of file" : "", obs->result);
+    if (obs->code == LC_OP_EDGE)
+        return snprintf(text, size, "edge %s %s -> %d", handle,
+                        obs->bits < LC_EDGE_COUNT ? lc_edge_names[obs->bits] : "?", obs->result);
     if (obs->code == LC_OP_RAISE)
         return snprintf(text, size, "raise %u in %s", (unsigned)obs->bits, handle);
     return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
@@ -100,6 +103,10 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
         return snprintf(text, size, "all that was sent has arrived, or never will");
     case LC_WHAT_HELD:
         return snprintf(text, size, "%s is still held by the closed loop", handle);
+    case LC_WHAT_CANARY:
+        return snprintf(text, size, "%s is nobody's, and was%s%s%s", handle,
+                        obs->bits & LC_CANARY_CLOSED ? " CLOSED" : "", obs->bits & LC_CANARY_READ ? " READ" : "",
+                        obs->bits & LC_CANARY_WRITTEN ? " WRITTEN TO" : "");
     case LC_WHAT_NOTE:
         return snprintf(text, size, "note %u", (unsigned)obs->code);
     default:

@@ -52,6 +52,9 @@ enum fake_defect_streams {
     FAKE_STREAM_WRITE_EOF_NOTHING,
     FAKE_STREAM_CLOSE_ENDS_NOTHING, /* before the stream is destroyed */
     FAKE_STREAM_FD_LEAKED,
+    FAKE_STREAM_FD_CLOSED_TWICE, /* when it is lost, and when it is destroyed */
+    FAKE_STREAM_FD_READ_LATE,    /* when it is destroyed */
+    FAKE_STREAM_FD_SHUT_LATE,    /* likewise */
     FAKE_STREAM_ON_THREAD,
     FAKE_EXIT_SWALLOWED,
     FAKE_EXIT_GOES_ON,     /* the batch runs to its end first */

@@ -245,6 +245,12 @@ static unsigned ready(void *self, int number)
     return (fd->unread > 0 || peer->is_shut ? LC_IN : 0u) | (peer->unread < FAKE_BUFFER_BYTES ? LC_OUT : 0u);
 }
 
+static uint64_t identity(void *self, int number)
+{
+    const struct fake_fd *fd = fd_at(self, number);
+    return fd == NULL ? 0 : fd->opened;
+}
+
 static int open_fds(void *self)
 {
     int count = 0;
@@ -336,6 +342,7 @@ void fake_kernel_init(struct fake_kernel *k)
                                  .read = read_some,
                                  .shut = shut,
                                  .ready = ready,
+                                 .identity = identity,
                                  .open_fds = open_fds,
                                  .fault = set_fault,
                                  .post = post,

@@ -60,10 +60,26 @@ static void call_data(struct fake_loop *l, uint8_t handle, const uint8_t *bytes,
 
 /* ---- the end ----------------------------------------------------------------------------------- */
 
+/* What a loop may do to a number that is not its own any more. */
+static void meddle_with_number(struct fake_loop *l, int fd)
+{
+    struct lc_kernel *k = &l->kernel.base;
+    char byte;
+    if (l->defect == FAKE_STREAM_FD_CLOSED_TWICE)
+        k->close(k->self, fd, false);
+    if (l->defect == FAKE_STREAM_FD_READ_LATE)
+        k->read(k->self, fd, &byte, 1);
+    if (l->defect == FAKE_STREAM_FD_SHUT_LATE)
+        k->shut(k->self, fd);
+}
+
 static void close_fd(struct fake_loop *l, struct fake_stream *s)
 {
+    if (s->fd < 0)
+        meddle_with_number(l, s->number);
     if (s->fd >= 0 && l->defect != FAKE_STREAM_FD_LEAKED)
         l->kernel.base.close(&l->kernel, s->fd, false);
+    s->number = s->fd >= 0 ? s->fd : s->number;
     s->fd = -1;
 }
 

@@ -8,7 +8,8 @@ struct fake_loop;
 
 /* A stream's state; its slot says whether it lives. */
 struct fake_stream {
-    int fd; /* -1: closed */
+    int fd;     /* -1: closed */
+    int number; /* that its fd had, once it is closed */
     bool is_made, is_paused, is_flushing, is_aborted, is_ended, is_shut, has_seen_eof, is_writing_paused;
     bool is_connecting, was_cancelled, is_buffered;
     uint16_t port; /* that it connects to */

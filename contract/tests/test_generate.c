@@ -84,6 +84,7 @@ static void every_op_is_drawn(void)
         CHECK((drawn[code][0] >= 50) == !is_for_callbacks);
         CHECK((drawn[code][1] >= 50) == !is_turn);
     }
+    CHECK(drawn[LC_OP_CANARY][0] >= 50 && drawn[LC_OP_CANARY][1] >= 50 && drawn[LC_OP_EDGE][0] >= 50);
 }
 
 /* Could this op find its object? Its handles were named by ops before it. */

@@ -1,4 +1,7 @@
-/* TIMER-1 to TIMER-6 are reported for the smallest trace that breaks them, not for the nearest that does not. */
+/* TIMER-1 to TIMER-6 and TIMER-9 are reported for the smallest trace that breaks them, not for the nearest that does
+ * not. */
+#include <errno.h>
+
 #include "kernel.h"
 #include "story.h"
 #include "testing/test.h"
@@ -262,9 +265,76 @@ static void timer_5_rescue(void)
     }
 }
 
+/* ---- edges ------------------------------------------------------------------------------------- */
+
+static void edge_t1(enum lc_edge edge, int result)
+{
+    const bool has_end = edge != LC_EDGE_NAN && edge != LC_EDGE_INF && edge != LC_EDGE_HUGE;
+    opens(LC_CAP_EDGE, ORDER);
+    terms(TICK_NS, true);
+    asks(LC_OP_EDGE, T1, has_end ? 0 : UINT64_MAX, edge, result);
+    at(100);
+    step();
+}
+
+/* [TIMER-9] A timer without an end never fires; one whose delay is below zero, tiny or no number may. */
+static void timer_9_fires(void)
+{
+    for (enum lc_edge edge = LC_EDGE_NONE + 1; edge < LC_EDGE_COUNT; edge++) {
+        edge_t1(edge, 0);
+        called(T1);
+        stepped(0);
+        CHECK(breaks(edge == LC_EDGE_INF || edge == LC_EDGE_HUGE ? "TIMER-9" : ""));
+    }
+}
+
+/* [TIMER-9] A loop may refuse a delay, if by an error that says so; [TIMER-5] one that is below zero and taken is due.
+ */
+static void timer_9_refused(void)
+{
+    static const struct {
+        int error;
+        const char *rule;
+    } errors[] = {{-EINVAL, ""}, {-ERANGE, ""},     {-EOVERFLOW, ""},
+                  {-ENOMEM, ""}, {-EIO, "TIMER-9"}, {-EBADF, "TIMER-9"}};
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        edge_t1(LC_EDGE_MINUS, errors[i].error);
+        stepped(0);
+        steps_pass(5);
+        CHECK(breaks(errors[i].rule));
+    }
+    edge_t1(LC_EDGE_MINUS, 0);
+    stepped(0);
+    steps_pass(5);
+    CHECK(breaks("TIMER-5"));
+}
+
+/* [TIMER-2, TIMER-5] Once a loop has taken NaN, nobody knows when its timers fire; but never early, and once. */
+static void timer_9_nan(void)
+{
+    for (int is_taken = 0; is_taken <= 1; is_taken++) {
+        two_timers(ORDER, 100, 500);
+        asks(LC_OP_EDGE, T3, UINT64_MAX, LC_EDGE_NAN, is_taken ? 0 : -EINVAL);
+        called(T2);
+        stepped(0);
+        steps_pass(5);
+        CHECK(breaks(is_taken ? "" : "TIMER-2 TIMER-5"));
+    }
+    two_timers(ORDER, 100, 5000);
+    asks(LC_OP_EDGE, T3, UINT64_MAX, LC_EDGE_NAN, 0);
+    called(T2);
+    stepped(0);
+    CHECK(breaks("TIMER-1"));
+}
+
 static const struct test tests[] = {
-    TEST(timer_1_early), TEST(timer_1_inside_the_call),     TEST(timer_1_rearmed), TEST(timer_2_order),
-    TEST(timer_2_past),  TEST(timer_2_armed_in_the_turn),   TEST(timer_6_ties),    TEST(timer_3_cancelled),
-    TEST(timer_4_twice), TEST(timer_5_due_during_the_step), TEST(timer_5_never),   TEST(timer_5_rescue),
+    TEST(timer_1_early),   TEST(timer_1_inside_the_call),
+    TEST(timer_1_rearmed), TEST(timer_2_order),
+    TEST(timer_2_past),    TEST(timer_2_armed_in_the_turn),
+    TEST(timer_6_ties),    TEST(timer_3_cancelled),
+    TEST(timer_4_twice),   TEST(timer_5_due_during_the_step),
+    TEST(timer_5_never),   TEST(timer_5_rescue),
+    TEST(timer_9_fires),   TEST(timer_9_refused),
+    TEST(timer_9_nan),
 };
 TEST_MAIN(tests)

@@ -175,7 +175,10 @@ static void every_attachment_survives_text(void)
                 if (form->fields & LC_FIELD_A)
                     op.a = (uint8_t)((form->kind_a ? form->kind_a : LC_KIND_TIMER) << 4 | 15);
                 op.b = form->fields & LC_FIELD_B ? (uint8_t)((form->kind_b ? form->kind_b : LC_KIND_FD) << 4 | 1) : 0;
-                op.flags = form->fields & LC_FIELD_BITS ? LC_IN : form->fields & LC_FIELD_FAULT ? LC_FAULT_EINTR : 0;
+                op.flags = form->fields & LC_FIELD_BITS    ? LC_IN
+                           : form->fields & LC_FIELD_FAULT ? LC_FAULT_EINTR
+                           : form->fields & LC_FIELD_EDGE  ? LC_EDGE_INF
+                                                           : 0;
                 if (form->name != NULL && is_canonical(&op)) {
                     check_round_trip(&op);
                     checked++;

@@ -130,6 +130,22 @@ static void start(struct slot *slot, const struct lc_op *op)
     attach(slot->source, on_once, slot);
 }
 
+/* Deadlines are in us, and -1 is none; of delays in ms the longest is 49 days. */
+static int create_edge(struct slot *slot, const struct lc_op *op)
+{
+    if (op->flags == LC_EDGE_NAN || op->flags == LC_EDGE_MINUS_INF)
+        return -EINVAL;
+    slot->handle = op->a;
+    slot->source = deadline_source(0);
+    if (op->flags == LC_EDGE_INF || op->flags == LC_EDGE_HUGE)
+        g_source_set_ready_time(slot->source, op->flags == LC_EDGE_INF ? -1 : G_MAXINT64);
+    else
+        g_source_set_ready_time(slot->source, g_get_monotonic_time() +
+                                                  (op->flags == LC_EDGE_MINUS ? -1000000 : op->flags == LC_EDGE_TINY));
+    attach(slot->source, on_once, slot);
+    return 0;
+}
+
 static void create(struct slot *slot, const struct lc_op *op)
 {
     slot->handle = op->a;
@@ -186,6 +202,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_WAKER:
         create(slot, op);
         return 0;
+    case LC_OP_EDGE:
+        return create_edge(slot, op);
     case LC_OP_POST:
         post(slot);
         return 0;
@@ -216,7 +234,7 @@ struct lc_driver *driver_glib(void)
 {
     driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
                                      .name = "glib",
-                                     .capabilities = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS,
+                                     .capabilities = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_EDGE,
                                      .promises = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_TIES,
                                      .tick_ns = NS_A_MS,
                                      .apply = apply};

@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 #include <ev.h>
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "drivers.h"
@@ -87,6 +89,21 @@ static void start(struct slot *slot, const struct lc_op *op)
     }
 }
 
+/* A delay is a double. Of NaN the manual says nothing. */
+static int create_edge(struct slot *slot, const struct lc_op *op)
+{
+    static const double delays_s[LC_EDGE_COUNT] = {
+        [LC_EDGE_INF] = HUGE_VAL, [LC_EDGE_MINUS_INF] = -HUGE_VAL, [LC_EDGE_HUGE] = DBL_MAX,
+        [LC_EDGE_MINUS] = -1.,    [LC_EDGE_MINUS_ZERO] = -0.,      [LC_EDGE_TINY] = DBL_MIN,
+    };
+    if (op->flags == LC_EDGE_NAN)
+        return -EINVAL;
+    slot->handle = op->a;
+    ev_timer_init(&slot->ev.timer, on_timer, delays_s[op->flags], 0.);
+    ev_timer_start(driver.loop, &slot->ev.timer);
+    return 0;
+}
+
 static void create(struct slot *slot, const struct lc_op *op)
 {
     const int events = (op->flags & LC_IN ? EV_READ : 0) | (op->flags & LC_OUT ? EV_WRITE : 0);
@@ -144,6 +161,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_WAKER:
         create(slot, op);
         return 0;
+    case LC_OP_EDGE:
+        return create_edge(slot, op);
     case LC_OP_POST:
         ev_async_send(driver.loop, &slot->ev.async);
         return 0;
@@ -175,7 +194,7 @@ struct lc_driver *driver_libev(void)
 {
     driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
                                      .name = "libev",
-                                     .capabilities = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_COALESCE,
+                                     .capabilities = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_EDGE,
                                      .promises = LC_PROMISE_ORDER,
                                      .tick_ns = 1000,
                                      .apply = apply};

@@ -76,6 +76,18 @@ static int start(struct slot *slot, const struct lc_op *op)
     }
 }
 
+/* A delay is a number of ms without a sign. */
+static int start_edge(struct slot *slot, uint8_t edge)
+{
+    uint64_t delay_ms = UINT64_MAX;
+    if (edge == LC_EDGE_NAN || edge == LC_EDGE_MINUS || edge == LC_EDGE_MINUS_INF)
+        return UV_EINVAL;
+    if (edge == LC_EDGE_TINY || edge == LC_EDGE_MINUS_ZERO)
+        delay_ms = edge == LC_EDGE_TINY;
+    uv_timer_init(&libuv.loop, &slot->uv.timer);
+    return uv_timer_start(&slot->uv.timer, on_timer, delay_ms, 0);
+}
+
 static int create(const struct lc_op *op)
 {
     struct slot *slot = &libuv.slots[op->a];
@@ -84,6 +96,8 @@ static int create(const struct lc_op *op)
     slot->handle = op->a;
     if (op->op == LC_OP_WAKER)
         return uv_async_init(&libuv.loop, &slot->uv.async, on_async);
+    if (op->op == LC_OP_EDGE)
+        return start_edge(slot, op->flags);
     if (op->op == LC_OP_WATCH) {
         slot->bits = (uint8_t)((op->flags & LC_IN ? UV_READABLE : 0) | (op->flags & LC_OUT ? UV_WRITABLE : 0));
         error = uv_poll_init(&libuv.loop, &slot->uv.poll, (int)op->arg);
@@ -116,6 +130,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_SOON:
     case LC_OP_TIMER:
     case LC_OP_AT:
+    case LC_OP_EDGE:
     case LC_OP_WATCH:
     case LC_OP_WAKER:
         return create(op);
@@ -146,13 +161,13 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 struct lc_driver *driver_libuv(void)
 {
-    libuv.base =
-        (struct lc_driver){.abi = LC_DRIVER_ABI,
-                           .name = "libuv",
-                           .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_WRITE_EOF |
-                                           LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_WRITELINES | LC_CAP_DATAGRAM,
-                           .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
-                           .tick_ns = NS_A_MS,
-                           .apply = apply};
+    libuv.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
+                                    .name = "libuv",
+                                    .capabilities = LC_CAP_STOP | LC_CAP_COALESCE | LC_CAP_EDGE | LC_CAP_STREAM |
+                                                    LC_CAP_WRITE_EOF | LC_CAP_SERVER | LC_CAP_CONNECT |
+                                                    LC_CAP_WRITELINES | LC_CAP_DATAGRAM,
+                                    .promises = LC_PROMISE_FIFO | LC_PROMISE_ORDER | LC_PROMISE_TIES,
+                                    .tick_ns = NS_A_MS,
+                                    .apply = apply};
     return &libuv.base;
 }

@@ -109,6 +109,18 @@ static void on_deadlock(void *arg)
 
 /* ---- verbs --------------------------------------------------------------------------------- */
 
+/* A delay is a number of ns without a sign. */
+static uint64_t edge_of(const struct lc_op *op)
+{
+    return op->flags == LC_EDGE_TINY ? 1 : op->flags == LC_EDGE_MINUS_ZERO ? 0 : UINT64_MAX;
+}
+
+static bool is_without_word(const struct lc_op *op)
+{
+    return op->op == LC_OP_EDGE &&
+           (op->flags == LC_EDGE_NAN || op->flags == LC_EDGE_MINUS || op->flags == LC_EDGE_MINUS_INF);
+}
+
 static int start(struct slot *slot, const struct lc_op *op)
 {
     if (slot->soon == NULL) /* any kind: there was no memory for it */
@@ -119,7 +131,7 @@ static int start(struct slot *slot, const struct lc_op *op)
     case LC_KIND_TIMER:
         if (op->op == LC_OP_AT || (op->op == LC_OP_REARM && op->flags))
             return rl_timer_start_at(slot->timer, op->arg);
-        return rl_timer_start(slot->timer, op->arg);
+        return rl_timer_start(slot->timer, op->op == LC_OP_EDGE ? edge_of(op) : op->arg);
     case LC_KIND_WATCH:
         return rl_watch_start(slot->watch, (int)op->arg, op->flags);
     default:
@@ -132,6 +144,8 @@ static int create(struct refloop_driver *d, const struct lc_op *op)
     struct slot *slot = &d->slots[op->a];
     int error;
 
+    if (is_without_word(op))
+        return -EINVAL;
     *slot = (struct slot){.driver = d, .handle = op->a};
     switch (op->op) {
     case LC_OP_SOON:
@@ -139,6 +153,7 @@ static int create(struct refloop_driver *d, const struct lc_op *op)
         break;
     case LC_OP_TIMER:
     case LC_OP_AT:
+    case LC_OP_EDGE:
         error = rl_timer_open(d->loop, on_timer, slot, &slot->timer);
         break;
     case LC_OP_WATCH:
@@ -272,6 +287,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_SOON:
     case LC_OP_TIMER:
     case LC_OP_AT:
+    case LC_OP_EDGE:
     case LC_OP_WATCH:
     case LC_OP_WAKER:
         return create(d, op);
@@ -306,7 +322,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 enum {
     CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_FLUSH |
-                   LC_CAP_WRITE_EOF | LC_CAP_FLOW,
+                   LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_EDGE,
     PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
 };
 

@@ -110,6 +110,22 @@ static int create(struct slot *slot, const struct lc_op *op)
     }
 }
 
+/* A delay is a number of us without a sign. */
+static int create_edge(struct slot *slot, const struct lc_op *op)
+{
+    uint64_t delay_us = op->flags == LC_EDGE_TINY;
+    slot->handle = op->a;
+    slot->eventfd = -1;
+    if (op->flags == LC_EDGE_NAN || op->flags == LC_EDGE_MINUS || op->flags == LC_EDGE_MINUS_INF)
+        return -EINVAL;
+    if (op->flags == LC_EDGE_INF) /* a deadline that never comes */
+        return sd_event_add_time(driver.loop, &slot->source, CLOCK_MONOTONIC, UINT64_MAX, 0, on_timer, slot);
+    if (op->flags == LC_EDGE_HUGE)
+        delay_us = UINT64_MAX - 1;
+    return sd_event_add_time_relative(driver.loop, &slot->source, CLOCK_MONOTONIC, delay_us, ACCURACY_US, on_timer,
+                                      slot);
+}
+
 static int rearm(struct slot *slot, const struct lc_op *op)
 {
     int error = 0;
@@ -150,6 +166,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_WATCH:
     case LC_OP_WAKER:
         return create(slot, op);
+    case LC_OP_EDGE:
+        return create_edge(slot, op);
     case LC_OP_POST:
         return eventfd_write(slot->eventfd, 1) == 0 ? 0 : -errno;
     case LC_OP_CANCEL:
@@ -169,7 +187,7 @@ struct lc_driver *driver_sdevent(void)
 {
     driver.base = (struct lc_driver){.abi = LC_DRIVER_ABI,
                                      .name = "sdevent",
-                                     .capabilities = LC_CAP_ONE_PER_STEP | LC_CAP_TURNS | LC_CAP_COALESCE,
+                                     .capabilities = LC_CAP_ONE_PER_STEP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_EDGE,
                                      .promises = LC_PROMISE_TURN,
                                      .tick_ns = NS_A_US,
                                      .apply = apply};

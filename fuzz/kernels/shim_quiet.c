@@ -94,25 +94,14 @@ static bool is_sleeper(int tid, int64_t *deadline_ns)
 
 /* ---- who asks ------------------------------------------------------------------------------ */
 
-enum {
-    ABSENT_NS = 25 * 1000 * 1000
-}; /* real; a prober that has not asked for so long has died, or lacks a processor */
-
 bool shim_is_prober(void)
 {
-    const int64_t real_ns = shim_real_now_ns();
-    if (atomic_load(&shim_page->prober) != gettid() && atomic_load(&shim_page->probed_ns) + ABSENT_NS > real_ns)
-        return false;
-    atomic_store(&shim_page->prober, gettid());
-    atomic_store(&shim_page->probed_ns, real_ns);
-    return true;
+    return shim_may_probe(shim_page, gettid(), shim_real_now_ns());
 }
 
 void shim_stop_probing(void)
 {
-    int self = gettid();
-    if (atomic_compare_exchange_strong(&shim_page->prober, &self, 0))
-        atomic_store(&shim_page->probed_ns, 0);
+    shim_leave_probing(shim_page, gettid());
 }
 
 /* ---- /proc --------------------------------------------------------------------------------- */

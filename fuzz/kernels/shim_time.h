@@ -31,6 +31,9 @@ void shim_sleep_end(struct shim_sleeper *sleeper);
  * others who ask. It is the first that waits, until it stops waiting or does not get to it for long. */
 bool shim_is_prober(void);
 void shim_stop_probing(void);
+/* The same of any thread at any time (shim_prober.c). */
+bool shim_may_probe(struct shim_page *page, int tid, int64_t real_ns);
+void shim_leave_probing(struct shim_page *page, int tid);
 /* Does every other thread of the tree sleep? held: the futex word of a mutex that the caller holds, or NULL. */
 bool shim_is_quiet(const void *held, struct shim_calm *calm);
 bool shim_is_thread_alive(int pid, int tid);

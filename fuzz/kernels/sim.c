@@ -162,7 +162,7 @@ static int open_one(struct sim *sim)
 {
     for (int fd = SIM_FD_FIRST; fd < SIM_FDS_MAX; fd++)
         if (!sim->fds[fd].is_open) {
-            sim->fds[fd] = (struct sim_fd){.is_open = true, .peer = -1};
+            sim->fds[fd] = (struct sim_fd){.is_open = true, .opening = ++sim->openings, .peer = -1};
             sim->fds_end = fd < sim->fds_end ? sim->fds_end : fd + 1;
             return fd;
         }
@@ -241,6 +241,12 @@ static unsigned kernel_ready(void *self, int fd)
     return readiness(self, fd);
 }
 
+static uint64_t kernel_identity(void *self, int number)
+{
+    const struct sim_fd *fd = fd_at(self, number);
+    return fd == NULL ? 0 : fd->opening;
+}
+
 static int kernel_open_fds(void *self)
 {
     struct sim *sim = self;
@@ -293,6 +299,7 @@ struct lc_kernel sim_kernel(struct sim *sim)
                               .read = kernel_read,
                               .shut = kernel_shut,
                               .ready = kernel_ready,
+                              .identity = kernel_identity,
                               .open_fds = kernel_open_fds,
                               .fault = kernel_fault,
                               .post = kernel_post,

@@ -22,6 +22,7 @@ enum {
 /* One end of an AF_UNIX stream pair or of a TCP connection. Its bytes are in sim.rings, under its number. */
 struct sim_fd {
     bool is_open;
+    uint32_t opening; /* the how manieth of all it was, from 1 */
     bool is_tcp;
     bool is_shut;     /* it sends no more */
     bool is_broken;   /* the connection was reset */
@@ -73,6 +74,7 @@ struct sim {
     unsigned fault_calls;
     bool is_calm;        /* the adversary has ended, so that what is under way arrives */
     bool is_woken;       /* the loop was woken since its last wait */
+    uint32_t openings;   /* of fds */
     int fds_end;         /* no fd of this number or above was ever open */
     unsigned waits;      /* events are given out round-robin, each wait beginning with another fd */
     unsigned vain_waits; /* since the runner last looked at the clock */

@@ -38,7 +38,7 @@ static void check_text(const struct lc_program *of)
 /* What a typing error, or an editor, makes of a text. */
 static void damage(uint64_t *seed)
 {
-    static const char wrong[] = "\n #:.0189fstwpcelqonusm+-x\t\x01\xff";
+    static const char wrong[] = "\n #:.0189fstwpcelqdkonusm+-x\t\x01\xff";
     const char *why = NULL;
     size_t size = strlen(text);
     for (int i = 0; size > 0 && i < DAMAGES; i++) {

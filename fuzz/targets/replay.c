@@ -223,9 +223,10 @@ int main(int count, char **arguments)
 
     if (options.random == 0 && first == count)
         refuse("nothing to do", "name programs, or --random COUNT");
-    /* Not signal(), which by strict POSIX forgets the handler when it is called. */
-    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_signal}, NULL);
-    signal(SIGABRT, on_signal);
+    /* signal() would do it once only: as C11 and POSIX are asked for, the handler is gone with its first call. */
+    const struct sigaction action = {.sa_handler = on_signal};
+    sigaction(SIGALRM, &action, NULL);
+    sigaction(SIGABRT, &action, NULL);
     alarm(HANG_SECONDS_MAX);
     fuzz_program_use(driver);
     if (options.random > 0)

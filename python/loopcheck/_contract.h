@@ -50,6 +50,8 @@ PyObject *lc_py_judge_run(PyObject *module, PyObject *args);
 PyObject *lc_py_format_run(PyObject *module, PyObject *args);
 PyObject *lc_py_compare(PyObject *module, PyObject *args);
 PyObject *lc_py_settle(PyObject *module, PyObject *bytes);
+/* Adds what the enums of contract/ name. Returns 0, or -1 with an exception set. */
+int lc_py_add_constants(PyObject *module);
 /* struct lc_program -> bytes. */
 PyObject *lc_py_bytes(const struct lc_program *program);
 

@@ -59,6 +59,7 @@ CAP_CANCEL: int
 CAP_COALESCE: int
 CAP_CONNECT: int
 CAP_DATAGRAM: int
+CAP_EDGE: int
 CAP_EXIT: int
 CAP_FLOW: int
 CAP_FLUSH: int
@@ -76,6 +77,13 @@ CAP_TASK: int
 CAP_TURNS: int
 CAP_WRITELINES: int
 CAP_WRITE_EOF: int
+EDGE_HUGE: int
+EDGE_INF: int
+EDGE_MINUS: int
+EDGE_MINUS_INF: int
+EDGE_MINUS_ZERO: int
+EDGE_NAN: int
+EDGE_TINY: int
 ERR: int
 EVENT_CLOSED: int
 EVENT_DATA: int
@@ -106,6 +114,7 @@ FAMILY_REQUESTS: int
 FAMILY_SERVERS: int
 HUP: int
 IN: int
+KIND_CANARY: int
 KIND_DATAGRAM: int
 KIND_END: int
 KIND_FD: int
@@ -123,6 +132,7 @@ OP_ADVANCE: int
 OP_AT: int
 OP_BACKLOG: int
 OP_BYTES: int
+OP_CANARY: int
 OP_CANCEL: int
 OP_CLIENT: int
 OP_CLOSE: int
@@ -130,6 +140,7 @@ OP_CONNECT: int
 OP_DATAGRAM: int
 OP_DESTROY: int
 OP_DROP: int
+OP_EDGE: int
 OP_FAULT: int
 OP_FILL: int
 OP_FLUSH: int

@@ -30,6 +30,7 @@ from loopcheck.driver_sockets import (
     given_back,
     turns,
 )
+from loopcheck.edges import EDGES
 from loopcheck.kit import Kit, case
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
@@ -116,6 +117,7 @@ class AsyncioDriver:
         | c.CAP_SWITCH
         | c.CAP_TASK
         | c.CAP_GC
+        | c.CAP_EDGE
     )
     promises: int = c.PROMISE_FIFO | c.PROMISE_TURN | c.PROMISE_ORDER
     sink: Sink
@@ -143,6 +145,7 @@ class AsyncioDriver:
             c.OP_SOON: self._soon,
             c.OP_TIMER: self._timer,
             c.OP_AT: self._at,
+            c.OP_EDGE: self._edge,
             c.OP_WATCH: self._watch,
             c.OP_WAKER: lambda handle, arg, flags: 0,
             c.OP_POST: self._post,
@@ -278,6 +281,13 @@ class AsyncioDriver:
         ticks = -((time.monotonic_ns() - arg) // self.tick_ns)  # whole ones, rounded up; may be negative
         when = self.loop.time() + ticks * (self.tick_ns / 1e9)
         self._handles[handle] = [self.loop.call_at(when, self._callback(handle, c.EVENT_TIMER))]
+
+    def _edge(self, handle: int, arg: int, flags: int) -> int:
+        try:
+            self._handles[handle] = [self.loop.call_later(float(EDGES[flags]), self._callback(handle, c.EVENT_TIMER))]
+        except (ValueError, OverflowError):
+            return -errno.ERANGE
+        return 0
 
     def _watch(self, handle: int, arg: int, flags: int) -> None:
         self._watches[handle] = (arg, flags)  # no arguments: whether they arrive is for SOON-6's cases to judge

@@ -84,6 +84,7 @@ def op_name(code: int) -> str:
         _contract.KIND_WAKER,
         _contract.KIND_STREAM,
         _contract.KIND_DATAGRAM,
+        _contract.KIND_CANARY,
         _contract.KIND_FD,
     )
     for kind in kinds:  # which handle it takes is not known here

@@ -37,6 +37,8 @@ ONLY_WITH = (  # lines that only a program with this needs
     (r"run\.recycle\(", "        self.spare = []  # sockets that hold fd numbers\n"),
     (r"run\.recycle\(", "    for sock in [sock for pair in run.spare for sock in pair]:\n        sock.close()\n"),
     (r"run\.(pair|tcp|udp|backlog|client)\(", "    for sock in run.ends:\n        sock.close()\n"),
+    (r"run\.canary\(", "        self.canaries = []\n"),
+    (r"run\.canary\(", "        self.look_at_canaries()\n"),
     (STREAMS, "        self.streams = []\n"),
     (r"run\.endpoint\(", "            self.receive_all()\n"),
     (r"run\.endpoint\(", "        self.abort_endpoints()\n"),
@@ -62,7 +64,7 @@ KEPT = (
     "pause_writing",
     "resume_writing",
 )
-HELPERS = ("outcome", "turns")  # functions of the template that a script may do without
+HELPERS = ("outcome", "turns", "number_of_file")  # functions of the template that a script may do without
 TEMPLATE, PROTOCOLS = (Path(__file__).with_name(f"reproduce_{part}.py") for part in ("template", "protocols"))
 PYTHON = platform.python_version()
 DEFAULT_CONTROL = "asyncio:SelectorEventLoop"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from loopcheck import _contract as c
+from loopcheck.edges import EDGES
 from loopcheck.findings import op_name
 
 FILL_DATAGRAMS = 24
@@ -18,6 +19,7 @@ LETTERS = {
     c.KIND_DATAGRAM: "d",
     c.KIND_SERVER: "l",
     c.KIND_REQUEST: "q",
+    c.KIND_CANARY: "k",
 }
 EVENTS = {
     c.EVENT_SOON: "soon",
@@ -166,6 +168,10 @@ class Writer:
     def timer(self, op: Op) -> list[str]:
         return [f'{op.a} = loop.call_later({op.seconds}, run.fired, "{op.a}", loop.time() + {op.seconds})']
 
+    def edge(self, op: Op) -> list[str]:
+        delay = f'float("{EDGES[op.flags]}")'
+        return [f'{op.a} = loop.call_later({delay}, run.fired, "{op.a}", loop.time() + {delay})']
+
     def at(self, op: Op) -> list[str]:
         return [f'{op.a} = loop.call_at(run.start + {op.seconds}, run.fired, "{op.a}", run.start + {op.seconds})']
 
@@ -247,15 +253,16 @@ PAIRS = (c.OP_PAIR, c.OP_TCP, c.OP_UDP)
 CALLS = (c.OP_RECV, c.OP_SENDALL, c.OP_TASK)
 SOCKETS = (c.OP_LISTEN, c.OP_CLIENT, c.OP_BACKLOG, c.OP_CONNECT, c.OP_ACCEPT)
 CREATES = (
-    *(c.OP_SOON, c.OP_TIMER, c.OP_AT, c.OP_WATCH, c.OP_WAKER, c.OP_STREAM, c.OP_DATAGRAM),
+    *(c.OP_SOON, c.OP_TIMER, c.OP_AT, c.OP_EDGE, c.OP_WATCH, c.OP_WAKER, c.OP_STREAM, c.OP_DATAGRAM, c.OP_CANARY),
     *SOCKETS,
     *CALLS,
 )
-NOT_CLOSED = (*SOCKETS, *CALLS, c.OP_STREAM, c.OP_DATAGRAM, c.OP_WAKER)  # by closing_lines()
+NOT_CLOSED = (*SOCKETS, *CALLS, c.OP_STREAM, c.OP_DATAGRAM, c.OP_WAKER, c.OP_CANARY)  # by closing_lines()
 WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_SOON: simple('{a} = loop.call_soon(run.called, "{a}")'),
     c.OP_TIMER: Writer.timer,
     c.OP_AT: Writer.at,
+    c.OP_EDGE: Writer.edge,
     c.OP_WATCH: Writer.watch,
     c.OP_WAKER: simple("{a} = []"),
     c.OP_POST: Writer.post,
@@ -285,6 +292,7 @@ WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_TASK: simple('{a} = run.call("{a}", turns({n}))'),
     c.OP_DROP: Writer.drop,
     c.OP_GC: simple("gc.collect()"),
+    c.OP_CANARY: simple('{a} = run.canary("{a}")'),
     c.OP_SWITCH: simple("{a} = {a}.replace()"),
     c.OP_WRITELINES: simple("{a}.transport.writelines({a}.bytes.pieces({n}))"),
     c.OP_WRITE: simple("{a}.write({n})"),

@@ -40,6 +40,7 @@ class Run:
         self.servers = []
         self.endpoints = []
         self.spare = []  # sockets that hold fd numbers
+        self.canaries = []
         loop.set_exception_handler(lambda loop, context: self.log("loop", "its exception handler was called"))
 
     def log(self, name, what):
@@ -211,6 +212,28 @@ class Run:
             socks = socket.socketpair()
         return self.know(names, socks if socks[0].fileno() == number else socks[::-1])
 
+    def canary(self, name):
+        """Sockets that are nobody's, under the lowest free fd numbers, which may have been the loop's."""
+        socks = socket.socketpair()
+        for sock in socks:
+            sock.setblocking(False)
+            sock.send(b"mine")
+        self.canaries.append((name, socks, [os.fstat(sock.fileno()).st_ino for sock in socks]))
+        return socks
+
+    def look_at_canaries(self):
+        """The loop has closed none of them, and left their bytes alone."""
+        for name, socks, files in self.canaries:
+            if [number_of_file(sock) for sock in socks] != files:
+                self.log(name, "WRONG: the loop has closed a file that was never its own")
+            elif [sock.recv(100) for sock in socks] != [b"mine", b"mine"]:
+                self.log(name, "WRONG: the loop has used a file that was never its own")
+            for sock, file in zip(socks, files, strict=True):
+                if number_of_file(sock) == file:
+                    sock.close()
+                else:
+                    sock.detach()
+
     def put(self, sock, count):
         """Sends so many bytes, or as many as there is room for."""
         try:
@@ -325,7 +348,15 @@ class Run:
         for _ in range(5):
             self.poll()
         self.loop.close()
+        self.look_at_canaries()
         gc.collect()  # asyncio itself leaves to it whom a server lets in while it is closed
+
+
+def number_of_file(sock):
+    try:
+        return os.fstat(sock.fileno()).st_ino
+    except OSError:
+        return 0
 
 
 def make_loop(spec):

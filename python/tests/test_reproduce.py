@@ -23,6 +23,8 @@ pair f5 f6
 pair f7 f8
 soon c1
 on c1: soon c2
+edge t3 inf
+edge t4 -1s
 timer t1 2ms
 at t2 2ms
 watch w1 f5 in+out
@@ -142,6 +144,7 @@ put f8 9000
 step
 step
 step
+canary k1
 soon c2
 on c2: raise 3
 step
@@ -239,3 +242,13 @@ def test_only_what_is_needed() -> None:
     for name in ("class Stream", "class Bytes", "def tcp", "def reset", "import socket", "import struct"):
         assert name not in text, name
     assert text.count("\n") < 180
+
+
+def test_canary_is_missed(tmp_path: Path) -> None:
+    """A loop that closes an fd twice shows it in the script, and the control shows nothing."""
+    broken = Spec.parse(f"{paths.conformance_dir()}/broken_loops/closes_an_fd_twice.py:new_event_loop")
+    program = "pair f1 f2\nstream s1 f1\nstep\nabort s1\nstep\nstep poll\ncanary k1\ntimer t1 20ms\nstep\n"
+    text = reproduce.script(finding_of(c.parse(program)), broken, CONTROL, RULES)
+    done = run(text, tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert done.stdout.count("k1: WRONG: the loop has closed a file that was never its own") == 1, done.stdout
