@@ -40,24 +40,33 @@ void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const c
 
 /* ---- the handles --------------------------------------------------------------------------- */
 
-static size_t words(const struct lc_model *model)
+static size_t words(uint32_t width)
 {
-    return ((size_t)LC_KIND_COUNT * model->width + LC_WORD_BITS - 1) / LC_WORD_BITS;
+    return ((size_t)LC_KIND_COUNT * width + LC_WORD_BITS - 1) / LC_WORD_BITS;
+}
+
+static void forget_handles(struct lc_model *model)
+{
+    memset(model->known, 0, words(model->width) * sizeof *model->known);
+    memset(model->live, 0, words(model->width) * sizeof *model->live);
 }
 
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
 {
-    *model = (struct lc_model){
-        .width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .is_untouched = true, .judgement = judgement};
-    model->handles = calloc((size_t)LC_KIND_COUNT * width, sizeof *model->handles);
-    model->live = calloc(words(model), sizeof *model->live);
-    return model->handles != NULL && model->live != NULL;
+    *model = (struct lc_model){.width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
+    const size_t bytes = (size_t)LC_KIND_COUNT * width * sizeof *model->handles;
+    model->handles = malloc(bytes + 2 * words(width) * sizeof *model->known);
+    if (model->handles == NULL)
+        return false;
+    model->known = (uint64_t *)(model->handles + (size_t)LC_KIND_COUNT * width);
+    model->live = model->known + words(width);
+    forget_handles(model);
+    return true;
 }
 
 void lc_model_drop(struct lc_model *model)
 {
     free(model->handles);
-    free(model->live);
 }
 
 void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state)
@@ -120,10 +129,7 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind)
 
 static void take_open(struct lc_model *model, const struct lc_obs *obs)
 {
-    if (!model->is_untouched) {
-        memset(model->handles, 0, (size_t)LC_KIND_COUNT * model->width * sizeof *model->handles);
-        memset(model->live, 0, words(model) * sizeof *model->live);
-    }
+    forget_handles(model);
     *model = (struct lc_model){.capabilities = (uint32_t)obs->arg,
                                .promises = (uint32_t)(obs->arg >> 32),
                                .tick_ns = 1,
@@ -131,6 +137,7 @@ static void take_open(struct lc_model *model, const struct lc_obs *obs)
                                .open_fds = UINT64_MAX,
                                .width = model->width,
                                .handles = model->handles,
+                               .known = model->known,
                                .live = model->live,
                                .judgement = model->judgement};
     model->judgement->runs++;
@@ -350,5 +357,4 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     default:
         break;
     }
-    model->is_untouched = false;
 }

@@ -19,7 +19,6 @@ struct lc_model {
     uint64_t tick_ns;
     bool is_exact;
     enum lc_phase phase;
-    bool is_untouched; /* no record was taken in yet */
     bool is_loop_closed;
     bool is_late_run;                /* the loop has completed a step or run before */
     uint32_t turn;                   /* steps and runs begun; 0 before the first */
@@ -33,7 +32,8 @@ struct lc_model {
     uint64_t time_ns;                /* of the last record */
     uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
     uint32_t width;                  /* indexes a kind; at most 4096 */
-    struct lc_model_handle *handles; /* [kind][index] */
+    struct lc_model_handle *handles; /* [kind][index]; what nobody has asked for yet has no content */
+    uint64_t *known;                 /* a bit for each of handles that was asked for */
     uint64_t *live;                  /* a bit for each of handles that is neither free nor closed */
     struct lc_judgement *judgement;
 };
@@ -53,12 +53,18 @@ void lc_model_take_datagram_event(struct lc_model *model, const struct lc_obs *o
 /* The callback in which a stream raised has ended: from now on the loop has to end it. */
 void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
 
-/* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
+/* The handle of a wide handle number, a free one when it is asked for first; out of range gives a spare one that nobody
+ * looks at. */
 static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
 {
-    unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
-    bool is_known = kind < LC_KIND_COUNT && index < model->width;
-    return &model->handles[is_known ? kind * model->width + index : 0];
+    const unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
+    const unsigned place = kind < LC_KIND_COUNT && index < model->width ? kind * model->width + index : 0;
+    const uint64_t bit = UINT64_C(1) << place % LC_WORD_BITS;
+    if ((model->known[place / LC_WORD_BITS] & bit) == 0) {
+        model->known[place / LC_WORD_BITS] |= bit;
+        model->handles[place] = (struct lc_model_handle){.state = LC_FREE};
+    }
+    return &model->handles[place];
 }
 
 /* Alone changes a handle's state. */
