@@ -12,6 +12,8 @@
 /* No simulated clock passes this; a timer with a later deadline never fires. */
 #define LC_TIME_NS_MAX (UINT64_C(1) << 62)
 
+enum { LC_LOOK_MAX = 32 };
+
 /* All results: 0 or more, or -errno. */
 struct lc_kernel {
     uint64_t (*now_ns)(void *self);
@@ -42,7 +44,9 @@ struct lc_kernel {
     int64_t (*read)(void *self, int fd, void *bytes, size_t size);
     int (*shut)(void *self, int fd);
     unsigned (*ready)(void *self, int fd); /* LC_* bits as poll(2) would show them now */
-    int (*open_fds)(void *self);           /* how many fds this process has open, or -errno if unknown */
+    /* The same of at most LC_LOOK_MAX fds by one call. NULL: a call of ready costs nothing. */
+    void (*look)(void *self, const int fds[], unsigned bits[], size_t count);
+    int (*open_fds)(void *self); /* how many fds this process has open, or -errno if unknown */
     /* Makes the next `calls` reads or writes of the loop meet a fault. NULL: this kernel is not ours to command. */
     int (*fault)(void *self, enum lc_fault fault, unsigned calls);
     /* Runs work(arg) on a helper thread, delay_ns from now at the soonest; delay 0: and returns when it is done. A
