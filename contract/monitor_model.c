@@ -7,35 +7,47 @@
 
 #include "names.h"
 
-const char *lc_wide_format(uint16_t handle, char text[12])
+char lc_wide_letter(uint16_t handle)
 {
-    unsigned kind = LC_WIDE_KIND(handle);
-    snprintf(text, 12, "%c%u", kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?', (unsigned)LC_WIDE_INDEX(handle));
-    return text;
+    const unsigned kind = LC_WIDE_KIND(handle);
+    return (char)(kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?');
 }
 
-void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
+static void report(struct lc_judgement *judgement, const struct lc_obs *obs, uint16_t handle, const char *rule,
+                   const char *format, va_list arguments)
 {
-    struct lc_judgement *judgement = model->judgement;
-    char name[12], sentence[112];
-    va_list arguments;
-
+    char sentence[112];
     for (size_t i = 0; i < judgement->count; i++)
         if (judgement->violations[i].run == judgement->runs && strcmp(judgement->violations[i].rule, rule) == 0)
             return;
     if (judgement->count == LC_VIOLATIONS_MAX)
         return;
     struct lc_violation *v = &judgement->violations[judgement->count++];
-    va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
     snprintf(v->rule, sizeof v->rule, "%s", rule);
-    if (obs->handle != 0)
-        snprintf(v->text, sizeof v->text, "%s %s", lc_wide_format(obs->handle, name), sentence);
+    if (handle != 0)
+        snprintf(v->text, sizeof v->text, "%c%u %s", lc_wide_letter(handle), LC_WIDE_INDEX(handle), sentence);
     else
         snprintf(v->text, sizeof v->text, "the loop %s", sentence);
     v->seq = obs->seq;
     v->run = judgement->runs;
+}
+
+void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    report(model->judgement, obs, obs->handle, rule, format, arguments);
+    va_end(arguments);
+}
+
+void lc_monitor_report_of(struct lc_model *model, const struct lc_obs *obs, uint16_t handle, const char *rule,
+                          const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    report(model->judgement, obs, handle, rule, format, arguments);
+    va_end(arguments);
 }
 
 /* ---- the handles --------------------------------------------------------------------------- */
@@ -107,10 +119,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     }
     case LC_KIND_STREAM:
         return lc_model_stream_owed(model, h) != NULL;
-    case LC_KIND_DATAGRAM: {
-        const char *sentence;
-        return lc_model_datagram_owed(model, h, &sentence) != NULL;
-    }
+    case LC_KIND_DATAGRAM:
+        return lc_model_datagram_owed(model, h) != NULL;
     case LC_KIND_FD:
         return lc_model_is_client_waiting(model, h);
     case LC_KIND_REQUEST:

@@ -94,9 +94,11 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
 
 /* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
-/* The same of an endpoint of datagrams; the sentence comes out too. */
-const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint,
-                                   const char **sentence);
+struct lc_owed {
+    const char *rule, *sentence;
+};
+/* The same of an endpoint of datagrams, with the sentence. */
+const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint);
 /* May this end be closed by now? One of the loop's is closed a little before it is told so. */
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end);
 /* Has this call to end now? */
@@ -112,9 +114,12 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind);
  * a run is kept. */
 void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same, but it is not the record's handle that is told of. */
+void lc_monitor_report_of(struct lc_model *model, const struct lc_obs *obs, uint16_t handle, const char *rule,
+                          const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* "t2" in a buffer of the caller. */
-const char *lc_wide_format(uint16_t handle, char text[12]);
+/* "t2" is printed as "%c%u" of the letter and LC_WIDE_INDEX. */
+char lc_wide_letter(uint16_t handle);
 
 void lc_monitor_soon(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs);

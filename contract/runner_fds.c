@@ -27,9 +27,9 @@ static bool is_open(const struct runner *r, const struct handle *end)
 /* At all open ends by one call of the kernel, since one is rarely asked for alone. */
 static void look(struct runner *r)
 {
-    struct handle *ends[LC_LOOK_MAX];
-    int fds[LC_LOOK_MAX];
-    unsigned bits[LC_LOOK_MAX];
+    static struct handle *ends[LC_LOOK_MAX]; /* one process runs one program at a time */
+    static int fds[LC_LOOK_MAX];
+    static unsigned bits[LC_LOOK_MAX];
     size_t count = 0;
     for (unsigned i = FIRST_FD; i < LAST_END; i++) {
         struct handle *end = &r->handles[i];
