@@ -1,11 +1,17 @@
 #include "monitor_model.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
+
+enum {
+    PROGRAM_WIDTH = 16, /* indices of a kind that a program has */
+    PROGRAM_WORDS = (LC_KIND_COUNT * PROGRAM_WIDTH + LC_WORD_BITS - 1) / LC_WORD_BITS
+};
 
 char lc_wide_letter(uint16_t handle)
 {
@@ -57,6 +63,13 @@ static size_t words(uint32_t width)
     return ((size_t)LC_KIND_COUNT * width + LC_WORD_BITS - 1) / LC_WORD_BITS;
 }
 
+/* Of programs' traces, one after another: else each asks for memory as large as all that its loop asks for. */
+static struct {
+    atomic_flag is_taken;
+    struct lc_model_handle handles[LC_KIND_COUNT * PROGRAM_WIDTH];
+    uint64_t words[2 * PROGRAM_WORDS]; /* known, live */
+} kept = {.is_taken = ATOMIC_FLAG_INIT};
+
 static void forget_handles(struct lc_model *model)
 {
     memset(model->known, 0, words(model->width) * sizeof *model->known);
@@ -66,11 +79,11 @@ static void forget_handles(struct lc_model *model)
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
 {
     *model = (struct lc_model){.width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
-    const size_t bytes = (size_t)LC_KIND_COUNT * width * sizeof *model->handles;
-    model->handles = malloc(bytes + 2 * words(width) * sizeof *model->known);
-    if (model->handles == NULL)
+    const bool is_kept = width <= PROGRAM_WIDTH && !atomic_flag_test_and_set(&kept.is_taken);
+    model->handles = is_kept ? kept.handles : malloc((size_t)LC_KIND_COUNT * width * sizeof *model->handles);
+    model->known = is_kept ? kept.words : malloc(2 * words(width) * sizeof *model->known);
+    if (model->handles == NULL || model->known == NULL)
         return false;
-    model->known = (uint64_t *)(model->handles + (size_t)LC_KIND_COUNT * width);
     model->live = model->known + words(width);
     forget_handles(model);
     return true;
@@ -78,7 +91,12 @@ bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *
 
 void lc_model_drop(struct lc_model *model)
 {
+    if (model->handles == kept.handles) {
+        atomic_flag_clear(&kept.is_taken);
+        return;
+    }
     free(model->handles);
+    free(model->known);
 }
 
 void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state)
