@@ -53,15 +53,20 @@ void lc_model_take_datagram_event(struct lc_model *model, const struct lc_obs *o
 /* The callback in which a stream raised has ended: from now on the loop has to end it. */
 void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
 
+/* Was the handle at a place in model->handles asked for? */
+static inline bool lc_model_is_known(const struct lc_model *model, unsigned place)
+{
+    return (model->known[place / LC_WORD_BITS] >> place % LC_WORD_BITS & 1) != 0;
+}
+
 /* The handle of a wide handle number, a free one when it is asked for first; out of range gives a spare one that nobody
  * looks at. */
 static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
 {
     const unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
     const unsigned place = kind < LC_KIND_COUNT && index < model->width ? kind * model->width + index : 0;
-    const uint64_t bit = UINT64_C(1) << place % LC_WORD_BITS;
-    if ((model->known[place / LC_WORD_BITS] & bit) == 0) {
-        model->known[place / LC_WORD_BITS] |= bit;
+    if (!lc_model_is_known(model, place)) {
+        model->known[place / LC_WORD_BITS] |= UINT64_C(1) << place % LC_WORD_BITS;
         model->handles[place] = (struct lc_model_handle){.state = LC_FREE};
     }
     return &model->handles[place];
