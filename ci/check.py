@@ -5,7 +5,9 @@
     ci/check.py test        everything a change must pass; ci/test is this, .ci/run is this with --strict
     ci/check.py nightly     what takes long: loops of the package index, campaigns, fuzz targets, every sanitizer
     ci/check.py tidy        house style, dependencies, rules and their citations, corpus, ruff, mypy, clang-format
-    ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names
+    ci/check.py mutants     each planted defect of fuzz/mutants is found, by the rule that it names; with --seeds N:
+                            how long that takes random inputs from N seeds; with --suites: how many of those of the
+                            extension CPython's tests and uvloop's see
     ci/check.py corpus      corpora/ is valid; replay on every driver and loop
     ci/check.py minimise    the fewest programs that cover what all do, as texts in build/minimised
     ci/check.py promote FILE AREA SLUG --story S --found F --rule R --effect E
@@ -46,6 +48,8 @@ import fuzzing
 import machine
 import mutants
 import mutants_extension
+import mutants_score
+import mutants_time
 import nightly as night
 import parts
 import reproducers
@@ -155,7 +159,13 @@ def only_docs(run: parts.Run, _options: argparse.Namespace) -> None:
     run.part("stream diagram", write_stream_page)
 
 
-def kill_mutants(run: parts.Run, _options: argparse.Namespace) -> None:
+def kill_mutants(run: parts.Run, options: argparse.Namespace) -> None:
+    if options.suites:
+        run.part("other suites on the mutants", mutants_score.compare)
+        return
+    if options.seeds:
+        run.part("time to kill", lambda: mutants_time.measure_all(options.seeds))
+        return
     run.part("mutants", mutants.kill_all)
     run.part("mutants of the extension", mutants_extension.kill_all)
 
@@ -212,6 +222,8 @@ def main() -> int:
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--strict", action="store_true", help="a skipped part is a failure")
     parser.add_argument("--fuzz-seconds", type=int, metavar="N", default=SMOKE_S, help="time of each fuzz target")
+    parser.add_argument("--seeds", type=int, metavar="N", default=0, help="of mutants: measures the time to kill")
+    parser.add_argument("--suites", action="store_true", help="of mutants: measures what other suites see")
     parser.add_argument("--minutes", type=minutes, metavar="N", default=night.MINUTES, help="total time of nightly")
     for name in ("file", "area", "slug"):
         parser.add_argument(name, nargs="?", default="", help="of promote")

@@ -59,7 +59,7 @@ def minimise() -> str:
     MERGED.mkdir(parents=True)
     grown = BUILD / "fuzz-corpus" / TARGET
     grown.mkdir(parents=True, exist_ok=True)
-    stored = fuzzing.seeds()
+    stored = fuzzing.seeds(TARGET)
     argv = [program, "-merge=1", MERGED, stored, grown]  # what comes first is kept first
     if steps.logged("minimise", argv, builds.environment()) != 0:
         raise Stop(f"the fuzzer ended with an error; see {steps.relative(steps.LOGS / 'minimise.log')}")

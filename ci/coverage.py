@@ -69,7 +69,7 @@ def counts(target: str, tool: Path) -> dict[str, int]:
         raise parts.Skipped(f"{target} was not built")
     runs = [[replayer, "--random", INPUTS]]
     if fuzzing.reads_programs(target):
-        runs.append([replayer, *corpus.programs()])
+        runs.append([replayer, *corpus.programs(fuzzing.driver(target))])
     if grown := sorted((BUILD / "fuzz-corpus" / target).glob("*"))[:GROWN_MAX]:
         runs.append([replayer, *grown])
     has_libuv = "HAVE_LIBUV" in (FOLDER / "build.ninja").read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import builds
+import corpus
 import steps
 from steps import BUILD, PYTHON, ROOT, Stop
 
@@ -31,13 +32,19 @@ def reads_programs(target: str) -> bool:
     return re.search(r'"(?:fuzz_program|program_faults)\.h"|lc_program_decode', source) is not None
 
 
-def seeds() -> Path:
+def driver(target: str) -> str:
+    """The driver on which a target that reads programs runs them."""
+    source = (ROOT / "fuzz" / "targets" / f"{target}.c").read_text(encoding="utf-8")
+    named = re.search(r'fuzz_program_driver_name = "(\w+)"', source)
+    return named[1] if named else ""
+
+
+def seeds(target: str) -> Path:
     """The corpus as bytes, in a folder of its own."""
     folder = BUILD / "seeds"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    names = steps.files("corpora/**/*.loop")
-    steps.step("corpus as bytes", "seeds", [PYTHON, "-c", ENCODE, folder, *names])
+    steps.step("corpus as bytes", "seeds", [PYTHON, "-c", ENCODE, folder, *corpus.programs(driver(target))])
     return folder
 
 
@@ -50,7 +57,13 @@ def smoke(target: str, seconds: int, seed: int = 0) -> str:
         folder.mkdir(parents=True, exist_ok=True)
     argv = [program, f"-max_total_time={seconds}", f"-seed={seed}", f"-artifact_prefix={findings}/"]
     argv += ["-print_final_stats=1"]
-    argv += ["-rss_limit_mb=2048", "-timeout=20", "-verbosity=1", grown, *([seeds()] if reads_programs(target) else [])]
+    argv += [
+        "-rss_limit_mb=2048",
+        "-timeout=20",
+        "-verbosity=1",
+        grown,
+        *([seeds(target)] if reads_programs(target) else []),
+    ]
     status = steps.logged(f"fuzz-{target}", argv, builds.environment())
     text = steps.tail(steps.LOGS / f"fuzz-{target}.log", 200)
     if status != 0:

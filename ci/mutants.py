@@ -25,8 +25,9 @@ from tidy_base import Tree
 PROGRAMS_MAX = 20_000  # random programs that a mutant may survive
 INPUTS_MAX = 20_000  # random inputs of a target
 INPUTS_MAX_OF = {"fuzz_mailbox": 1_000, "fuzz_sweep": 2_000}  # where an input is threads, or many runs
-REAL_PROGRAMS_MAX = 2_000  # on a real kernel, which waits
+REAL_PROGRAMS_MAX = 5_000  # on a real kernel, though on virtual time
 PROGRAM_TARGET = "fuzz_program"
+VIRTUAL = "fuzz_program_virtual"  # the same on virtual time, for a driver on a real kernel
 FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks
 RUN_S = 60  # of one run of the replayer
 FAILED = re.compile(r"^seed (\d+): (\S+)", re.MULTILINE)
@@ -119,10 +120,10 @@ class Copy:
 
 
 def replayer(target: str) -> str:
-    return f"{target}_replay"
+    return target if target == VIRTUAL else f"{target}_replay"
 
 
-COPY = Copy("mutants", (replayer(PROGRAM_TARGET),), ("-DBUILD_TESTING=OFF",))
+COPY = Copy("mutants", (replayer(PROGRAM_TARGET), VIRTUAL), ("-DBUILD_TESTING=OFF",))
 
 
 def run_random(target: str, *options: object) -> str:
@@ -146,14 +147,16 @@ def programs_max(driver: str) -> int:
 
 def first_failure(seed: int, count: int, driver: str) -> tuple[int, set[str]] | None:
     """The first seed from `seed` on whose program fails, and what it says (rules, HANG, CRASH)."""
-    text = run_random(PROGRAM_TARGET, "--driver", driver, "--random", count, "--seed", seed)
+    target = PROGRAM_TARGET if driver == "refloop_sim" else VIRTUAL
+    text = run_random(target, "--driver", driver, "--random", count, "--seed", seed)
     found = FAILED.findall(text)
     return (int(found[0][0]), {rule for _seed, rule in found}) if found else None
 
 
-def hunt_by_target(target: str) -> str | None:
+def hunt_by_target(target: str, first: int = 1) -> str | None:
     """Runs random inputs of a target until one fails; a sentence about it, or None."""
-    found = FAILED.search(run_random(target, "--random", INPUTS_MAX_OF.get(target, INPUTS_MAX)))
+    count = INPUTS_MAX_OF.get(target, INPUTS_MAX)
+    found = FAILED.search(run_random(target, "--random", count, "--seed", first))
     return f"{target} at input {found[1]}" if found else None
 
 
@@ -173,9 +176,14 @@ def hunt(rule: str, driver: str) -> str | None:
     """Runs programs until one breaks the rule; a sentence about it, or None. Stop: only other rules spoke."""
     if stored := in_corpus(rule, driver):
         return f"{rule} at {stored}"
-    seed, others = 1, set[str]()
+    return hunt_random(rule, driver)
+
+
+def hunt_random(rule: str, driver: str, first: int = 1) -> str | None:
+    """As hunt, with random programs only, from the seed `first` on."""
+    seed, others = first, set[str]()
     for _ in range(FAILURES_MAX):
-        failure = first_failure(seed, programs_max(driver) - seed + 1, driver)
+        failure = first_failure(seed, programs_max(driver) - (seed - first), driver)
         if failure is None:
             break
         if rule in failure[1]:

@@ -2,9 +2,10 @@
 
 Campaigns of random programs, every fuzz target (its corpus is kept in build/fuzz-corpus for the next run), machines of
 Hypothesis, the cases on the newest loops of the package index with a report in out/nightly, asyncio again and again,
-every sanitizer, CPython's own tests, what the fuzz targets reach, and operator mutants of the core. Each part has a
-least time: when the total is too short for all, the later ones are left out. What is over is shared by weight, and what
-a part does not need goes to those after it. A part that is left out or cut off counts as skipped.
+every sanitizer, CPython's own tests, what the fuzz targets reach, operator mutants of the core, and what other suites
+see of the extension's mutants. Each part has a least time: when the total is too short for all, the later ones are left
+out. What is over is shared by weight, and what a part does not need goes to those after it. A part that is left out or
+cut off counts as skipped.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import builds
 import coverage
 import fuzzing
 import machine
+import mutants_score
 import operators
 import parts
 import steps
@@ -48,6 +50,7 @@ SUITE_LOOPS = ("asyncio", "refloop", "uvloop")
 SANITIZERS = ("asan", "ubsan", "tsan", "msan")
 ASYNCIO_ROUNDS = 20
 OPERATORS_END_S = 60.0  # kept for the mutant that is tried when its time is over
+SCORE_END_S = 120.0  # likewise
 NOT_THERE = re.compile(r"No matching distribution|Could not find a version")
 
 
@@ -159,6 +162,10 @@ def operator_mutants() -> str:
     return operators.hunt((timing.left() or MINUTES) - OPERATORS_END_S)
 
 
+def other_suites() -> str:
+    return mutants_score.compare((timing.left() or MINUTES) - SCORE_END_S)
+
+
 def sanitizer(name: str) -> str:
     builds.need_clang()
     return parts.runner([PYTHON, ROOT / "sanitizers" / "sanitize.py", name], r"^(PASSED|FAILED): ")
@@ -198,6 +205,7 @@ def plan() -> list[Part]:
         *(Part(f"CPython's tests on {loop}", 240, 3, partial(suite, loop)) for loop in SUITE_LOOPS),
         Part("what the fuzz targets reach", 120, 1, cover),
         Part("operator mutants of the core", 240, 4, operator_mutants),
+        Part("other suites on the mutants", 480, 4, other_suites),
     ]
 
 

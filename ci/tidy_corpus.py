@@ -50,6 +50,10 @@ def stories(tree: Tree) -> Iterator[Problem]:
         for rule in re.findall(r"\brule:\s*([\w-]+)", text):
             if rule not in known:
                 yield Problem(name, 1, f"cites {rule}, which is no rule")
+        for line in re.findall(r"^breaks:.*", text, re.MULTILINE):
+            page = re.fullmatch(r"breaks: \w+ \((\S+)\)", line)
+            if page is None or page[1] not in tree.names:
+                yield Problem(name, 1, "says what it breaks otherwise than `# breaks: DRIVER (docs/findings/PAGE.md)`")
 
 
 def parsing(tree: Tree) -> Iterator[Problem]:

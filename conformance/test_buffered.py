@@ -223,3 +223,19 @@ def test_raising_buffer_updated(kit: Kit, error: type[BaseException]) -> None:
     kit.equal((calls, protocol.events), ([2], ["made", "lost"]), "calls of buffer_updated, and events")
     kit.check(isinstance(protocol.error, error), f"connection_lost was given {protocol.error!r}")
     kit.equal([type(c.get("exception")) for c in kit.errors], [error], "exceptions told to the handler")
+
+
+@family("BUF-1", where={"begin": (0, 20), "middle": (40, 60), "end": (97, 100)})
+def test_part_of_a_larger_buffer(kit: Kit, where: tuple[int, int]) -> None:
+    """A part of a larger buffer that is offered is filled from its own beginning, and nothing around it"""
+    first, last = where
+    protocol = Buffered(kit, 100, lambda me: memoryview(me.space)[first:last])
+    protocol.space[:] = b"." * 100
+    given, peer = kit.tcp_pair()
+    kit.run(kit.loop.create_connection(lambda: protocol, sock=given))
+    kit.put(peer, b"abc")
+    kit.run_for(0.005)
+    expected = b"." * first + b"abc" + b"." * (97 - first)
+    kit.equal(bytes(protocol.space), expected, "the whole buffer")
+    protocol.transport.abort()
+    kit.run_for(0.002)

@@ -120,6 +120,42 @@ WRONG: dict[str, dict[str, Any]] = {
     "host_and_sock": {"host": HERE, "port": 9, "sock": True},
     "no_stream": {"sock": socket.SOCK_DGRAM},
 }
+PLAIN: dict[str, Any] = {"server_hostname": NAME, "ssl_handshake_timeout": 1.0, "ssl_shutdown_timeout": 1.0}
+
+
+@family("CONN-2", call=("connection", "server", "accepted_socket"))
+def test_tls_options_without_tls(kit: Kit, call: str) -> None:
+    """Options of TLS are refused with ValueError where there is no TLS"""
+    given = kit.own(kit.tcp_pair()[0])
+    option: dict[str, Any] = {}
+    calls: dict[str, Start] = {
+        "connection": lambda kit: kit.loop.create_connection(asyncio.Protocol, sock=given, **option),
+        "server": lambda kit: kit.loop.create_server(asyncio.Protocol, HERE, 0, **option),
+        "accepted_socket": lambda kit: kit.loop.connect_accepted_socket(asyncio.Protocol, given, **option),
+    }
+    for name, value in PLAIN.items():
+        is_older = name == "ssl_shutdown_timeout" and sys.version_info < (3, 11)
+        if not is_older and (name != "server_hostname" or call == "connection"):
+            option.clear()
+            option[name] = value
+            kit.raises(ValueError, lambda: kit.run(calls[call](kit)))
+
+
+@family("CONN-2", call=("connection", "server", "accepted_socket"))
+def test_blocking_socket_that_is_given(kit: Kit, call: str) -> None:
+    """A blocking socket that is given is made non-blocking"""
+    given = kit.own(kit.tcp_pair()[0]) if call != "server" else kit.listener()
+    given.setblocking(True)
+    copy = given.dup()
+    if call == "server":
+        made = kit.run(kit.loop.create_server(asyncio.Protocol, sock=copy))
+    else:
+        create = kit.loop.create_connection if call == "connection" else kit.loop.connect_accepted_socket
+        made = kit.run(create(asyncio.Protocol, sock=copy))[0]
+    is_blocking = os.get_blocking(given.fileno())
+    made.close()
+    kit.turns(3)
+    kit.equal(is_blocking, False, "is the socket blocking")
 
 
 @family("CONN-2", wrong=WRONG)

@@ -44,6 +44,63 @@ def test_switch(kit: Kit) -> None:
     kit.equal(seen, [True], "get_debug() in a callback")
 
 
+@case("DEBUG-1")
+def test_tracking_is_switched(kit: Kit) -> None:
+    """set_debug() inside a run tracks where coroutines come from, from then on; after the run nothing is tracked."""
+    depths: list[int] = []
+
+    def look() -> None:
+        depths.append(sys.get_coroutine_origin_tracking_depth())
+
+    async def main() -> None:
+        for is_on in (True, False, True):
+            kit.loop.set_debug(is_on)
+            await asyncio.sleep(0.001)
+            look()
+
+    look()
+    kit.run(main())
+    look()
+    kit.equal([depth > 0 for depth in depths], [False, True, False, True, False], "is it tracked")
+
+
+@case("DEBUG-1")
+def test_blocking_socket_of_each_call(kit: Kit) -> None:
+    """In debug mode each sock_* call refuses a blocking socket with ValueError."""
+    kit.loop.set_debug(True)
+    left, _ = kit.socketpair()
+    left.setblocking(True)
+    loop = kit.loop
+    for ask in (
+        lambda: loop.sock_accept(left),
+        lambda: loop.sock_connect(left, "/nonexistent"),
+        lambda: loop.sock_recv(left, 1),
+        lambda: loop.sock_recv_into(left, bytearray(1)),
+        lambda: loop.sock_sendall(left, b"x"),
+    ):
+        kit.raises(ValueError, lambda ask=ask: kit.run(ask()))
+
+
+@case("DEBUG-1")
+def test_foreign_thread_is_refused(kit: Kit) -> None:
+    """In debug mode each way to ask for a callback but call_soon_threadsafe is refused on another thread."""
+    kit.loop.set_debug(True)
+    taken: list[str] = []
+
+    def work() -> None:
+        for name, args in (("call_soon", ()), ("call_later", (60,)), ("call_at", (kit.loop.time() + 60,))):
+            with contextlib.suppress(RuntimeError):
+                getattr(kit.loop, name)(*args, int)
+                taken.append(name)
+
+    async def main() -> None:
+        await kit.loop.run_in_executor(None, work)
+
+    kit.run(main())
+    kit.run(kit.loop.shutdown_default_executor())
+    kit.equal(taken, [], "calls on another thread that were taken")
+
+
 @family("DEBUG-1", kind=("soon", "timer", "task"))
 def test_slow_callback_is_logged(kit: Kit, kind: str) -> None:
     """A callback that takes longer than slow_callback_duration is logged; one that does not is not"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import traceback
 from collections.abc import Callable
 
 from loopcheck.kit import Kit, case
@@ -103,6 +104,20 @@ def test_handler_is_told_once(kit: Kit) -> None:
     kit.equal(len(told), 3, "calls of the exception handler")
     kit.check(all(any(t is p for t in told) for p in planted), f"exceptions told: {told!r}")
     kit.check(all(c.get("message") for c in kit.errors), "a context has no message")
+
+
+@case("ERR-2")
+def test_told_exception_has_its_traceback(kit: Kit) -> None:
+    """The traceback of an exception that the handler is told of leads to where it was raised."""
+
+    def throw() -> None:
+        raise Planted("here")
+
+    kit.soon(throw)
+    kit.later(0.002, throw)
+    kit.run_for(0.03)
+    places = [traceback.extract_tb(context["exception"].__traceback__) for context in kit.errors]
+    kit.equal([[entry.name for entry in place][-1:] for place in places], [["throw"]] * 2, "ends of the tracebacks")
 
 
 @case("ERR-2")

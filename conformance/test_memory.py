@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import os
 import signal
@@ -266,3 +267,32 @@ def test_connections_leave_nothing(kit: Kit) -> None:
     before, after = many(), many()
     kit.check(after[0] - before[0] < 20 * 5, f"20 connections left {after[0] - before[0]} blocks of memory")
     kit.equal(after[1], before[1], "open fds")
+
+
+KEPT: contextvars.ContextVar[object] = contextvars.ContextVar("KEPT")
+
+
+@family("HOLD-4", kind=("soon", "threadsafe", "timer"), through=("callback", "argument", "context"))
+def test_what_never_ran_goes_with_the_loop(kit: Kit, kind: str, through: str) -> None:
+    """What a callback that did not run refers to is let go when the loop is closed, though it refers to its handle."""
+
+    class Given:
+        """Something to be weakly referenced."""
+
+        def run(self) -> None:
+            """Is not run."""
+
+    kit.turns(1)
+    given, context = Given(), contextvars.copy_context()
+    if through == "context":
+        context.run(KEPT.set, given)
+    callback = [given.run] if through == "callback" else [id, given] if through == "argument" else [id]
+    ask: Any = {"soon": kit.loop.call_soon, "threadsafe": kit.loop.call_soon_threadsafe, "timer": kit.loop.call_later}[
+        kind
+    ]
+    given.handle = ask(*([3600] if kind == "timer" else []), *callback, context=context)  # type: ignore[attr-defined]
+    reference = weakref.ref(given)
+    del given, context, callback
+    kit.loop.close()
+    gc.collect()
+    kit.check(reference() is None, f"the closed loop holds the {through} of what {kind} asked for")

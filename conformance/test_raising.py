@@ -278,3 +278,29 @@ def test_raise_in_a_future(kit: Kit, where: str, error: type[BaseException]) -> 
         (ran, [type(c.get("exception")) for c in kit.errors]), (["second"], [error]), "neighbours, exceptions told"
     )
     kit.run(kit.loop.shutdown_default_executor())
+
+
+@family("RAISE-1", event=("pause", "resume"))
+def test_writing_goes_on_after(kit: Kit, event: str) -> None:
+    """pause_writing or resume_writing that raises is told, and what is written then is sent like all else"""
+    kit.errors.clear()
+
+    def fails(log: Log, _: object) -> None:
+        raise ValueError("planted")
+
+    given, peer = kit.tcp_pair()
+    log = kit.protocol(**{event: fails})
+    kit.run(kit.loop.create_connection(lambda: log, sock=given))
+    received, much = bytearray(), bytes(4 << 20)
+    log.transport.write(much)
+    kit.reader(peer, lambda: received.extend(peer.recv(1 << 20)))
+    kit.run(log.until_event("resume"))
+    log.transport.write(b"after")
+    log.transport.write(much)
+    log.transport.close()
+    kit.run(log.until_event("lost"))
+    kit.run_for(0.005)
+    while len(received) < 2 * len(much) + 5 and (data := peer.recv(1 << 20)):
+        received += data
+    kit.remove_reader(peer)
+    kit.equal(len(received), 2 * len(much) + 5, "bytes that arrived")

@@ -13,6 +13,8 @@ import gc
 import os
 import resource
 import signal
+import socket
+import subprocess
 import sys
 import time
 import weakref
@@ -168,6 +170,27 @@ def test_sleeps_after_work(kit: Kit) -> None:
     check_idle(kit)
     log.transport.abort()
     kit.run(log.until_event("lost"))
+
+
+@case("LIFE-4")
+def test_idle_company_sleeps(kit: Kit) -> None:
+    """A child that lives, a signal handler, a half-closed connection, and one that is paused and was left, sleep."""
+    kept = kit.protocol(eof=lambda log, _: True)
+    given, peer = kit.tcp_pair()
+    kit.run(kit.loop.create_connection(lambda: kept, sock=given))
+    peer.shutdown(socket.SHUT_WR)
+    paused, other = kit.connection()
+    paused.pause_reading()
+    other.shutdown(socket.SHUT_WR)
+    kit.loop.add_signal_handler(signal.SIGUSR1, int)
+    child = kit.run(asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    kit.run(kept.until_event("eof"))
+    check_idle(kit)
+    kit.soon(kit.loop.remove_signal_handler, signal.SIGUSR1)
+    kit.run(child.communicate(b""))
+    for log in (kept, paused):
+        log.transport.abort()
+        kit.run(log.until_event("lost"))
 
 
 @case("LIFE-6")

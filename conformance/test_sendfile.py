@@ -215,3 +215,38 @@ def test_peer_goes(kit: Kit, how: str, source: Callable[[], Any] | None) -> None
         file.seek(0)
         error = kit.run(main(file))
     kit.check(isinstance(error, OSError), f"it ended with {error!r}")
+
+
+@family("SENDFILE-1", reads={"reading": False, "paused": True})
+def test_transport_after_sendfile(kit: Kit, reads: bool) -> None:
+    """After each of three sendfiles a transport that read reads on, one that was paused stays so, and both write"""
+    log, peer = kit.connection()
+    if reads:
+        log.pause_reading()
+
+    async def main() -> bytes:
+        for _ in range(3):
+            kit.equal(await kit.loop.sendfile(log.transport, io.BytesIO(b"abc")), 3, "sendfile() said")
+            with real_file() as file:
+                await kit.loop.sendfile(log.transport, file, 0, 3)
+            log.transport.write(b".")
+        return await kit.loop.sock_recv(peer, 100)
+
+    kit.equal(kit.run(main()), b"abc\0\1\2." * 3, "bytes that arrived")
+    kit.put(peer, b"hello")
+    kit.run_for(0.005)
+    kit.equal(bytes(log.received), b"" if reads else b"hello", "received afterwards")
+    if reads:
+        log.resume_reading()
+    kit.run(log.until(lambda: bytes(log.received) == b"hello"))
+    log.transport.abort()
+    kit.run(log.until_event("lost"))
+
+
+@family("SENDFILE-1", kind={"file": real_file, "memory": lambda: io.BytesIO(PATTERN)})
+def test_place_in_the_file_afterwards(kit: Kit, kind: Callable[[], Any]) -> None:
+    """sock_sendfile leaves the file behind what it sent"""
+    for offset, count in PARTS.values():
+        with kind() as file:
+            sent, _ = kit.run(send(kit, "sock", file, offset=offset, count=count))
+            kit.check(not sent or file.tell() == offset + sent, f"the file is at {file.tell()}, not {offset + sent}")

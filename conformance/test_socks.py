@@ -1,5 +1,5 @@
 # real clock
-"""Cases of the sock_* calls (FD-* and STREAM-2): what a watcher's rules mean for them, and cancellation."""
+"""Cases of the sock_* calls (SOCK-*, FD-9, FD-10): what they carry, and what is left when they are cancelled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ async def cancel(task: asyncio.Task[object]) -> None:
     await asyncio.wait({task})
 
 
-@case("FD-1")
+@case("SOCK-2")
 def test_sock_accept_of_a_late_client(kit: Kit) -> None:
     """sock_accept completes when the client comes 100 ms later (T1: TokioLoop hung)."""
     listener = kit.listener()
@@ -31,7 +31,7 @@ def test_sock_accept_of_a_late_client(kit: Kit) -> None:
     kit.equal(address, clients[0].getsockname(), "address of the accepted client")
 
 
-@case("FD-2")
+@case("SOCK-2")
 def test_sock_accept_again_and_again(kit: Kit) -> None:
     """Six clients, some before and some after the call, are each accepted once."""
     listener = kit.listener()
@@ -46,7 +46,7 @@ def test_sock_accept_again_and_again(kit: Kit) -> None:
     kit.equal(kit.run(main()), set(), "clients that were not accepted, or twice")
 
 
-@case("FD-2")
+@case("SOCK-1")
 def test_sock_accept_of_an_aborted_client(kit: Kit) -> None:
     """A client that connected and reset the connection does not wedge the listener (T3)."""
     listener = kit.listener()
@@ -65,7 +65,7 @@ def test_sock_accept_of_an_aborted_client(kit: Kit) -> None:
     kit.check(kit.run(main()), "the second client was not accepted")
 
 
-@case("FD-2")
+@case("SOCK-2")
 def test_sock_recv_early_and_late(kit: Kit) -> None:
     """sock_recv gives what is there, what comes later, and b"" at the end of file."""
     left, right = kit.socketpair()
@@ -82,7 +82,7 @@ def test_sock_recv_early_and_late(kit: Kit) -> None:
     kit.equal(kit.run(main()), [b"early", b"late", b""], "what sock_recv gave")
 
 
-@case("FD-2")
+@case("SOCK-2")
 def test_sock_connect(kit: Kit) -> None:
     """sock_connect connects, and the connection carries bytes both ways."""
     listener = kit.listener()
@@ -99,7 +99,7 @@ def test_sock_connect(kit: Kit) -> None:
     kit.equal(kit.run(main()), (b"ping", b"pong"), "bytes")
 
 
-@case("FD-2")
+@case("SOCK-1")
 def test_sock_connect_refused(kit: Kit) -> None:
     """sock_connect to a port where nobody listens raises ConnectionRefusedError, and the loop goes on."""
     bound = kit.own(socket.socket())  # and not listening: the port is nobody else's meanwhile
@@ -112,7 +112,7 @@ def test_sock_connect_refused(kit: Kit) -> None:
     kit.turns(3)
 
 
-@case("FD-2")
+@case("SOCK-2")
 def test_sock_calls_on_a_unix_socket(kit: Kit) -> None:
     """sock_connect takes the path of a unix socket (cpython bpo-27929)."""
     path = f"\0loopcheck-{os.getpid()}"
@@ -130,7 +130,7 @@ def test_sock_calls_on_a_unix_socket(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"hello", "bytes")
 
 
-@case("STREAM-2")
+@case("SOCK-2")
 def test_sock_sendall_of_a_megabyte(kit: Kit) -> None:
     """sock_sendall of 1 MiB arrives complete and in order at a slow sock_recv."""
     left, right = kit.socketpair()
@@ -151,7 +151,7 @@ def test_sock_sendall_of_a_megabyte(kit: Kit) -> None:
     kit.check(kit.run(main()) == data, "the bytes that arrived are not those that were sent")
 
 
-@case("STREAM-2")
+@case("SOCK-2")
 def test_sock_recv_into(kit: Kit) -> None:
     """sock_recv_into fills the buffer from its start and returns the count."""
     left, right = kit.socketpair()
@@ -165,7 +165,7 @@ def test_sock_recv_into(kit: Kit) -> None:
     kit.equal(bytes(buffer), b"abc.....", "buffer")
 
 
-@case("STREAM-2")
+@case("SOCK-2")
 def test_sock_datagrams(kit: Kit) -> None:
     """sock_sendto and sock_recvfrom carry datagrams whole, with the sender's address (uvloop#561)."""
     if not hasattr(asyncio.AbstractEventLoop, "sock_sendto"):
@@ -331,7 +331,7 @@ def test_future_as_callback(kit: Kit) -> None:
     kit.run(main())
 
 
-@case("FD-7")
+@case("SOCK-2")
 def test_sock_accept_gives_a_non_blocking_socket(kit: Kit) -> None:
     """The socket that sock_accept returns is non-blocking, so that the next sock_recv cannot stop the loop."""
     listener = kit.listener()
@@ -342,7 +342,7 @@ def test_sock_accept_gives_a_non_blocking_socket(kit: Kit) -> None:
     kit.equal(timeout, 0.0, "timeout of the accepted socket")
 
 
-@case("FD-5")
+@case("SOCK-2")
 def test_every_accepted_client_is_kept(kit: Kit) -> None:
     """Of thirty clients each is accepted once and answered: none is accepted and dropped."""
     listener = kit.listener()

@@ -5,7 +5,7 @@
  * shortest example.
  *
  * Handles are small integers chosen by the runner, never reused in a run; the driver has a table indexed by them. op.h
- * is the vocabulary: the kinds of handles, what can be asked, what a callback can have seen.
+ * is the vocabulary of handles and ops, callback.h of what a callback saw.
  */
 #ifndef LC_DRIVER_H
 #define LC_DRIVER_H
@@ -47,6 +47,10 @@ enum lc_promise {
     LC_PROMISE_ORDER = 1 << 2, /* timers run by deadline */
     LC_PROMISE_TIES = 1 << 3   /* timers of one deadline run in the order they were armed */
 };
+
+/* Result of STEP and RUN of a driver that sees its loop's kernel: the loop was woken for an event and did nothing about
+ * it, no callback and no call [LIFE-4]. */
+enum { LC_SPUN = -4096 };
 
 /* What a callback saw. */
 struct lc_seen {

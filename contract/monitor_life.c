@@ -21,7 +21,9 @@ static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
 
 static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
 {
-    if (obs->result < 0 && model->raises == 0)
+    if (obs->result == LC_SPUN)
+        lc_monitor_report(model, obs, "LIFE-4", "was woken for an event and did nothing about it: it spins");
+    else if (obs->result < 0 && model->raises == 0)
         lc_monitor_report(model, obs, "LIFE-1", "%s with error %" PRId64,
                           model->is_late_run ? "refused to run again" : "refused to run", -(int64_t)obs->result);
     if (obs->what == LC_WHAT_RAN && obs->result == 0 && model->stop_seq == 0 && (model->capabilities & LC_CAP_STOP))

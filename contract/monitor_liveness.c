@@ -81,6 +81,13 @@ static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
     lc_monitor_report_of(model, obs, lc_model_wide(model, i), what.rule, "%s", what.sentence);
 }
 
+/* The step was one sleep, from which the loop woke on time and called nobody. */
+static bool was_idle(const struct lc_model *model, const struct lc_obs *obs)
+{
+    return obs->what == LC_WHAT_STEPPED && model->is_exact && model->tick_ns == 1 &&
+           model->judgement->callbacks == model->callbacks_before;
+}
+
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
@@ -100,7 +107,9 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
         bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
         h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
         h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
-        if (h->steps_unpaid >= steps_allowed(model, kind, h))
+        const bool is_late =
+            kind == LC_KIND_TIMER && h->state == LC_ARMED && h->latest_ns <= obs->time_ns && was_idle(model, obs);
+        if (is_late || h->steps_unpaid >= steps_allowed(model, kind, h))
             report(model, obs, i);
     }
 }

@@ -325,6 +325,7 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
 {
     model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
     model->turn++;
+    model->callbacks_before = model->judgement->callbacks;
     model->thread = obs->thread;
     model->raises = model->errors = model->exits = model->refusals = model->stop_seq = model->depth = 0;
 }

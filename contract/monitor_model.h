@@ -26,6 +26,7 @@ struct lc_model {
     uint16_t thread;                 /* of the present step or run */
     uint32_t raises, errors;         /* since the last step or run began or ended */
     uint32_t refusals;               /* exceptions of a FACTORY, which need not be told */
+    uint64_t callbacks_before;       /* number of callbacks begun before the present step or run */
     uint32_t exits;                  /* callbacks of the present step or run that ended by SystemExit or the like */
     uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "runner_datagrams.h"
-#include "runner_sockets.h"
+#include "runner_streams.h"
 
 enum {
     SLEEP_NS_MAX = 50 * 1000 * 1000, /* on a real clock: what the runner lets a step sleep for */

@@ -20,6 +20,7 @@ struct lc_stats {
     uint32_t ignored;  /* unknown handle, wrong kind, guarded, refused */
     uint32_t unfired;  /* attached to a callback that never came */
     uint32_t callbacks;
+    uint8_t unimplemented; /* an op that a capability vows and the driver answered with -ENOSYS; 0: none */
 };
 
 /* Runs the program on a fresh loop: LC_OP_OPEN, the ops, then every handle destroyed, steps until

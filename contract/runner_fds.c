@@ -3,7 +3,7 @@
 
 #include "bytes.h"
 #include "runner_datagrams.h"
-#include "runner_sockets.h"
+#include "runner_streams.h"
 
 enum {
     ADVANCE_NS_MAX = 20 * 1000 * 1000, /* on a real clock: what one advance may take */

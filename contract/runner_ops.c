@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "names.h"
-#include "runner_sockets.h"
+#include "runner_streams.h"
 
 struct handle *lc_runner_at(struct runner *r, uint8_t handle)
 {
@@ -21,11 +21,19 @@ void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_
                                         .result = (int32_t)(result < 0 ? result : 0)});
 }
 
+/* Ops that are asked for only where a capability says that the loop can do them. The others a driver may leave out. */
+static bool is_vowed(uint8_t op)
+{
+    return op == LC_OP_STOP || op == LC_OP_RUN || (op > LC_OP_STEP && op < LC_OP_OPEN);
+}
+
 int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 {
     const int64_t result = r->driver->apply(r->driver, &op);
     if (r->kernel->look != NULL && lc_runner_is_here(r))
         r->has_looked = false;
+    if (result == -ENOSYS && is_vowed(op.op))
+        r->stats->unimplemented = op.op;
     return result;
 }
 

@@ -2,7 +2,7 @@
 #include <errno.h>
 
 #include "runner_datagrams.h"
-#include "runner_sockets.h"
+#include "runner_streams.h"
 
 enum { CLIENTS_MAX = 4 }; /* of a server that was asked for no number */
 

@@ -127,17 +127,4 @@ void lc_runner_record_streams(struct runner *r);
 /* Takes everything that has arrived at the runner's own ends of streams. Returns the bytes. */
 uint64_t lc_runner_take_all(struct runner *r);
 
-/* ---- runner_streams.c ---- */
-
-/* Executes an op on a stream, or lets lc_runner_execute_sockets do it. */
-bool lc_runner_execute_streams(struct runner *r, const struct lc_op *op);
-/* What its own exception in this callback means for a stream: the loop has to end it, as after an abort. */
-void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event);
-/* What a callback of a stream saw, for the record: into arg, bits and result. */
-void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
-/* Has the loop to call this stream back soon? */
-bool lc_runner_is_stream_promised(struct runner *r, const struct handle *stream);
-/* Is something that a stream was given to send, or that was sent to one that reads, not yet where it should arrive? */
-bool lc_runner_is_outstanding(const struct runner *r);
-
 #endif

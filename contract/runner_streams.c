@@ -1,6 +1,6 @@
 /* Ops on streams, the guards before them, and what their callbacks tell. */
+#include "runner_streams.h"
 #include "bytes.h"
-#include "runner_sockets.h"
 
 /* ---- ops on streams ------------------------------------------------------------------------ */
 

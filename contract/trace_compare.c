@@ -37,6 +37,8 @@ struct seen {
     bool are_bytes_vague; /* not its bytes */
     bool is_ending_vague; /* not its EOF and LOST, and no later event */
     bool is_paused;
+    bool is_call; /* a request, or a stream that connects: it ends by itself */
+    bool is_done; /* and did */
     bool is_udp;  /* an fd */
     bool is_over; /* flushed, aborted or destroyed: what comes for it is answered by a reset */
 };
@@ -100,7 +102,9 @@ static bool has_all(struct story *story, const struct seen *stream)
 
 static void take_stream_op(struct story *story, struct seen *s, const struct lc_obs *obs)
 {
-    bool is_ending = obs->code == LC_OP_FLUSH || obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY;
+    const bool is_fatal = obs->code == LC_OP_RAISE && (obs->arg == LC_EVENT_DATA || obs->arg == LC_EVENT_GET_BUFFER ||
+                                                       obs->arg == LC_EVENT_EOF); /* it ends its connection */
+    bool is_ending = is_fatal || obs->code == LC_OP_FLUSH || obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY;
     struct seen *peer = at(story, at(story, s->fd)->peer);
     if (obs->code == LC_OP_STREAM) {
         s->fd = (uint16_t)((obs->arg >> 4) << 12 | (obs->arg & 15));
@@ -115,7 +119,8 @@ static void take_stream_op(struct story *story, struct seen *s, const struct lc_
     if (obs->code == LC_OP_WRITE && peer->stream != 0 && at(story, peer->stream)->is_over)
         s->are_bytes_vague = s->is_ending_vague = true;
     s->is_over |= is_ending;
-    if (is_cut || obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY) {
+    s->is_call |= obs->code == LC_OP_CONNECT;
+    if (is_cut || is_fatal || obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY) {
         if (peer->stream != 0)
             at(story, peer->stream)->are_bytes_vague = at(story, peer->stream)->is_ending_vague = true;
         peer->are_bytes_vague = true;
@@ -208,6 +213,9 @@ static void take_op(struct story *story, const struct lc_obs *obs)
         seen->deadline_ns = obs->arg;
         seen->is_armed = true;
     }
+    /* A call that is ended before it was through could have been, in a turn more or less. */
+    seen->is_call |= LC_WIDE_KIND(obs->handle) == LC_KIND_REQUEST;
+    seen->is_vague |= seen->is_call && !seen->is_done && (obs->code == LC_OP_CANCEL || obs->code == LC_OP_DESTROY);
     if (LC_WIDE_KIND(obs->handle) == LC_KIND_WATCH && obs->code == LC_OP_WATCH)
         seen->fd = (uint16_t)((obs->arg >> 4) << 12 | (obs->arg & 15));
     if (LC_WIDE_KIND(obs->handle) == LC_KIND_STREAM)
@@ -227,6 +235,7 @@ static void take_event(struct story *story, const struct lc_obs *obs)
     seen->is_vague |= seen->meddled == story->epoch && seen->meddled != 0;
     seen->is_armed = false;
     seen->epoch = story->epoch;
+    seen->is_done |= obs->code == LC_EVENT_DONE;
     if (obs->code == LC_EVENT_READY)
         seen->ready_bits |= obs->bits & (LC_IN | LC_OUT);
     if (obs->code == LC_EVENT_DATA) {
@@ -327,8 +336,9 @@ static bool was_asked_the_same(struct story stories[2], uint16_t handle)
     uint16_t fd = LC_WIDE_KIND(handle) == LC_KIND_FD ? handle : s->fd, peer = at(&stories[0], fd)->peer;
     const uint16_t all[] = {handle, fd, peer, at(&stories[0], fd)->stream, at(&stories[0], peer)->stream};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i] != 0 && at(&stories[0], all[i])->ops != at(&stories[1], all[i])->ops)
-            return false;
+        if (all[i] != 0 && (at(&stories[0], all[i])->ops != at(&stories[1], all[i])->ops ||
+                            at(&stories[0], all[i])->sent != at(&stories[1], all[i])->sent))
+            return false; /* as much as fitted was sent, which is another thing when one of them had read more */
     return true;
 }
 

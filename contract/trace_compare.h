@@ -5,7 +5,8 @@
  * that a callback of another meddled with while it had callbacks of its own. Left to the rules, because loops are free
  * there or because a rule says it better: how often a watcher is called, pause_writing and resume_writing, refused
  * datagrams, what a reset connection still delivers, an end of file while reading is paused, a timer cancelled about
- * when it is due.
+ * when it is due, a call that is ended before it was through, and what a connection delivers when a callback of its
+ * other end raised or when another number of bytes fitted in.
  *
  * Both programs have to be settled (lc_program_settle), or how much one step does decides what is seen.
  */

@@ -28,7 +28,7 @@ def program(tmp_path, monkeypatch):
 
     monkeypatch.setattr(steps, "LOGS", tmp_path / "logs")
     monkeypatch.setattr(fuzzing, "BUILD", tmp_path)
-    monkeypatch.setattr(fuzzing, "seeds", lambda: tmp_path)
+    monkeypatch.setattr(fuzzing, "seeds", lambda _target: tmp_path)
     return make
 
 

@@ -25,6 +25,8 @@ def test_story(plant):
         (PLACE, STORY.replace("effect: spin", "effect:")),
         (PLACE, STORY.replace("FD-1", "FD-9")),
         (PLACE, "step\n" + STORY),
+        (PLACE, STORY + "# breaks: libuv\n"),
+        (PLACE, STORY + "# breaks: libuv (docs/none.md)\n"),
         ("corpora/regress/watchers/idle.loop", STORY),
         ("corpora/idle.loop", STORY),
     ],

@@ -296,6 +296,8 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     struct fake_loop *l = (struct fake_loop *)base;
     if (op->op == l->refuses && l->refusable++ % 2 == 0)
         return -EPERM;
+    if (op->op == LC_OP_SWITCH && l->defect == FAKE_LIES)
+        return -ENOSYS;
     if (op->a >> 4 == LC_KIND_DATAGRAM && op->op != LC_OP_DESTROY)
         return fake_endpoint_apply(l, op);
     if (op->a >> 4 == LC_KIND_STREAM)
@@ -347,7 +349,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     }
 }
 
-void fake_loop_init(struct fake_loop *l, enum fake_defect defect, uint32_t capabilities)
+void fake_loop_init(struct fake_loop *l, int defect, uint32_t capabilities)
 {
     const uint32_t promises = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES;
     memset(l, 0, sizeof *l);

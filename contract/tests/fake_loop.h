@@ -6,7 +6,7 @@
 
 #include "driver.h"
 #include "fake_datagrams.h"
-#include "fake_defect.h"
+#include "fake_defect_streams.h"
 #include "fake_kernel.h"
 #include "fake_streams.h"
 
@@ -35,7 +35,7 @@ struct fake_slot {
 struct fake_loop {
     struct lc_driver base;
     struct fake_kernel kernel;
-    enum fake_defect defect;
+    int defect;              /* FAKE_CORRECT, or what it does wrong */
     bool is_closing_at_once; /* CLOSED comes inside the call of destroy, as it may */
     uint8_t refuses;         /* the op of which the first, the third ... is refused; 0: none */
     unsigned refusable;      /* how many of them came */
@@ -66,7 +66,7 @@ struct fake_item {
 };
 
 /* A loop of these capabilities; without LC_CAP_TURNS it promises no order. */
-void fake_loop_init(struct fake_loop *loop, enum fake_defect defect, uint32_t capabilities);
+void fake_loop_init(struct fake_loop *loop, int defect, uint32_t capabilities);
 
 /* Calls back, and the exception handler if that raises. */
 void fake_loop_call(struct fake_loop *loop, const struct lc_seen *seen);

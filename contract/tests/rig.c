@@ -16,7 +16,7 @@ void rig_dispose(void)
     rig.trace = NULL;
 }
 
-void rig_init(enum fake_defect defect, uint32_t capabilities)
+void rig_init(int defect, uint32_t capabilities)
 {
     rig_dispose();
     fake_loop_init(&rig.loop, defect, capabilities);

@@ -28,7 +28,7 @@ struct rig {
 
 extern struct rig rig;
 
-void rig_init(enum fake_defect defect, uint32_t capabilities);
+void rig_init(int defect, uint32_t capabilities);
 void rig_dispose(void);
 void rig_run(const struct lc_program *program);
 void rig_run_text(const char *text);

@@ -322,6 +322,59 @@ static void send_refused(void)
     CHECK(differs("send d1: the loop refuses it, the control takes it"));
 }
 
+enum { Q1 = LC_KIND_REQUEST << 12 | 1 };
+
+/* What a call tells that was ended before it was through is its turn's business; of one that was left alone it is
+ * compared. */
+static void call_that_was_ended(void)
+{
+    for (int is_ended = 0; is_ended <= 1; is_ended++) {
+        opens(0, 0);
+        asks(LC_OP_TASK, Q1, 5, 0, 0);
+        if (is_ended)
+            asks(LC_OP_CANCEL, Q1, 0, 0, 0);
+        on_the_control();
+        opens(0, 0);
+        asks(LC_OP_TASK, Q1, 5, 0, 0);
+        if (is_ended)
+            asks(LC_OP_CANCEL, Q1, 0, 0, 0);
+        hears(Q1, LC_EVENT_DONE, 0);
+        CHECK(differs(is_ended ? "" : "q1 saw nothing; on the control done"));
+    }
+}
+
+/* How many bytes fit in depends on how many the loop has read. */
+static void another_number_fitted(void)
+{
+    for (unsigned fitted = 4; fitted <= 5; fitted++) {
+        opens_a_stream();
+        asks(LC_OP_PUT, F2, fitted, 0, 0);
+        hears(S1, LC_EVENT_DATA, 4);
+        on_the_control();
+        opens_a_stream();
+        asks(LC_OP_PUT, F2, 5, 0, 0);
+        hears(S1, LC_EVENT_DATA, 5);
+        CHECK(differs(fitted == 4 ? "" : "s1 saw made, 4 bytes; on the control made, 5 bytes"));
+    }
+}
+
+/* A stream whose peer's data_received raised loses what is under way; one whose peer raised in connection_made does
+ * not. */
+static void peer_that_raised(void)
+{
+    for (int is_fatal = 0; is_fatal <= 1; is_fatal++)
+        for (int is_control = 0; is_control <= 1; is_control++) {
+            opens_a_stream();
+            asks(LC_OP_STREAM, S2, 0x52, 0, 0);
+            asks(LC_OP_RAISE, S2, is_fatal ? LC_EVENT_DATA : LC_EVENT_MADE, 0, 0);
+            if (is_control) {
+                hears(S1, LC_EVENT_DATA, 5);
+                CHECK(differs(is_fatal ? "" : "s1 saw made, 0 bytes; on the control made, 5 bytes"));
+            } else
+                on_the_control();
+        }
+}
+
 static const struct test tests[] = {
     TEST(order_between_handles),
     TEST(callback_missing),
@@ -339,5 +392,8 @@ static const struct test tests[] = {
     TEST(datagrams_missing),
     TEST(datagrams_before_close),
     TEST(send_refused),
+    TEST(call_that_was_ended),
+    TEST(another_number_fitted),
+    TEST(peer_that_raised),
 };
 TEST_MAIN(tests)

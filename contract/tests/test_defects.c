@@ -190,7 +190,7 @@ static bool is_found_and_shrunk(const char *name, const char *rule)
 }
 
 /* What a loop needs for a defect to show; more would only dilute the programs. */
-static uint32_t capabilities_for(enum fake_defect defect)
+static uint32_t capabilities_for(int defect)
 {
     if (defect >= FAKE_DATAGRAM_MADE_NEVER)
         return RIG_STREAMS | RIG_DATAGRAMS;
@@ -200,7 +200,7 @@ static uint32_t capabilities_for(enum fake_defect defect)
 /* Every defect is found by its rule and shrinks. */
 static void every_defect_is_found(void)
 {
-    for (enum fake_defect defect = FAKE_CORRECT + 1; defect < FAKE_OPEN_FAILS; defect++) {
+    for (int defect = FAKE_OPEN_FAILS + 1; defect < FAKE_DEFECTS; defect++) {
         rig_init(defect, RIG_CAPABILITIES | capabilities_for(defect));
         CHECK(is_found_and_shrunk(defects[defect].name, defects[defect].rule));
     }

@@ -255,7 +255,7 @@ static void ops_need_their_fds(void)
  * traced, but for those on another thread. */
 static void counts_add_up(void)
 {
-    for (enum fake_defect defect = FAKE_CORRECT; defect < FAKE_OPEN_FAILS; defect++) {
+    for (int defect = FAKE_OPEN_FAILS + 1; defect < FAKE_DEFECTS; defect++) {
         const bool is_elsewhere = defect == FAKE_STREAM_ON_THREAD || defect == FAKE_POST_CALLS_BACK;
         rig_init(defect, RIG_CAPABILITIES | RIG_STREAMS | (defect % 2 ? LC_CAP_MULTI : 0));
         for (uint64_t seed = 0; seed < RIG_PROGRAMS / 10; seed++) {
@@ -387,6 +387,17 @@ static void open_failure_is_returned(void)
     rig_dispose();
 }
 
+/* A driver that says its loop can do what it does not implement is told by the op's number. */
+static void unimplemented_op_is_told(void)
+{
+    rig_init(FAKE_LIES, RIG_CAPABILITIES | LC_CAP_STREAM | LC_CAP_SWITCH);
+    rig_run_text("pair f1 f2\nstream s1 f1\nstep\n");
+    CHECK(rig.stats.unimplemented == 0);
+    rig_run_text("pair f1 f2\nstream s1 f1\nstep\nset_protocol s1\n");
+    CHECK(rig.stats.unimplemented == LC_OP_SWITCH);
+    rig_dispose();
+}
+
 static const struct test tests[] = {
     TEST(attachments_fire_once_in_order),
     TEST(attachments_wait_for_their_event),
@@ -408,5 +419,6 @@ static const struct test tests[] = {
     TEST(callbacks_are_bounded),
     TEST(full_programs_end),
     TEST(open_failure_is_returned),
+    TEST(unimplemented_op_is_told),
 };
 TEST_MAIN(tests)

@@ -43,6 +43,22 @@ def check_cancelled_error_of_an_endpoint(new_loop):
         return "a CancelledError in datagram_received leaves run_forever"
 
 
+class Raising(asyncio.DatagramProtocol):
+    def datagram_received(self, data, address):
+        raise ValueError
+
+
+def check_message_of_an_error(new_loop):
+    loop = new_loop()
+    errors = listen_to_errors(loop)
+    transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Raising, ("127.0.0.1", 0)))
+    socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", transport.get_extra_info("sockname"))
+    loop.call_later(0.05, loop.stop)
+    loop.run_forever()
+    if [bool(error.get("message")) for error in errors] != [True]:
+        return f"the exception handler is told of a ValueError in datagram_received by {errors}"
+
+
 class Closing(asyncio.BufferedProtocol):
     def __init__(self, verb):
         self.verb, self.buffer, self.is_lost = verb, bytearray(4096), False

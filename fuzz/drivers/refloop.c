@@ -249,9 +249,13 @@ static int open_loop(struct refloop_driver *d)
 static int turn(struct refloop_driver *d, const struct lc_op *op)
 {
     d->was_rescued = false;
+    if (d->sim != NULL)
+        d->sim->has_spun = false;
     int result = op->op == LC_OP_RUN ? rl_loop_run(d->loop) : rl_loop_turn(d->loop, op->flags & LC_WAIT);
     if (rl_loop_check(d->loop) != 0)
         return -ENOTRECOVERABLE; /* a broken invariant; the monitor reports it as LIFE-1 */
+    if (d->sim != NULL && (d->sim->has_spun || d->sim->is_told))
+        return LC_SPUN;
     return d->was_rescued ? 0 : result;
 }
 

@@ -14,7 +14,8 @@ enum {
     STALL_NS = 200 * 1000 * 1000, /* real; so long the clock waits for a tree that is neither asleep nor done, */
     STALL_PROBES = 150,           /* and so often it is asked: on a busy machine the tree may lack a processor */
     READS_MAX = 10000,            /* reads of the clock between two jumps; whoever reads on waits for it to move */
-    READ_NS = 1000                /* what each further read takes then */
+    READ_NS = 1000,               /* what each further read takes then */
+    POLL_NS = 1                   /* what a wait takes that does not sleep */
 };
 
 int64_t shim_to_ns(const struct timespec *time)
@@ -92,6 +93,13 @@ static int64_t read_ns(void)
     if (atomic_fetch_add_explicit(&shim_page->reads, 1, memory_order_relaxed) >= READS_MAX)
         atomic_fetch_add(&shim_page->now_ns, READ_NS);
     return shim_now_ns();
+}
+
+/* libev fires a timer when its time has passed, not when it has come; on a clock that stood still it would poll for
+ * ever. */
+void shim_creep(void)
+{
+    atomic_fetch_add(&shim_page->now_ns, POLL_NS);
 }
 
 /* Takes one deadline into account. False: it has passed, and its owner, who lives, has not run since. */

@@ -15,6 +15,7 @@ struct timespec shim_to_timespec(int64_t ns);
 int64_t shim_after_ns(int64_t delay_ns);                        /* now + delay; saturates */
 int64_t shim_from_clock_ns(int clock, const struct timespec *); /* an absolute time of another clock */
 void shim_flow(void);
+void shim_creep(void);
 /* A moment at which the tree was seen asleep, and the deadline that is next. False: somebody whose deadline has passed
  * has not run yet. Then a jump to the next deadline; SHIM_BLOCKED: the clock has moved, or somebody has run. */
 struct shim_calm {

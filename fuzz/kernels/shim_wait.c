@@ -72,9 +72,12 @@ int shim_wait(const struct shim_wait *wait, int64_t deadline_ns)
     const unsigned signals = wait->signals();
     int result = look(wait), error;
     int64_t slice_ns = SLICE_NS_MIN;
+    const bool is_over = deadline_ns <= shim_now_ns();
+    if (result != 0 || is_over)
+        shim_creep();
     if (result != 0)
         return result;
-    if (deadline_ns <= shim_now_ns()) { /* whoever only polls waits for the clock to move, in the end */
+    if (is_over) { /* whoever only polls waits for the clock to move, in the end */
         atomic_fetch_add(&shim_page->reads, READS_OF_POLL);
         return 0;
     }

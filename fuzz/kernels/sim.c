@@ -148,6 +148,7 @@ static uint64_t kernel_now_ns(void *self)
 {
     struct sim *sim = self;
     sim->vain_waits = 0;
+    sim->is_told = false;
     return sim->now_ns;
 }
 
@@ -309,6 +310,7 @@ static uint64_t backend_now_ns(void *self)
 static int backend_apply(void *self, int number, uint32_t interest)
 {
     struct sim_fd *fd = fd_at(self, number);
+    ((struct sim *)self)->is_told = false;
     if (fd == NULL)
         return interest == 0 ? 0 : -EBADF;
     fd->watched = interest;
@@ -337,6 +339,8 @@ static int backend_wait(void *self, int64_t timeout_ns, struct rl_event *events,
     uint64_t deadline_ns = timeout_ns < 0 ? LC_TIME_NS_MAX : later(sim, (uint64_t)timeout_ns);
     int count = collect(sim, events, events_max);
 
+    sim->has_spun |= sim->is_told;
+    sim->is_told = false;
     if (++sim->vain_waits > SIM_VAIN_WAITS_MAX) {
         sim->on_deadlock(sim->on_deadlock_arg);
         return -ECANCELED;
@@ -354,6 +358,7 @@ static int backend_wait(void *self, int64_t timeout_ns, struct rl_event *events,
         count = collect(sim, events, events_max);
     }
     sim->is_woken = false;
+    sim->is_told = count > 0;
     return count;
 }
 
@@ -374,6 +379,7 @@ static bool meets(struct sim *sim, enum lc_fault fault)
 
 static int64_t backend_read(void *self, int number, void *bytes, size_t size)
 {
+    ((struct sim *)self)->is_told = false;
     if (meets(self, LC_FAULT_EINTR))
         return -EINTR;
     if (meets(self, LC_FAULT_EAGAIN))
@@ -383,6 +389,7 @@ static int64_t backend_read(void *self, int number, void *bytes, size_t size)
 
 static int64_t backend_write(void *self, int number, const void *bytes, size_t size)
 {
+    ((struct sim *)self)->is_told = false;
     if (meets(self, LC_FAULT_EINTR))
         return -EINTR;
     if (meets(self, LC_FAULT_EAGAIN))

@@ -76,6 +76,8 @@ struct sim {
     int fds_end;         /* no fd of this number or above was ever open */
     unsigned waits;      /* events are given out round-robin, each wait beginning with another fd */
     unsigned vain_waits; /* since the runner last looked at the clock */
+    bool is_told;        /* of an event by the last wait; since then no callback came and no other call was made */
+    bool has_spun;       /* it waited again so; the driver clears it */
     size_t posts_count;
     /* Large, and last, since sim_reset need not touch what was not used. */
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */

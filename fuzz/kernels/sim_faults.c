@@ -62,7 +62,9 @@ static uint32_t choice(const struct sim *sim, uint32_t n, uint32_t bound)
 static int faulty_apply(void *self, int fd, uint32_t interest)
 {
     struct sim *sim = self;
-    int error = interest == 0 ? 0 : planned_error(sim, CALL_APPLY, fd); /* taking away succeeds; see backend.h */
+    const uint32_t watched = sim->fds[fd].watched;
+    const bool is_less = (interest & ~watched) == 0 && interest != watched; /* taking away succeeds; see backend.h */
+    int error = interest == 0 || is_less ? 0 : planned_error(sim, CALL_APPLY, fd);
     return error != 0 ? error : sim->faults.plain.apply(sim, fd, interest);
 }
 
@@ -138,6 +140,7 @@ static int adverse_wait(struct sim *sim, int64_t timeout_ns, struct rl_event *ev
         tell(sim, WAITS, false);
     for (int i = 0; i < batch; i++)
         events[i].events = other_bits(sim, (uint32_t)i, events[i].events);
+    sim->is_told = batch > 0;
     return batch;
 }
 
@@ -180,6 +183,7 @@ static int64_t faulty_read(void *self, int fd, void *bytes, size_t size)
 {
     struct sim *sim = self;
     sim->fds[fd].is_read = true;
+    sim->is_told = false;
     int error = planned_error(sim, CALL_READ, fd);
     error = error == 0 ? meet(sim, ADVERSARY_READ, fd, &size) : error;
     return error != 0 ? error : sim->faults.plain.read(sim, fd, bytes, size);
@@ -188,6 +192,7 @@ static int64_t faulty_read(void *self, int fd, void *bytes, size_t size)
 static int64_t faulty_write(void *self, int fd, const void *bytes, size_t size)
 {
     struct sim *sim = self;
+    sim->is_told = false;
     int error = planned_error(sim, CALL_WRITE, fd);
     error = error == 0 ? meet(sim, ADVERSARY_WRITE, fd, &size) : error;
     return error != 0 ? error : sim->faults.plain.write(sim, fd, bytes, size);

@@ -1,6 +1,7 @@
 /* Property: of what threads post while the loop's thread drains the mailbox, nothing is lost, nothing comes more often
  * than it was posted, what one thread posts comes in its order, with what it wrote before; and for each take that finds
- * something exactly one post was told to wake the loop. As counters say; the interleaving is the machine's.
+ * something exactly one post was told to wake the loop; a closed node takes no post. As counters say; the interleaving
+ * is the machine's.
  *
  * Targets: rl_wake_post, rl_wake_take, rl_wake_next, rl_wake_close, rl_wake_is_closed, rl_wake_check.
  */
@@ -93,6 +94,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         pthread_join(threads[i], NULL);
     input_check(rl_wake_check(&wake) == 0, "an invariant is broken");
     found += drain(last);
+    if (!rl_wake_is_closed(&nodes[NODES - 1].node))
+        rl_wake_close(&nodes[NODES - 1].node);
+    input_check(rl_wake_post(&wake, &nodes[NODES - 1].node) == RL_WAKE_REFUSED, "a closed node takes a post");
+    input_check(!drain(last), "what was refused comes");
     for (unsigned i = 0; i < NODES - 1; i++)
         input_check((nodes[i].received > 0) == (nodes[i].posts > 0), "a post was lost");
     input_check(posters[0].needed + posters[1].needed == found, "not one wake-up for each take that finds something");

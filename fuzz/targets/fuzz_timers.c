@@ -89,6 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             arm(number % ENTRIES, input_byte(&input) % 16);
         else if (op % 8 == 3)
             arm(number % ENTRIES, UINT64_MAX >> number); /* deadlines that no clock reaches, too */
+        else if (op % 8 == 4 && number >= ENTRIES)
+            timers.sequence_next += UINT64_C(1) << input_byte(&input) % 48; /* as if so many more had been armed */
         else if (op % 8 == 4)
             disarm(number % ENTRIES);
         else if (op % 8 == 5)

@@ -35,6 +35,11 @@ size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, 
         fprintf(stderr, "the driver %s cannot open a loop\n", on->name);
         exit(3);
     }
+    if (stats.unimplemented != 0) {
+        fprintf(stderr, "the driver %s does not implement op %u, and says that its loop can do it\n", on->name,
+                stats.unimplemented);
+        abort();
+    }
     totals.ops += stats.ops;
     totals.executed += stats.executed;
     totals.callbacks += stats.callbacks;

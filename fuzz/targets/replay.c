@@ -217,15 +217,15 @@ static struct lc_driver *chosen_driver(void)
 int main(int count, char **arguments)
 {
     static struct lc_program program;
-    const struct sigaction handled = {.sa_handler = on_signal};
     int first = read_options(count, arguments);
     unsigned long passed = 0, failed = 0;
     struct lc_driver *driver = chosen_driver();
 
     if (options.random == 0 && first == count)
         refuse("nothing to do", "name programs, or --random COUNT");
-    sigaction(SIGALRM, &handled, NULL); /* signal() would handle the first alone, and there are many alarms */
-    sigaction(SIGABRT, &handled, NULL);
+    /* Not signal(), which by strict POSIX forgets the handler when it is called. */
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_signal}, NULL);
+    signal(SIGABRT, on_signal);
     alarm(HANG_SECONDS_MAX);
     fuzz_program_use(driver);
     if (options.random > 0)

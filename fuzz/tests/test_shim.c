@@ -53,12 +53,20 @@ static void test_the_clock_stands_still(void)
 
 static void test_sleeps_are_exact(void)
 {
-    static const int64_t lengths[] = {0, 1, 999, 500000, 12345678, 36000 * S + 1};
+    static const int64_t lengths[] = {1, 999, 500000, 12345678, 36000 * S + 1};
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         int64_t began = now_ns();
         sleep_ns(lengths[i]);
         CHECK(now_ns() - began == lengths[i]);
     }
+}
+
+/* Some loops fire a timer only when its time has passed: a clock that stood still would keep them polling. */
+static void test_a_wait_that_does_not_sleep_takes_a_nanosecond(void)
+{
+    int64_t began = now_ns();
+    sleep_ns(0);
+    CHECK(poll(NULL, 0, 0) == 0 && now_ns() - began == 2);
 }
 
 static void test_waits_for_nothing_are_exact(void)
@@ -355,6 +363,7 @@ int main(void)
     static const struct test tests[] = {
         TEST(test_the_clock_stands_still),
         TEST(test_sleeps_are_exact),
+        TEST(test_a_wait_that_does_not_sleep_takes_a_nanosecond),
         TEST(test_waits_for_nothing_are_exact),
         TEST(test_all_clocks_agree),
         TEST(test_threads_wake_in_order),

@@ -20,8 +20,8 @@ struct rl_backend {
     uint64_t (*now_ns)(void *self);
     /* From now on watch fd for interest: RL_IN | RL_OUT, one of them, or 0 = forget it. Takes effect before it returns:
      * the fd may be closed right after it was forgotten, and no later wait may report it. Returns 0 or -errno, and then
-     * the old interest stands: -EBADF no such fd, -EPERM an fd that cannot be watched, -ENOMEM. Taking interest away
-     * succeeds, even if the fd was closed before it was forgotten. */
+     * the old interest stands: -EBADF no such fd, -EPERM an fd that cannot be watched, -ENOMEM. Taking interest away,
+     * some or all, succeeds, even if the fd was closed before it was forgotten. */
     int (*apply)(void *self, int fd, uint32_t interest);
     /* Sleeps until a watched fd is ready, a wake came since the last wait, or timeout_ns have passed (never less; -1 =
      * no limit, 0 = only look). Level-triggered: an fd is reported by every wait for as long as it is ready. RL_HUP and

@@ -41,6 +41,7 @@ class Plan:
     pattern: str = ""  # a part of a case id, or a pattern with * ? [
     rules: tuple[str, ...] = ()  # only cases that cite one of them
     is_quick: bool = False  # of a suite of tests, only its quick choice
+    is_until_first: bool = False  # ends at the first unexpected verdict
     workers: int = 0  # 0: as many as there are cpus, at most WORKERS_MAX
     options: Options = field(default_factory=Options)
     expect: str = ""  # "": what is shipped; "none"; or a file
@@ -177,6 +178,7 @@ class Check:
         self._expectations: dict[str, Expectations] = {}
         self._order: dict[tuple[str, str], int] = {}
         self._control_runs: dict[str, ControlRun] = {}  # by case, with whole traces
+        self._is_over = False  # by the first unexpected verdict
         self._places: dict[tuple[str, str], trace.Place] = {}  # by loop and case: where the trace is worth a look
 
     def run(self) -> Results:
@@ -234,6 +236,8 @@ class Check:
             return tasks
         self.pool.run(basic, self._judge)
         left = [task for task in tasks if task not in basic]
+        if self._is_over:
+            return []
         for loop in dict.fromkeys(task.spec.text for task in basic):
             rows = [row for row in self.results.rows if row.loop == loop]
             if rows and all(row.verdict in CANNOT_RUN for row in rows):
@@ -296,6 +300,12 @@ class Check:
     def _keep(self, row: Row) -> None:
         self.results.rows.append(row)
         self.watcher.done(row)
+        if row.is_unexpected and self.plan.is_until_first and not self._is_over:
+            self._is_over = True
+            self.pool.drop_waiting()
+            sentence = "ended at the first unexpected verdict: what had not begun was not run"
+            self.results.notes.append(sentence)
+            self.watcher.note(sentence)
 
     def _decide(self, spec: Spec, facts: Facts) -> Ruling:
         return decide(facts, self.rules.level_of)
@@ -387,7 +397,7 @@ class Check:
 
     def _note_unused(self) -> None:
         """Entries of an expect file about no case, which only a complete run can tell."""
-        if self.plan.is_filtered:
+        if self.plan.is_filtered or self._is_over:
             return
         for loop, expectations in self._expectations.items():
             for deviation in expectations.unused():

@@ -38,7 +38,8 @@ from loopcheck.check import (
 from loopcheck.expect import ExpectError
 from loopcheck.fuzz import Plan as FuzzPlan
 from loopcheck.load import KitFault, Spec, Unusable, describe
-from loopcheck.replay import read_programs, replay_all
+from loopcheck.replay import print_replayed, read_programs, replay_all
+from loopcheck.replay_script import check_script, write_script
 from loopcheck.rules import Rules, UnknownRule
 from loopcheck.shim import Shim
 from loopcheck.supervisor import Options
@@ -139,12 +140,16 @@ _faults = click.option(
 _seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Same seed, same faults.")
 
 
+_until_first = click.option("-x", "--until-first", is_flag=True, help="End at the first unexpected verdict.")
+
+
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only cases whose id contains this, or is like it.")
 @click.option("--rule", "rules", multiple=True, metavar="ID", help="Only cases of this rule; may be repeated.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Cases at a time.")
 @_timeout
+@_until_first
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
 @click.option(
     "--update-expect",
@@ -168,6 +173,7 @@ def check(
     rules: tuple[str, ...],
     workers: int | None,
     timeout: float,
+    until_first: bool,
     expect: str,
     update: str | None,
     json_file: str,
@@ -180,14 +186,9 @@ def check(
     """Runs the cases on one or more loops and prints a table of verdicts."""
     kind = _kind(loops, expect, update)
     known = Rules.load(paths.rules_file())
-    plan = Plan(
-        loops=loops,
-        pattern=pattern,
-        rules=tuple(known.find_id(rule) for rule in rules),
-        workers=workers or 0,
-        options=Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed)),
-        expect=expect,
-    )
+    asked = tuple(known.find_id(rule) for rule in rules)
+    options = Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed))
+    plan = Plan(loops, pattern, asked, False, until_first, workers or 0, options, expect)
     files = _files(json_file, junit, directory)
     console = _console(stderr=json_file == STDOUT)
     results = _carry_out(plan, known, console, kind)
@@ -285,6 +286,7 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this, or is like it.")
 @click.option("--quick", is_flag=True, help="Only a choice of some sixty tests.")
+@_until_first
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
 @click.option("--timeout", type=SECONDS, default=10.0, show_default=True, metavar="S")
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
@@ -295,6 +297,7 @@ def cpython(
     loops: tuple[Spec, ...],
     pattern: str,
     quick: bool,
+    until_first: bool,
     workers: int | None,
     timeout: float,
     expect: str,
@@ -307,7 +310,7 @@ def cpython(
     A test counts when a loop under test ran in it; what fails is tried on asyncio as well.
     """
     options = Options(timeout_s=timeout, package=package)
-    plan = Plan(loops=loops, pattern=pattern, is_quick=quick, workers=workers or 0, options=options, expect=expect)
+    plan = Plan(loops, pattern, (), quick, until_first, workers or 0, options, expect)
     rules = suite.rules_of(package)
     files = _files(json_file, junit, "")
     console = _console(stderr=json_file == STDOUT)
@@ -377,6 +380,7 @@ def _spec_of(loop: str, path: str) -> Spec:
 @click.argument("arguments", nargs=-1, required=True, metavar="LOOP... FILE|DIR...")
 @_driver
 @click.option("--verbose", is_flag=True, help="Print the trace of every program; else only that of a single one.")
+@click.option("--script", default="", metavar="OUT.py", help="Write the program as a script for asyncio loops alone.")
 @_timeout
 @_virtual_time
 @_faults
@@ -389,6 +393,7 @@ def replay(
     virtual_time: bool,
     faults: str | None,
     seed: int,
+    script: str,
 ) -> None:
     """Runs stored programs on one or more loops, and prints traces and verdicts.
 
@@ -403,19 +408,15 @@ def replay(
     known = Rules.load(paths.rules_file())
     console = _console()
     programs, results = read_programs(files)
+    if script:
+        check_script(specs, programs, is_plain=not virtual_time and faults is None)
     is_verbose = verbose or len(programs) * len(specs) == 1
     options = Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed))
     for replayed in replay_all(specs, programs, known, options, results):
-        if is_verbose and replayed.trace:
-            console.print(Text(f"{replayed.row.case} on {replayed.row.loop}\n", style="bold"), soft_wrap=True)
-            console.print(Text(replayed.trace), soft_wrap=True)
-        if is_verbose and replayed.counters:
-            counted = ", ".join(f"{name} {count}" for name, count in replayed.counters.items())
-            console.print(Text(f"counted: {counted}"), soft_wrap=True)
-        if replayed.row.verdict == "PASS":
-            name = "" if is_verbose else f"PASS {replayed.row.case} on {replayed.row.loop}: "
-            console.print(Text(f"{name}{replayed.row.detail}"), soft_wrap=True)
+        print_replayed(console, replayed, is_verbose)
     table.print_results(console, results)
+    if script and programs:
+        write_script(console, programs[0].program, specs[0], known, Path(script))
     _finish(results, [])
 
 

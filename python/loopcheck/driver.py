@@ -380,7 +380,7 @@ class AsyncioDriver:
         if handle in self._calls:
             self._calls[handle].destroy()
             return
-        with contextlib.suppress(ValueError):  # the fd of a watcher may be gone by now
+        with contextlib.suppress(ValueError, AttributeError):  # its fd may be gone, or the loop gave None for a handle
             self._cancel(handle, arg, flags)
         self.sink.begin(handle, c.EVENT_CLOSED)
         self.sink.end(handle, c.EVENT_CLOSED)

@@ -72,9 +72,9 @@ class Connection(asyncio.BaseProtocol):
     def replace(self) -> Connection:
         """Another protocol takes its place: it must hear nothing any more."""
         other = copy.copy(self)
-        self._is_replaced = True
         assert self.transport is not None, "the runner waits for MADE"
         self.transport.set_protocol(other)
+        self._is_replaced = True  # unless the transport has refused it
         return other
 
     def _tell(self, event: int, bits: int = 0, error: int = 0, data: bytes = b"", fd: int = 0) -> None:

@@ -120,6 +120,8 @@ class Finding:
     script: str = ""  # the stand-alone reproducer, "" where there is none
     script_shown: int = 0  # of `script_runs`
     script_runs: int = 0
+    script_suffix: str = ".py"
+    script_note: str = ""  # why there is none, or why it was not run
     also: list[Finding] = field(default_factory=list)  # what the same program shows beside it
 
     @property
@@ -159,6 +161,12 @@ class Finding:
         self.count += 1
         if program not in self.programs:
             self.programs = sorted([*self.programs, program], key=len)[:PROGRAMS_KEPT]
+
+
+def can_do(finding: Finding, control: Ran) -> bool:
+    """Does the control do what the program asks for? The reference loop has no servers, for one."""
+    accepted, refused, missing = asked(control.records)
+    return not missing and asked(finding.records)[0] <= accepted | refused
 
 
 def features(program: bytes) -> frozenset[tuple[int, int, int]]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
-from loopcheck import _contract, driver, processes, reproduce
+from loopcheck import _contract, driver, processes, reproduce, reproduce_c
 from loopcheck.batch import COLLECT, CONFIRM, SHRINK, Limits, Ran, Totals, run_alone, run_batch
 from loopcheck.bench import Bench
 from loopcheck.findings import (
     Finding,
     Signature,
+    can_do,
     differences,
     features,
     merge,
@@ -23,7 +25,7 @@ from loopcheck.findings import (
     renumbered,
     signatures,
 )
-from loopcheck.load import Spec
+from loopcheck.load import Spec, Unusable
 from loopcheck.rules import Rules
 from loopcheck.supervisor import Options, Server
 
@@ -37,6 +39,7 @@ REPEATS = 5
 SHRINK_TRIES_MAX, SHRINK_SLOW_TRIES_MAX = 250, 40  # the latter of what hangs
 RESCUE_RUNS_MAX = 3  # runs that may show a finding again before it is called unsteady
 CONTROL = "asyncio:SelectorEventLoop"
+REFERENCE = "loopcheck_refloop_epoll.so"
 NS_PER_MS = 1_000_000
 EXACT_DELAY_NS_MAX = 1 << 40
 SLOW = ("HANG", "SPIN")
@@ -111,14 +114,18 @@ class Campaign:
         self._found: dict[Signature, Finding] = {}
         self._masks: dict[Signature, frozenset[tuple[int, int, int]]] = {}
         self._profile = bench.open(plan.loop).profile
+        self._driver_name = bench.open(plan.loop).version if plan.loop.is_driver else ""
+        self._reference = self._find_reference()
         self._generate = self._generator()
 
     @property
     def control(self) -> Spec | None:
-        """What traces are shown beside and rules are tried on: none for a C loop, or for the control itself."""
+        """What traces are shown beside and rules are tried on: none for the control itself."""
         if self.plan.against is not None:
             return self.plan.against
-        if self.plan.loop.is_driver or self.plan.loop.text in (CONTROL, "asyncio:new_event_loop"):
+        if self.plan.loop.is_driver:
+            return self._reference
+        if self.plan.loop.text in (CONTROL, "asyncio:new_event_loop"):
             return None
         return Spec.parse(CONTROL)
 
@@ -134,6 +141,18 @@ class Campaign:
             self.outcome.is_interrupted = True
             self._sort(list(self._found.values()))
         return self.outcome
+
+    def _find_reference(self) -> Spec | None:
+        """For a C loop: the driver of the reference loop, if it was built into the same folder."""
+        beside = Path(self.plan.loop.path).parent / REFERENCE
+        if not self.plan.loop.is_driver or not beside.is_file() or beside == Path(self.plan.loop.path):
+            return None
+        try:
+            reference = Spec.driver(str(beside))
+            self.bench.open(reference)
+        except Unusable:
+            return None
+        return reference
 
     # Collecting.
 
@@ -266,9 +285,13 @@ class Campaign:
                 finding.sentence = found.get(finding.sign, finding.sentence)
             if control is not None:
                 ran = run_alone(control, finding.program, self.rules.level_of, CONFIRM)
-                finding.control_records = ran.records
+                finding.control_records = ran.records if can_do(finding, ran) else b""
                 finding.control_shown += finding.sign in self._signatures(ran)
-        if not self.plan.loop.is_driver and not finding.is_of_the_control and not finding.before:
+        if finding.is_of_the_control or finding.before:
+            return
+        if self.plan.loop.is_driver:
+            reproduce_c.write_and_run(finding, self._driver_name, self.rules)
+        else:
             reproduce.write_and_run(finding, self.plan.loop, self.control, self.rules)
 
     def _try(

@@ -171,7 +171,7 @@ def _print_traces(console: Console, finding: Finding, plan: Plan) -> None:
     """The trace beside the control's, where there is one."""
     ours, theirs = trace_lines(finding.records), trace_lines(finding.control_records)
     width = min(max([len(line) for line in ours], default=0), 46) if theirs else 0
-    name = plan.against.text if plan.against is not None else "asyncio"
+    name = plan.against.text if plan.against is not None else "the reference loop" if plan.loop.is_driver else "asyncio"
     console.print(Text(f"  trace{f', and beside it that of {name}' if theirs else ''}:", style="dim"), soft_wrap=True)
     for i in range(min(max(len(ours), len(theirs)), TRACE_LINES_MAX)):
         left, right = (lines[i] if i < len(lines) else "" for lines in (ours, theirs))
@@ -187,8 +187,15 @@ def _print_script(console: Console, finding: Finding, plan: Plan, files: list[Pa
         command = f"loopcheck replay --driver {shlex.quote(plan.loop.text)} {name}"
         shown = f"(verified {finding.shown} of {finding.repeats})"
         console.print(Text.assemble(("  replay ", "dim"), (command, "cyan"), f" {shown}"), soft_wrap=True)
-    elif finding.is_reproduced:
-        text = f"stand-alone reproducer, verified {finding.script_shown} of {finding.script_runs}"
+    if finding.script_note:
+        _labelled(console, "note", finding.script_note)
+    if not finding.script and plan.loop.is_driver:
+        pass  # the command has to do
+    elif finding.is_reproduced or (finding.script_note and finding.script):
+        verified = (
+            f"verified {finding.script_shown} of {finding.script_runs}" if finding.script_runs else "not verified"
+        )
+        text = f"stand-alone reproducer, {verified}"
         what = ", of which this is the program (the whole is in the file)" if files else ""
         console.print(Text(f"  {text}{what}:", style="dim"), soft_wrap=True)
         console.print(
@@ -203,6 +210,9 @@ def _print_script(console: Console, finding: Finding, plan: Plan, files: list[Pa
 
 def script_body(script: str) -> str:
     """The function of a reproducer that holds the program."""
+    if "static void program(" in script:
+        begin = script.index("static void in_") if "static void in_" in script else script.index("static void program(")
+        return script[begin : script.index("\n}\n", script.index("static void program(")) + 2]
     begin = script.index("def program(")
     return script[begin : script.index("\n\n\nclass ", begin)]
 
@@ -245,7 +255,7 @@ def save(directory: Path, number: int, finding: Finding, plan: Plan) -> list[Pat
     name = f"{number:02}-{(finding.sign.rule or finding.sign.verdict).lower()}"
     contents = {f"{name}.loop": header(finding, plan.loop.text) + finding.text}
     if finding.script:
-        contents[f"{name}.py"] = finding.script
+        contents[f"{name}{finding.script_suffix}"] = finding.script
     contents[f"{name}.trace.txt"] = _contract.format_run(finding.records)
     if finding.control_records:
         contents[f"{name}.control.txt"] = _contract.format_run(finding.control_records)

@@ -406,7 +406,7 @@ def is_missing(error: BaseException, loops: list[asyncio.AbstractEventLoop]) -> 
     words = str(error).split("'")  # 'Loop' object has no attribute 'sock_recvfrom'
     name = words[-2] if len(words) > 2 else ""
     holders = [error.obj] if getattr(error, "obj", None) is not None else loops
-    is_known = any(hasattr(interface, name) for interface in INTERFACES)
+    is_known = not name.startswith("__") and any(hasattr(interface, name) for interface in INTERFACES)
     return is_known and any(not hasattr(holder, name) for holder in holders)
 
 

@@ -48,6 +48,7 @@ class Pool:
         self._lock = threading.Lock()
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Done | None] = queue.SimpleQueue()
+        self._dropped = 0  # tasks of this run that are not to be run
         self._is_killed = False
 
     def open(self, spec: Spec) -> Server:
@@ -93,8 +94,21 @@ class Pool:
                 else:
                     left -= 1
                     on_done(done)
+        left, self._dropped = left - self._dropped, 0
         if left and not self._is_killed:
             raise KitFault(f"{left} of {len(tasks)} cases were lost")
+
+    def drop_waiting(self) -> int:
+        """Inside `on_done`: the tasks that nobody has begun are not run. Returns their number."""
+        found: list[Task | None] = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._tasks.get_nowait())
+        for _ in range(found.count(None)):  # each of them ends a thread
+            self._tasks.put(None)
+        count = len(found) - found.count(None)
+        self._dropped += count
+        return count
 
     def close(self) -> None:
         """Ends all servers, those that still run a case too."""

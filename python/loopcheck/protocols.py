@@ -2,7 +2,8 @@
 
 Whatever a case is about, STREAM-1 (made, data, eof at most once, lost exactly once, nothing after),
 STREAM-5 (pause_writing and resume_writing alternate), STREAM-6 (no data while reading is paused) and
-THREAD-1 are judged in each connection that a case opens with `Kit.protocol` or `Kit.connection`.
+THREAD-1 are judged in each connection that a case opens with `Kit.protocol` or `Kit.connection`, and that
+data comes as bytes (STREAM-2). In a case of pipes or sendfile its own rule is blamed instead of those of streams.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Log(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._blame_if(self.is_paused, "data_received while reading is paused", "STREAM-6")
+        self._blame_if(type(data) is not bytes, f"data_received got a {type(data).__name__}", "STREAM-2")
         self.received += data
         self.chunks += 1
         self._seen("data", data)
@@ -107,7 +109,8 @@ class Log(asyncio.Protocol):
 
     def _blame_if(self, is_wrong: bool, sentence: str, rule: str) -> None:
         if is_wrong:
-            self.kit.blame(sentence, rule=rule)
+            is_own = self.kit.rule.startswith(("PIPE-", "SENDFILE-")) and rule.startswith("STREAM-")
+            self.kit.blame(sentence, rule=self.kit.rule if is_own else rule)
 
 
 def reset(peer: socket.socket) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+
 from loopcheck import _contract
 from loopcheck.batch import CONFIRM, asked
 from loopcheck.check import Results, Row
@@ -131,3 +134,16 @@ def _ruling(facts: Facts, records: bytes, rules: Rules) -> Ruling:
     ):
         return Ruling("VACUOUS", ruling.rule, f"the loop refused all that it was asked for by {ops} ops")
     return Ruling("PASS", ruling.rule, f"{executed} of {ops} ops executed, {callbacks} callbacks")
+
+
+def print_replayed(console: Console, replayed: Replayed, is_verbose: bool) -> None:
+    """The trace, if it is asked for, and what is said of a program that passed; the others are in the results."""
+    if is_verbose and replayed.trace:
+        console.print(Text(f"{replayed.row.case} on {replayed.row.loop}\n", style="bold"), soft_wrap=True)
+        console.print(Text(replayed.trace), soft_wrap=True)
+    if is_verbose and replayed.counters:
+        counted = ", ".join(f"{name} {count}" for name, count in replayed.counters.items())
+        console.print(Text(f"counted: {counted}"), soft_wrap=True)
+    if replayed.row.verdict == "PASS":
+        name = "" if is_verbose else f"PASS {replayed.row.case} on {replayed.row.loop}: "
+        console.print(Text(f"{name}{replayed.row.detail}"), soft_wrap=True)

@@ -24,6 +24,7 @@ EVENTS = {
     c.EVENT_TIMER: "timer",
     c.EVENT_READY: "ready",
     c.EVENT_POSTED: "posted",
+    c.EVENT_CLOSED: "closed",
     c.EVENT_MADE: "made",
     c.EVENT_DATA: "data",
     c.EVENT_EOF: "eof",

@@ -51,14 +51,15 @@ class Pair:
     def _ran(self, test: str) -> bool:
         return test in self.control and self.control[test].runs > 0
 
-    def rulings(self, rule: str, unsteady: set[str]) -> dict[str, Ruling]:
-        """A ruling for each test that says something about the loop."""
+    def rulings(self, rule: str, unsteady: set[str], private: Sequence[str] = ()) -> dict[str, Ruling]:
+        """A ruling for each test that says something about the loop; one that asks for a name of `private` does not."""
         differing, aside = set(self.differing()), {*self.failing_on_both(), *self.idle()}
         found = {}
         for test, outcome in self.mine.items():
             detail = clean(outcome.detail)
             if test in differing and test not in unsteady:
-                found[test] = Ruling(VERDICTS[outcome.outcome], rule, detail)
+                looks_behind = any(f"has no attribute '{name}'" in detail for name in private)
+                found[test] = Ruling("INAPPLICABLE" if looks_behind else VERDICTS[outcome.outcome], rule, detail)
             elif test in aside or test in unsteady:
                 continue
             elif outcome.outcome == "skipped":
@@ -143,7 +144,7 @@ class Upstream:
         pair, unsteady = outcome
         if not pair.mine:
             raise Unusable(f"no test of {library.text} is selected by -k {self.pattern}")
-        for test, ruling in pair.rulings(library.name, unsteady).items():
+        for test, ruling in pair.rulings(library.name, unsteady, library.private).items():
             case = f"{library.name}::{test}"
             judged = self.expectations.judge(case, ruling)
             row = Row(

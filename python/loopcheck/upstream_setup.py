@@ -48,6 +48,8 @@ class Library:
     settings: str  # the file of `keep` that configures pytest, "" for none
     arguments: tuple[str, ...]  # for pytest
     plugins: tuple[str, ...]  # of pytest
+    private: tuple[str, ...] = ()  # what asyncio's own objects have beside their interface, and a test looks at
+    archive: str = ""  # where the tests are, if not in the index's source distribution: URL#sha256=...
 
     @classmethod
     def load_all(cls, path: Path = LIBRARIES) -> dict[str, Library]:
@@ -63,14 +65,16 @@ class Library:
     def text(self) -> str:
         return f"{self.name} {self.version}"
 
+    @property
+    def source(self) -> str:
+        """What pip is asked for when it fetches the tests."""
+        return f"{self.name} @ {self.archive}" if self.archive else f"{self.name}=={self.version}"
+
 
 def choose(names: Sequence[str], path: Path = LIBRARIES) -> list[Library]:
-    """The libraries of these names, or all. Raises Unusable for a name that is not among them, with the reason."""
+    """The libraries of these names, or all. Raises Unusable for a name that is not among them."""
     known = Library.load_all(path)
-    absent: dict[str, str] = tomllib.loads(path.read_text("utf-8")).get("absent", {})
     for name in names:
-        if name in absent:
-            raise Unusable(f"the tests of {name} cannot be run: {absent[name]}")
         if name not in known:
             raise Unusable(f"there is no library {name!r}; there are {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(names or known)]
@@ -135,7 +139,7 @@ def _fetch_tests(environment: Environment) -> None:
     library = environment.library
     with tempfile.TemporaryDirectory(prefix="loopcheck-") as folder:
         words = ("--no-deps", "--no-binary", library.name, "--dest", folder)
-        _pip(environment, "download", *words, f"{library.name}=={library.version}")
+        _pip(environment, "download", *words, library.source)
         archives = sorted(Path(folder).glob("*.tar.gz"))
         if len(archives) != 1:
             raise Unusable(f"{library.text} has no source distribution to take the tests from")

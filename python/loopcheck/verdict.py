@@ -33,6 +33,8 @@ SPIN_CPU_SHARE = 0.8  # cpu time over effective time from which a case that did 
 DETAIL_CHARS_MAX = 2000
 CUT_CHARS_MAX = 60  # of what says that something was left out
 PROCESS_RULE = "LIFE-12"
+FD_RULE = "LIFE-3"
+LEAVES_NO_FD = frozenset(("CONN-1", "CONN-3", "PROC-5", "RAISE-4", "UNIX-2"))  # say so themselves: theirs is the blame
 TRACE_RULE = "KIT-1"
 
 _STACK_LINE = re.compile(r'File "([^"]+)", line (\d+) in (\S+)')
@@ -216,6 +218,7 @@ def _breaches(facts: Facts, outcome: dict[str, Any], level_of: Callable[[str], s
     if kind == "ok":  # a case that was cut short leaves things behind through no fault of the loop
         for leak in outcome["leaks"]:
             rule, sentence = (str(part) for part in leak)
+            rule = facts.case.rule if rule == FD_RULE and facts.case.rule in LEAVES_NO_FD else rule
             breach = broken(rule, sentence)
             found.append(_Breach("LEAK" if breach.verdict == "FAIL" else breach.verdict, rule, sentence))
     if facts.ending.left_behind:

@@ -69,3 +69,10 @@ def test_loop_that_passes_one_basic_case() -> None:
 
 def test_chosen_cases_are_always_run() -> None:
     assert "1 verdict (1 FAIL): 1 unexpected" in check("loops.py:dead", "-k", "test_calm").stdout
+
+
+def test_until_first() -> None:
+    done = check("loops.py:dead", "-x")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "test_two.py" not in done.stdout
+    assert "ended at the first unexpected verdict" in done.stdout

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from loopcheck import _contract
-from loopcheck.kit import Broken, CaseInfo, Kit, Outcome, case, run_case
+from loopcheck.kit import Broken, CaseInfo, Kit, Outcome, case, is_missing, run_case
 from loopcheck.recorder import HANDLES_MAX, exception_number, readiness
 
 TRACE_BYTES = 1 << 20
@@ -282,3 +282,10 @@ def test_run_for_takes_its_time() -> None:
     started = time.monotonic()
     Ran(lambda kit: kit.run_for(0.02))
     assert time.monotonic() - started >= 0.02
+
+
+def test_a_missing_special_name_is_no_missing_feature() -> None:
+    """What a loop trips over inside its own code, __qualname__ of a partial, is a fault and no lack of a method."""
+    error = AttributeError("'functools.partial' object has no attribute '__qualname__'")
+    assert not is_missing(error, [])
+    assert is_missing(AttributeError("'Loop' object has no attribute 'sock_recvfrom'"), [object()])  # type: ignore[list-item]

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 from loopcheck import _contract as c
+from loopcheck import reproduce
+from loopcheck.load import Spec, Unusable
+from loopcheck.replay import Stored
+from loopcheck.replay_script import check_script
 
 ASYNCIO = "asyncio:new_event_loop"
 BROKEN = """
@@ -64,6 +68,46 @@ def test_bytes(folder: Path) -> None:
     (folder / "crash-1").write_bytes(c.parse("soon c1\nstep\n") + b"tail")
     done = replay(ASYNCIO, "crash-1")
     assert (done.returncode, "c1.soon" in done.stdout) == (0, True)
+
+
+def test_script(folder: Path) -> None:
+    done = replay("broken.py:twice", "all/one.loop", "--script", "out.py")
+    assert (done.returncode, "out.py: the defect shows, 5 of 5 times" in done.stdout) == (1, True), done.stdout
+    text = (folder / "out.py").read_text()
+    assert "SOON-3: Each callback of call_soon runs exactly once." in text
+    assert 'c1 = loop.call_soon(run.called, "c1")' in text
+    alone = [sys.executable, "-I", "out.py"]  # which sees no package of ours
+    shown = subprocess.run(alone, capture_output=True, text=True, timeout=60)
+    assert (shown.returncode, "the defect shows" in shown.stdout) == (1, True), shown
+
+
+def test_script_of_what_is_right(folder: Path) -> None:
+    done = replay(ASYNCIO, "all/one.loop", "--script", "out.py")
+    assert (done.returncode, "out.py: the defect shows, 0 of 5 times" in done.stdout) == (0, True), done.stdout
+    assert "Seen: nothing wrong" in (folder / "out.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((ASYNCIO, "all"), "not of 2 on 1"),
+        ((ASYNCIO, "broken.py:twice", "all/one.loop"), "not of 1 on 2"),
+        (("--driver", "broken.py", "all/one.loop"), "a C loop runs no Python"),
+        ((ASYNCIO, "all/one.loop", "--virtual-time"), "a script has the real clock"),
+        ((ASYNCIO, "all/one.loop", "--script", "no/out.py"), "cannot be written"),
+    ],
+)
+def test_no_script(arguments: tuple[str, ...], why: str, folder: Path) -> None:
+    done = replay("--script", "out.py", *arguments)
+    assert (done.returncode, why in done.stderr, done.stderr.count("\n")) == (2, True, 1), done
+    assert not (folder / "out.py").exists()
+
+
+def test_no_script_of_an_operation_without_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(reproduce.WRITERS, c.OP_SOON)
+    stored = Stored(Path("one.loop"), c.parse("soon c1\nstep\n"))
+    with pytest.raises(Unusable, match="one.loop: it has an operation for which"):
+        check_script([Spec.parse(ASYNCIO)], [stored], is_plain=True)
 
 
 @pytest.mark.parametrize("arguments", [(ASYNCIO,), ("all",), (), (ASYNCIO, "empty")])

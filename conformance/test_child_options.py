@@ -1,0 +1,125 @@
+# real clock
+"""Cases of a child's options and of the state that its transport tells (PROC-*)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loopcheck.children import output_of, spawn
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+FORMS: dict[str, Callable[[str], Any]] = {"text": str, "bytes": os.fsencode, "path": Path}
+
+
+@family("PROC-1", form=FORMS)
+def test_directory_in_any_form(kit: Kit, form: Callable[[str], Any]) -> None:
+    """cwd, the program and its arguments may be text, bytes and a Path"""
+    with tempfile.TemporaryDirectory() as folder:
+        name = os.path.realpath(folder)
+        out = output_of(kit, form("/bin/sh"), form("-c"), form('echo "$(pwd) $0"'), form(name), cwd=form(name))
+        kit.equal(out, os.fsencode(f"{name} {name}\n"), "directory and argument")
+
+
+@family("PROC-1", form={"text": str, "bytes": os.fsencode})
+def test_command_of_a_shell(kit: Kit, form: Callable[[str], Any]) -> None:
+    """create_subprocess_shell takes text and bytes"""
+
+    async def main() -> bytes:
+        child = await asyncio.create_subprocess_shell(form("echo $((6*7)); exit 3"), stdout=subprocess.PIPE)
+        out, _ = await child.communicate()
+        return b"%d %s" % (child.returncode, out)
+
+    kit.equal(kit.run(main()), b"3 42\n", "status and output")
+
+
+ASK = "import os,sys; print(os.getsid(0) == os.getpid(), os.getpgid(0) == os.getpid(), oct(os.umask(0)), sys.argv[1:])"
+OPTIONS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "new_session": {"start_new_session": True},
+    "umask": {"umask": 0o27},
+    "preexec": {"preexec_fn": lambda: os.setpgid(0, 0)},
+    "environment": {"env": {b"A": b"1"}},
+    "process_group": {"process_group": 0},
+    "executable": {"executable": sys.executable},
+}
+
+
+@family("PROC-1", option=OPTIONS)
+def test_options_of_popen(kit: Kit, option: dict[str, Any]) -> None:
+    """Every option of subprocess.Popen does what it does there (uvloop#618)"""
+    if "process_group" in option and sys.version_info < (3, 11):
+        kit.skip("Popen has no process_group here")
+    argv = (sys.executable, "-S", "-c", ASK, "x")
+    expected = subprocess.run(argv, stdout=subprocess.PIPE, check=True, **option).stdout
+    kit.equal(output_of(kit, *argv, **option), expected, "what the child says")
+
+
+@case("PROC-2")
+def test_state_of_a_child(kit: Kit) -> None:
+    """get_pid, get_returncode, is_closing and get_protocol are right while the child lives, has ended, is closed."""
+    child = spawn(kit, "read x; exit 5")
+    transport = child.transport
+    live = (transport.get_returncode(), transport.is_closing(), transport.get_protocol() is child)
+    kit.check(os.getpgid(transport.get_pid()) >= 0, "nobody has the pid")
+    kit.equal(live, (None, False, True), "(get_returncode, is_closing, get_protocol) while it lives")
+    transport.get_pipe_transport(0).write(b"x\n")
+    kit.run(asyncio.wait_for(child.lost, 3))
+    kit.equal((child.returncode, transport.get_returncode()), (5, 5), "get_returncode in process_exited and later")
+    transport.close()
+    kit.check(transport.is_closing(), "is_closing() after close()")
+    kit.equal(transport.get_returncode(), 5, "get_returncode after close()")
+    kit.turns(3)
+
+
+@family("PROC-6", times={"once": 1, "thrice": 3})
+def test_close_after_the_end_signals_nobody(kit: Kit, times: int) -> None:
+    """Closing the transport of a child that was waited for sends no signal to the number it had"""
+    child = spawn(kit, "exit 0", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    kit.run(asyncio.wait_for(child.lost, 3))
+    sent: list[tuple[int, int]] = []
+    plain = os.kill
+    os.kill = lambda pid, number: sent.append((pid, number))
+    try:
+        for _ in range(times):
+            child.transport.close()
+        kit.turns(3)
+    finally:
+        os.kill = plain
+    kit.equal(sent, [], "signals sent to a child that was waited for")
+
+
+@case("PROC-3")
+def test_one_of_three_waiters_is_cancelled(kit: Kit) -> None:
+    """Of three who wait for a child one is cancelled: the others, and one who comes later, get its status."""
+
+    async def main() -> list[Any]:
+        child = await asyncio.create_subprocess_exec("/bin/sh", "-c", "read x; exit 4", stdin=subprocess.PIPE)
+        waiters = [asyncio.ensure_future(child.wait()) for _ in range(3)]
+        await asyncio.sleep(0.003)
+        waiters[0].cancel()
+        assert child.stdin is not None
+        child.stdin.write(b"x\n")
+        statuses = await asyncio.wait_for(asyncio.gather(*waiters[1:]), 3)
+        return [waiters[0].cancelled(), *statuses, await asyncio.wait_for(child.wait(), 1), child.returncode]
+
+    kit.equal(kit.run(main()), [True, 4, 4, 4, 4], "cancelled, and the statuses")
+
+
+@case("PROC-6")
+def test_signals_by_name_and_number(kit: Kit) -> None:
+    """send_signal takes a number and a member of signal.Signals; the status is the signal, negative."""
+    for number in (signal.SIGUSR1, int(signal.SIGUSR2)):
+        child = spawn(kit, "kill -STOP $$; exit 0")
+        child.transport.send_signal(number)
+        child.transport.send_signal(signal.SIGCONT)
+        kit.run(asyncio.wait_for(child.lost, 3))
+        kit.equal(child.returncode, -number, "status")

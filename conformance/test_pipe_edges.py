@@ -1,0 +1,173 @@
+# real clock
+"""Cases of pipes at their edges (PIPE-*): paused at once, broken, used again, and what they say of themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import Log
+
+MUCH = bytes(range(256)) * 4096  # more than a pipe takes
+
+
+def reading(kit: Kit, fd: int, **hooks: Any) -> Log:
+    log = kit.protocol(**hooks)
+    kit.run(kit.loop.connect_read_pipe(lambda: log, os.fdopen(fd, "rb", 0)))
+    return log
+
+
+def writing(kit: Kit, fd: int, **hooks: Any) -> Log:
+    log = kit.protocol(**hooks)
+    kit.run(kit.loop.connect_write_pipe(lambda: log, os.fdopen(fd, "wb", 0)))
+    return log
+
+
+def end(kit: Kit, log: Log) -> None:
+    kit.run(log.until_event("lost"))
+    kit.turns(3)
+
+
+@case("PIPE-1")
+def test_paused_when_made(kit: Kit) -> None:
+    """A read pipe that is paused in connection_made gives nothing before it is resumed, then all, and its end."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"early")
+    log = reading(kit, read_end, made=lambda log, _: log.pause_reading())
+    kit.run_for(0.005)
+    kit.equal((bytes(log.received), log.transport.is_reading()), (b"", False), "received, and is_reading()")
+    os.close(write_end)
+    kit.run_for(0.005)
+    kit.equal(log.events, ["made"], "events while it is paused")
+    log.resume_reading()
+    end(kit, log)
+    kit.equal((bytes(log.received), log.events), (b"early", ["made", "data", "eof", "lost"]), "received, and events")
+
+
+@case("PIPE-1")
+def test_paused_many_times(kit: Kit) -> None:
+    """Each of three times that a read pipe is paused and resumed, it gives what came meanwhile, and its end after."""
+    read_end, write_end = os.pipe()
+    log = reading(kit, read_end)
+    for number in range(3):
+        log.pause_reading()
+        os.write(write_end, b"%d" % number)
+        kit.run_for(0.003)
+        log.resume_reading()
+        kit.run(log.until(lambda n=number: len(log.received) == n + 1))  # type: ignore[misc]
+    log.pause_reading()
+    os.close(write_end)
+    kit.run_for(0.003)
+    log.resume_reading()
+    end(kit, log)
+    kit.equal((bytes(log.received), log.error), (b"012", None), "received, and the error")
+
+
+@family("PIPE-2", how=("close", "abort", "reader_goes", "write_eof"))
+def test_write_after_the_end(kit: Kit, how: str) -> None:
+    """What is written to a pipe that was closed or is lost is dropped without an exception (uvloop#506)"""
+    read_end, write_end = os.pipe()
+    log = writing(kit, write_end)
+    if how == "reader_goes":
+        os.close(read_end)
+    else:
+        getattr(log.transport, how)()
+        _ = how == "write_eof" or log.transport.write(b"late")
+    end(kit, log)
+    log.transport.write(b"later")
+    log.transport.write_eof()
+    log.transport.close()
+    kit.turns(3)
+    kit.equal((log.events, log.transport.is_closing()), (["made", "lost"], True), "events, and is_closing()")
+    if how != "reader_goes":
+        kit.equal(os.read(read_end, 10), b"", "bytes that arrived")
+        os.close(read_end)
+
+
+@case("PIPE-2")
+def test_broken_while_bytes_wait(kit: Kit) -> None:
+    """A pipe whose reader goes while bytes wait has lost them: connection_lost tells an OSError."""
+    read_end, write_end = os.pipe()
+    log = writing(kit, write_end)
+    log.transport.write(MUCH)
+    kit.turns(2)
+    kit.check(log.transport.get_write_buffer_size() > 0, "nothing waits")
+    os.close(read_end)
+    end(kit, log)
+    kit.check(isinstance(log.error, OSError), f"connection_lost got {log.error!r}")
+    kit.equal(log.transport.get_write_buffer_size(), 0, "bytes that wait afterwards")
+
+
+@case("PIPE-2")
+def test_written_buffer_may_change(kit: Kit) -> None:
+    """A bytearray that waits in a write pipe may be changed by its owner: what was written arrives."""
+    read_end, write_end = kit.pipe()
+    log = writing(kit, os.dup(write_end))
+    sent = kit.fill(write_end)
+    data = bytearray(b"a" * 1000)
+    log.transport.write(data)
+    log.transport.write(data)
+    data[:] = b"b" * 1000
+    log.transport.close()
+    got = bytearray()
+    kit.reader(read_end, lambda: got.extend(os.read(read_end, 1 << 16)))
+    end(kit, log)
+    kit.run_for(0.003)
+    got += os.read(read_end, 1 << 16) if len(got) < sent + 2000 else b""
+    kit.equal(bytes(got[sent:]), b"a" * 2000, "bytes that arrived")
+
+
+@family("PIPE-3", end_of=("read", "write"))
+def test_number_used_again(kit: Kit, end_of: str) -> None:
+    """The number of a pipe that was closed serves the next one, thrice; get_extra_info knows the file (uvloop#262)"""
+    for _ in range(3):
+        ends = os.pipe()
+        own, other = ends if end_of == "read" else reversed(ends)
+        log = kit.protocol()
+        file = os.fdopen(own, "rb" if end_of == "read" else "wb", 0)
+        connect = kit.loop.connect_read_pipe if end_of == "read" else kit.loop.connect_write_pipe
+        kit.run(connect(lambda log=log: log, file))  # type: ignore[misc]
+        kit.check(log.transport.get_extra_info("pipe") is file, "get_extra_info('pipe') is something else")
+        if end_of == "read":
+            os.write(other, b"x")
+            kit.run(log.until_event("data"))
+        else:
+            log.transport.write(b"x")
+            kit.equal(os.read(other, 10), b"x", "bytes that arrived")
+        log.transport.close()
+        end(kit, log)
+        os.close(other)
+
+
+@family("PIPE-3", how=("close", "eof", "abort"))
+def test_state_of_a_pipe(kit: Kit, how: str) -> None:
+    """is_closing and get_protocol of a pipe are right while it is open, closing and lost"""
+    read_end, write_end = os.pipe()
+    log = writing(kit, write_end) if how == "abort" else reading(kit, read_end)
+    seen = [log.transport.is_closing(), log.transport.get_protocol() is log]
+    if how == "eof":
+        os.close(write_end)
+    else:
+        getattr(log.transport, how)()
+        seen.append(log.transport.is_closing())
+    end(kit, log)
+    kit.equal((seen[:2], all(seen[2:]), log.transport.is_closing()), ([False, True], True, True), "state")
+    for fd in {"eof": (), "close": (write_end,), "abort": (read_end,)}[how]:
+        os.close(fd)
+
+
+@case("PIPE-2")
+def test_ended_twice(kit: Kit) -> None:
+    """write_eof and close in any order and number end a write pipe once."""
+    for ways in (("write_eof", "write_eof"), ("write_eof", "close"), ("close", "write_eof"), ("close", "close")):
+        read_end, write_end = os.pipe()
+        log = writing(kit, write_end)
+        for way in ways:
+            getattr(log.transport, way)()
+        end(kit, log)
+        kit.equal((log.events, os.read(read_end, 1)), (["made", "lost"], b""), f"after {ways}")
+        os.close(read_end)
+    kit.run(asyncio.sleep(0))

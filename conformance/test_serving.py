@@ -1,0 +1,254 @@
+# real clock
+"""Cases of what servers were asked for (SERVER-3, SERVER-5, UNIX-*): addresses, options, second uses."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import tempfile
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+HERE = "127.0.0.1"
+HOSTS: dict[str, tuple[Any, set[str]]] = {
+    "one": (HERE, {HERE}),
+    "list": ([HERE, "127.0.0.2"], {HERE, "127.0.0.2"}),
+    "tuple": ((HERE, "127.0.0.2"), {HERE, "127.0.0.2"}),
+    "twice": ([HERE, HERE], {HERE}),
+    "any": ("0.0.0.0", {HERE}),
+    "none": (None, {HERE}),
+    "empty": ("", {HERE}),
+}
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    with socket.create_server(("", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port
+
+
+@family("SERVER-5", hosts=HOSTS)
+def test_hosts(kit: Kit, hosts: tuple[Any, set[str]]) -> None:
+    """A server listens at each of its hosts, and on both families where none is named"""
+    given, expected = hosts
+    wanted = expected | ({"::1"} if given in (None, "") and has_ipv6() else set())
+
+    async def main() -> set[str]:
+        log = kit.protocol()
+        server = await kit.loop.create_server(lambda: kit.protocol(), given, free_port())
+        port = server.sockets[0].getsockname()[1]
+        reached = set()
+        for host in wanted:
+            transport, _ = await kit.loop.create_connection(lambda: kit.protocol(), host, port)
+            reached.add(host)
+            transport.abort()
+        kit.check(log.error is None and server.get_loop() is kit.loop, "get_loop() is another loop")
+        server.close()
+        await asyncio.sleep(0.003)
+        return reached
+
+    kit.equal(kit.run(main()), wanted, "hosts that answer")
+
+
+@case("SERVER-5")
+def test_both_families_have_one_port_each(kit: Kit) -> None:
+    """The IPv6 socket of a server leaves the IPv4 port to others (IPV6_V6ONLY)."""
+    if not has_ipv6():
+        kit.skip("no IPv6 here")
+    server = kit.run(kit.loop.create_server(asyncio.Protocol, "::", 0))
+    listener = server.sockets[0]
+    only = listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+    port = listener.getsockname()[1]
+    other = kit.run(kit.loop.create_server(asyncio.Protocol, "0.0.0.0", port))
+    kit.equal((only, other.sockets[0].getsockname()[1]), (1, port), "IPV6_V6ONLY and the port")
+    server.close()
+    other.close()
+    kit.turns(3)
+
+
+@case("SERVER-5")
+def test_port_is_served_again_at_once(kit: Kit) -> None:
+    """A port whose connections wait in TIME_WAIT can be served again: SO_REUSEADDR is the default, thrice."""
+    port = 0
+    for _ in range(3):
+
+        async def main(port: int) -> int:
+            log = kit.protocol(made=lambda log, _: log.transport.close())
+            server = await kit.loop.create_server(lambda: log, HERE, port)
+            address = server.sockets[0].getsockname()
+            client = kit.client(address)
+            await log.until_event("lost")  # our side closed first
+            server.close()
+            await asyncio.sleep(0.003)
+            client.close()
+            served: int = address[1]
+            return served
+
+        port = kit.run(main(port))
+
+
+@family("SERVER-5", wanted={"yes": True, "no": False, "default": None})
+def test_reuse_port(kit: Kit, wanted: bool | None) -> None:
+    """Two servers share a port exactly when both were asked to (reuse_port)"""
+    first = kit.run(kit.loop.create_server(asyncio.Protocol, HERE, 0, reuse_port=wanted))
+    port = first.sockets[0].getsockname()[1]
+    servers = [first]
+    try:
+        servers.append(kit.run(kit.loop.create_server(asyncio.Protocol, HERE, port, reuse_port=wanted)))
+        kit.check(wanted, "a second server took the port")
+    except OSError as error:
+        kit.check(not wanted, f"reuse_port did nothing: {error}")
+    for server in servers:
+        server.close()
+    kit.turns(3)
+
+
+@case("SERVER-3")
+def test_start_serving_again(kit: Kit) -> None:
+    """start_serving of a server that serves already changes nothing; of a closed one it raises, or serves nobody."""
+
+    async def main() -> None:
+        log = kit.protocol()
+        server = await kit.loop.create_server(lambda: log, HERE, 0, start_serving=False)
+        kit.check(not server.is_serving(), "is_serving() before start_serving()")
+        for _ in range(3):
+            await server.start_serving()
+            kit.check(server.is_serving(), "is_serving() after start_serving()")
+        kit.client(server.sockets[0].getsockname())
+        await log.until_event("made")
+        log.transport.abort()
+        await log.until_event("lost")
+        server.close()
+        server.close()
+
+    kit.run(main())
+    kit.turns(3)
+
+
+@case("SERVER-3")
+def test_serve_forever_twice(kit: Kit) -> None:
+    """A second serve_forever raises RuntimeError and leaves the first; close() ends it; it starts a server itself."""
+
+    async def main() -> None:
+        log = kit.protocol()
+        server = await kit.loop.create_server(lambda: log, HERE, 0, start_serving=False)
+        first = asyncio.ensure_future(server.serve_forever())
+        await asyncio.sleep(0.003)
+        second = asyncio.ensure_future(server.serve_forever())
+        await asyncio.wait({second}, timeout=1)
+        kit.check(second.done() and isinstance(second.exception(), RuntimeError), "the second one was taken")
+        kit.client(server.sockets[0].getsockname())
+        await log.until_event("made")
+        kit.check(not first.done(), "the first one ended")
+        log.transport.abort()
+        await log.until_event("lost")
+        server.close()
+        await asyncio.wait({first}, timeout=1)
+        kit.check(first.done(), "close() did not end it")
+
+    kit.run(main())
+
+
+@family("SERVER-3", when=("made", "data", "lost"))
+def test_closed_by_its_own_client(kit: Kit, when: str) -> None:
+    """A server closed inside a callback of a connection is closed, and wait_closed returns when that one ended"""
+
+    async def main() -> None:
+        log = kit.protocol(**{when: lambda log, _: server.close()})
+        server = await kit.loop.create_server(lambda: log, HERE, 0)
+        early = asyncio.ensure_future(server.wait_closed())
+        client = kit.client(server.sockets[0].getsockname())
+        kit.put(client)
+        await log.until_event("data")
+        client.close()
+        await log.until_event("lost")
+        await asyncio.wait({early}, timeout=2)
+        kit.check(early.done(), "who waited for it before goes on waiting")
+        await asyncio.wait_for(server.wait_closed(), 2)
+        kit.check(not server.is_serving() and not server.sockets, "it is not closed")
+
+    kit.run(main())
+
+
+@family("RAISE-1", times={"once": 1, "thrice": 3})
+def test_factory_of_a_server_that_raises(kit: Kit, times: int) -> None:
+    """A factory that raises for a client leaves the server: the next client is served"""
+    kit.errors.clear()  # it may be told there
+    calls: list[int] = []
+    log = kit.protocol()
+
+    def factory() -> asyncio.Protocol:
+        calls.append(1)
+        if len(calls) <= times:
+            raise ValueError("planted")
+        return log
+
+    async def main() -> None:
+        server = await kit.loop.create_server(factory, HERE, 0)
+        for _ in range(times + 1):
+            kit.client(server.sockets[0].getsockname())
+            await asyncio.sleep(0.003)
+        await asyncio.wait_for(log.until_event("made"), 2)
+        log.transport.abort()
+        await log.until_event("lost")
+        server.close()
+
+    kit.run(main())
+    kit.equal(len(calls), times + 1, "calls of the factory")
+
+
+@family("UNIX-1", times={"two": 2, "three": 3})
+def test_path_again(kit: Kit, times: int) -> None:
+    """A path can be served again by the same loop once its server is closed, and the socket knows its names"""
+
+    async def main(path: str) -> None:
+        log = kit.protocol()
+        server = await kit.loop.create_unix_server(lambda: log, path)
+        transport, _ = await kit.loop.create_unix_connection(lambda: kit.protocol(), path)
+        await log.until_event("made")
+        sock = log.transport.get_extra_info("socket")
+        told = tuple(log.transport.get_extra_info(name) for name in ("sockname", "peername"))
+        kit.equal(told, (sock.getsockname(), sock.getpeername()), "names of the served connection")
+        kit.equal(transport.get_extra_info("peername"), path, "peername of the client")
+        transport.abort()
+        await log.until_event("lost")
+        server.close()
+        await asyncio.sleep(0.003)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(times):
+            kit.run(main(os.path.join(folder, "s")))
+
+
+WRONG = ("nothing", "both", "tcp_socket", "datagram_socket", "tls_without_name", "name_without_tls")
+
+
+@family("UNIX-2", wrong=WRONG)
+def test_arguments_of_a_client(kit: Kit, wrong: str) -> None:
+    """create_unix_connection refuses with ValueError what makes no sense"""
+    tcp, peer = kit.tcp_pair()
+    _ = peer
+    kit.own(tcp)
+    unix, _ = kit.socketpair()
+    datagrams = kit.own(socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)[0])
+    options: dict[str, dict[str, Any]] = {
+        "nothing": {},
+        "both": {"path": "/nonexistent", "sock": unix},
+        "tcp_socket": {"sock": tcp},
+        "datagram_socket": {"sock": datagrams},
+        "tls_without_name": {"sock": unix, "ssl": True},
+        "name_without_tls": {"sock": unix, "server_hostname": "localhost"},
+    }
+    kit.raises(ValueError, lambda: kit.run(kit.loop.create_unix_connection(asyncio.Protocol, **options[wrong])))
+    kit.turns(2)

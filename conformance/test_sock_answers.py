@@ -1,0 +1,194 @@
+# real clock
+"""Cases of what the sock_* calls answer (SOCK-*): the same whether the socket was ready or they had to wait."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import os
+import socket
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+WHEN = ("at_once", "after_a_wait")
+WAIT_S = 0.003
+Feed = Callable[[bytes], object]  # makes the other side send that
+Answer = tuple[Any, Any]  # what was answered, and what has to be
+
+
+async def answer(call: Awaitable[Any], feed: Callable[[], object], when: str) -> Any:
+    """The call's result, its socket being fed before it or while it waits."""
+    if when == "at_once":
+        feed()
+    task = asyncio.ensure_future(call)
+    await asyncio.sleep(WAIT_S)
+    if when != "at_once" and not task.done():
+        feed()
+    return await task
+
+
+async def recv(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    got = await answer(kit.loop.sock_recv(sock, 3), lambda: feed(b"abcdef"), when)
+    return (type(got), got, await kit.loop.sock_recv(sock, 100)), (bytes, b"abc", b"def")
+
+
+async def recv_nothing(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    return await asyncio.wait_for(kit.loop.sock_recv(sock, 0), 1.0), b""
+
+
+async def recv_into_slice(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    buffer = bytearray(b"......")
+    count = await answer(kit.loop.sock_recv_into(sock, memoryview(buffer)[2:5]), lambda: feed(b"abcdef"), when)
+    return (count, bytes(buffer)), (3, b"..abc.")
+
+
+async def recv_into_numbers(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    numbers = array.array("H", [0, 0, 0])
+    count = await answer(kit.loop.sock_recv_into(sock, numbers), lambda: feed(b"abcdef"), when)
+    return (count, numbers.tobytes()), (6, b"abcdef")
+
+
+STREAMS = {f.__name__: f for f in (recv, recv_nothing, recv_into_slice, recv_into_numbers)}
+
+
+@family("SOCK-2", call=STREAMS, when=WHEN)
+def test_answers_of_a_stream(kit: Kit, call: Any, when: str) -> None:
+    """What is received of a stream is what was asked for, in the place that was given"""
+    sock, peer = kit.socketpair()
+    seen, wanted = kit.run(call(kit, sock, lambda data: kit.put(peer, data), when))
+    kit.equal(seen, wanted, "received")
+
+
+def need_datagrams(kit: Kit) -> None:
+    if not hasattr(asyncio.AbstractEventLoop, "sock_recvfrom"):
+        kit.skip("this Python has no sock_recvfrom")
+
+
+async def recvfrom(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    return (await answer(kit.loop.sock_recvfrom(sock, 100), lambda: feed(b"abc"), when))[0], b"abc"
+
+
+async def recvfrom_cut(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    first = await answer(kit.loop.sock_recvfrom(sock, 2), lambda: (feed(b"abc"), feed(b"d")), when)
+    return (first[0], (await kit.loop.sock_recvfrom(sock, 100))[0]), (b"ab", b"d")
+
+
+async def recvfrom_empty(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    return (await answer(kit.loop.sock_recvfrom(sock, 100), lambda: feed(b""), when))[0], b""
+
+
+async def recvfrom_into_part(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    buffer = bytearray(b"....")
+    count, _ = await answer(kit.loop.sock_recvfrom_into(sock, buffer, 2), lambda: feed(b"abcd"), when)
+    return (count, bytes(buffer)), (2, b"ab..")
+
+
+async def recvfrom_into_slice(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    buffer = bytearray(b"....")
+    count, _ = await answer(kit.loop.sock_recvfrom_into(sock, memoryview(buffer)[1:]), lambda: feed(b"ab"), when)
+    return (count, bytes(buffer)), (2, b".ab.")
+
+
+DATAGRAMS = {f.__name__: f for f in (recvfrom, recvfrom_cut, recvfrom_empty, recvfrom_into_part, recvfrom_into_slice)}
+
+
+@family("SOCK-2", call=DATAGRAMS, when=WHEN)
+def test_answers_of_datagrams(kit: Kit, call: Any, when: str) -> None:
+    """What is received of a datagram is what was asked for, in the place that was given (cpython gh-148808)"""
+    need_datagrams(kit)
+    sock, sender = (kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
+    sock.bind(("127.0.0.1", 0))
+    seen, wanted = kit.run(call(kit, sock, lambda data: sender.sendto(data, sock.getsockname()), when))
+    kit.equal(seen, wanted, "received")
+
+
+@family("SOCK-2", data={"some": b"abc", "empty": b"", "view": memoryview(b"abc"), "bytearray": bytearray(b"abc")})
+def test_sendto(kit: Kit, data: Any) -> None:
+    """sock_sendto sends one datagram, also an empty one, and tells its size"""
+    need_datagrams(kit)
+    sock, receiver = (kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
+    receiver.bind(("127.0.0.1", 0))
+    count = kit.run(kit.loop.sock_sendto(sock, data, receiver.getsockname()))
+    kit.equal((count, receiver.recv(100)), (len(data), bytes(data)), "size and datagram")
+
+
+@family("SOCK-2", when=WHEN)
+def test_accepted(kit: Kit, when: str) -> None:
+    """sock_accept gives a non-blocking socket that is connected, and its client's address"""
+    listener = kit.listener()
+    clients: list[socket.socket] = []
+    accepted, address = kit.run(
+        answer(kit.loop.sock_accept(listener), lambda: clients.append(kit.client(listener)), when)
+    )
+    kit.own(accepted.dup())
+    with accepted:
+        kit.equal(accepted.getblocking(), False, "getblocking()")
+        kit.equal((address, accepted.getpeername()), (clients[0].getsockname(),) * 2, "address")
+
+
+def listening(kit: Kit, family_of: socket.AddressFamily, address: Any) -> socket.socket:
+    try:
+        listener = kit.own(socket.socket(family_of))
+        listener.bind(address)
+    except OSError as error:
+        kit.skip(f"this machine cannot listen there: {error}")
+    listener.listen()
+    return listener
+
+
+V6_FORMS: dict[str, Callable[[Any], Any]] = {
+    "two": lambda name: name[:2],
+    "three": lambda name: name[:3],
+    "four": lambda name: name[:4],
+}
+
+
+@family("SOCK-2", form=V6_FORMS)
+def test_connect_to_ipv6(kit: Kit, form: Callable[[Any], Any]) -> None:
+    """sock_connect takes an IPv6 address of two, three or four parts (uvloop#99)"""
+    listener = listening(kit, socket.AF_INET6, ("::1", 0))
+    sock = kit.own(socket.socket(socket.AF_INET6))
+    kit.run(kit.loop.sock_connect(sock, form(listener.getsockname())))
+    kit.equal(sock.getpeername(), listener.getsockname(), "peer")
+
+
+@case("SOCK-2")
+def test_connect_to_a_name(kit: Kit) -> None:
+    """sock_connect looks up the name of a host."""
+    listener = listening(kit, socket.AF_INET, ("127.0.0.1", 0))
+    sock = kit.own(socket.socket())
+    kit.run(kit.loop.sock_connect(sock, ("localhost", listener.getsockname()[1])))
+    kit.equal(sock.getpeername(), listener.getsockname(), "peer")
+
+
+@family("SOCK-2", form={"text": os.fsdecode, "bytes": os.fsencode})
+def test_connect_to_a_path(kit: Kit, form: Callable[[str], Any]) -> None:
+    """sock_connect takes a path as text and as bytes, for streams and datagrams"""
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            path = os.path.join(folder, str(int(kind)))
+            with socket.socket(socket.AF_UNIX, kind) as owner:
+                owner.bind(path)
+                if kind == socket.SOCK_STREAM:
+                    owner.listen()
+                sock = kit.own(socket.socket(socket.AF_UNIX, kind))
+                kit.run(kit.loop.sock_connect(sock, form(path)))
+                kit.equal(sock.getpeername(), path, "peer")
+
+
+@case("SOCK-1")
+def test_connect_refused_on_every_family(kit: Kit) -> None:
+    """A refused sock_connect raises what the socket raises, class and number, also for a path where nobody is."""
+    for family_of, address in ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0))):
+        listener = listening(kit, family_of, address)
+        nobody = listener.getsockname()
+        listener.close()
+        sock = kit.own(socket.socket(family_of))
+        error = kit.raises(ConnectionRefusedError, lambda s=sock, a=nobody: kit.run(kit.loop.sock_connect(s, a)))
+        kit.equal(getattr(error, "errno", None), 111, "errno")  # ECONNREFUSED
+    sock = kit.own(socket.socket(socket.AF_UNIX))
+    kit.raises(FileNotFoundError, lambda: kit.run(kit.loop.sock_connect(sock, "/nonexistent/path")))

@@ -1,0 +1,143 @@
+# real clock
+"""Cases of what a TLS transport says and takes (TLS-*): state, protocols one after the other, late writes, names."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import Log
+from loopcheck.tls import NAME, VERSIONS, Tls, contexts, join, part
+
+
+def pair(kit: Kit, tls: Tls | None = None) -> tuple[Log, Log]:
+    """A server's and a client's protocol, connected."""
+    inside, log = kit.protocol(), kit.protocol()
+    kit.run(join(kit, tls or contexts(), inside, log))
+    return inside, log
+
+
+@family("TLS-1", how=("close", "abort"))
+def test_state_of_a_tls_transport(kit: Kit, how: str) -> None:
+    """is_closing, get_protocol and the size of the buffer are right while it is open, closing and lost"""
+    inside, log = pair(kit)
+    transport = log.transport
+    seen = [transport.is_closing(), transport.get_protocol() is log, transport.get_write_buffer_size()]
+    getattr(transport, how)()
+    seen.append(transport.is_closing())
+    kit.run(log.until_event("lost"))
+    seen.append(transport.is_closing())
+    kit.run(inside.until_event("lost"))
+    kit.equal(seen, [False, True, 0, True, True], "is_closing, get_protocol, size, and is_closing twice")
+
+
+@family("TLS-1", version=VERSIONS.keys())
+def test_each_connection_has_its_own_session(kit: Kit, version: str) -> None:
+    """Two connections of one context each know their own SSL object, cipher, certificate and names"""
+    tls = contexts(version)
+    first, second = pair(kit, tls), pair(kit, tls)
+    seen: list[object] = []
+    for _, log in (first, second):
+        info = log.transport.get_extra_info
+        seen.append(info("ssl_object"))
+        kit.check(isinstance(seen[-1], (ssl.SSLObject, ssl.SSLSocket)), "there is no ssl_object")
+        kit.equal(info("ssl_object").version(), f"TLSv{version.replace('_', '.')}", "version")
+        kit.check(
+            info("cipher") and info("peercert") and info("sslcontext"), "cipher, peercert or sslcontext is missing"
+        )
+        kit.equal((info("peername")[0], info("nonsense", 7)), ("127.0.0.1", 7), "peername, and an unknown name")
+    kit.check(seen[0] is not seen[1], "both have the same ssl_object")
+    kit.run(part(*first, *second))
+
+
+class Buffered(asyncio.BufferedProtocol):
+    received = b""
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        self.buffer = bytearray(100)
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.received += bytes(self.buffer[:nbytes])
+
+
+class Plain(asyncio.Protocol):
+    received = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+
+
+@case("TLS-2")
+def test_protocols_one_after_the_other(kit: Kit) -> None:
+    """Each protocol that set_protocol gives a TLS transport, plain or buffered, gets what comes from then on."""
+    inside, log = pair(kit)
+    made = [Buffered(), Plain(), Buffered(), Plain()]
+
+    async def main() -> None:
+        for number, protocol in enumerate(made):
+            log.transport.set_protocol(protocol)
+            kit.check(log.transport.get_protocol() is protocol, "get_protocol() is another one")
+            inside.transport.write(b"to %d" % number)
+            for _ in range(1000):
+                if protocol.received:
+                    break
+                await asyncio.sleep(0.001)
+        log.transport.set_protocol(log)
+
+    kit.run(main())
+    kit.equal([protocol.received for protocol in made], [b"to 0", b"to 1", b"to 2", b"to 3"], "received by each")
+    kit.run(part(inside, log))
+
+
+@family("TLS-3", how=("close", "abort"))
+def test_late_writes(kit: Kit, how: str) -> None:
+    """What is written after close(), abort() or connection_lost is dropped without an exception"""
+    inside, log = pair(kit)
+    transport = log.transport
+    transport.write(b"early")
+    getattr(transport, how)()
+    transport.write(b"late")
+    transport.writelines([b"late"])
+    kit.run(log.until_event("lost"))
+    transport.write(b"too late")
+    transport.close()
+    transport.abort()
+    kit.run(inside.until_event("lost"))
+    kit.check(bytes(inside.received) in (b"early", b"") or how == "close", f"received {bytes(inside.received)!r}")
+    kit.check(how == "abort" or bytes(inside.received) == b"early", f"received {bytes(inside.received)!r}")
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "host": {"host": NAME},
+    "name": {"host": "127.0.0.1", "server_hostname": NAME},
+    "number": {"host": "127.0.0.1"},
+    "empty": {"host": "127.0.0.1", "server_hostname": ""},
+}
+
+
+@family("TLS-4", asked=ASKED)
+def test_name_that_is_checked(kit: Kit, asked: dict[str, Any]) -> None:
+    """The name in the certificate is checked against server_hostname, else against the host, be it a number"""
+    tls = contexts()
+    kit.errors.clear()  # the server may tell of what was refused
+    tls.client.check_hostname = asked.get("server_hostname") != ""
+
+    async def main() -> BaseException | None:
+        server = await kit.loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=tls.server)
+        port = server.sockets[0].getsockname()[1]
+        log = kit.protocol()
+        try:
+            await kit.loop.create_connection(lambda: log, port=port, ssl=tls.client, **asked)
+            await part(log)
+        except ssl.SSLCertVerificationError as error:
+            return error
+        finally:
+            server.close()
+            await asyncio.sleep(0.005)
+        return None
+
+    kit.equal(kit.run(main()) is not None, asked is ASKED["number"], "was the connection refused")

@@ -1,0 +1,169 @@
+# real clock
+"""Cases of what is watched, by which name and how often (FD-9, FD-11): numbers, sockets, files; added anew; refused."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+
+class HasFileno:
+    """Something with a fileno() and nothing else."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+
+FORMS: dict[str, Callable[[socket.socket], Any]] = {
+    "number": lambda sock: sock.fileno(),
+    "socket": lambda sock: sock,
+    "object": HasFileno,
+}
+SIDES = ("reader", "writer")
+
+
+def ready(kit: Kit) -> socket.socket:
+    """A socket that can be read and written."""
+    left, right = kit.socketpair()
+    kit.put(right)
+    return left
+
+
+@family("FD-11", side=SIDES, added=FORMS)
+def test_named_by(kit: Kit, side: str, added: Any) -> None:
+    """A watcher may be added by a number, a socket or what has a fileno(), and removed by any of these"""
+    for name, removed in FORMS.items():
+        sock, calls = ready(kit), list[int]()
+        getattr(kit.loop, f"add_{side}")(added(sock), kit.observed(calls.append), 1)
+        kit.turns(3)
+        kit.check(calls, "no callback")
+        getattr(kit.loop, f"remove_{side}")(removed(sock))
+        calls.clear()
+        kit.turns(3)
+        kit.equal(calls, [], f"callbacks after it was removed by {name}")
+
+
+@family("FD-9", side=SIDES, first=FORMS)
+def test_same_function_with_other_arguments(kit: Kit, side: str, first: Any) -> None:
+    """A watcher that is replaced by the same function with other arguments calls it with these, by whatever name"""
+    for name, second in FORMS.items():
+        sock, calls = ready(kit), list[str]()
+        append = kit.observed(calls.append)
+        getattr(kit.loop, f"add_{side}")(first(sock), append, "old")
+        getattr(kit.loop, f"add_{side}")(second(sock), append, "new")
+        kit.turns(3)
+        kit.equal(set(calls), {"new"}, f"arguments of the callbacks, added again by {name}")
+        getattr(kit.loop, f"remove_{side}")(sock)
+        kit.turns(1)
+
+
+WRONG: dict[str, Any] = {"minus_one": -1, "minus": -2, "none": None, "text": "0", "float": 1.0, "closed": None}
+
+
+@family("FD-11", wrong=tuple(WRONG))
+def test_refused(kit: Kit, wrong: str) -> None:
+    """What is no descriptor, or one that is closed, is refused with an exception, each time, and others are watched"""
+    gone = socket.socket()
+    gone.close()
+    given = gone if wrong == "closed" else WRONG[wrong]
+    kit.turns(1)
+    for side in SIDES * 2:
+        try:
+            getattr(kit.loop, f"add_{side}")(given, print)
+        except (ValueError, TypeError, OSError, AttributeError):
+            continue
+        kit.fail(f"{given!r} was taken")
+    sock, calls = ready(kit), list[int]()
+    kit.reader(sock, calls.append, 1)
+    kit.turns(3)
+    kit.check(calls, "no callback of another")
+    kit.remove_reader(sock)
+
+
+@family("FD-11", method=("add_reader", "add_writer", "remove_reader", "remove_writer"), named=("number", "socket"))
+def test_descriptor_of_a_transport(kit: Kit, method: str, named: str) -> None:
+    """The descriptor of a transport is not watched beside it: RuntimeError, and the transport works on (uvloop#653)"""
+    log, peer = kit.connection()
+    sock = log.transport.get_extra_info("socket")
+    given = sock.fileno() if named == "number" else HasFileno(sock)
+    args = (print,) if method.startswith("add") else ()
+    kit.raises(RuntimeError, getattr(kit.loop, method), given, *args)
+    kit.put(peer, b"hello")
+    kit.run(log.until(lambda: bytes(log.received) == b"hello"))
+    log.transport.abort()
+    kit.run(log.until_event("lost"))
+
+
+@family("FD-2", side=SIDES)
+def test_callback_that_raises_comes_again(kit: Kit, side: str) -> None:
+    """A watcher whose callback raises is called again, and told each time (talyn BUG-170)"""
+    kit.errors.clear()
+    sock, calls = ready(kit), list[int]()
+
+    def callback() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            getattr(kit.loop, f"remove_{side}")(sock)
+        raise ValueError("planted")
+
+    getattr(kit.loop, f"add_{side}")(sock, kit.observed(callback))
+    kit.turns(8)
+    kit.equal((len(calls), len(kit.errors)), (3, 3), "calls, and contexts told")
+
+
+@family("FD-2", side=SIDES)
+def test_added_anew_in_its_callback(kit: Kit, side: str) -> None:
+    """A watcher that its own callback removes and adds again is called again"""
+    sock, calls = ready(kit), list[int]()
+
+    def callback() -> None:
+        calls.append(1)
+        getattr(kit.loop, f"remove_{side}")(sock)
+        if len(calls) < 4:
+            getattr(kit.loop, f"add_{side}")(sock, kit.observed(callback))
+
+    getattr(kit.loop, f"add_{side}")(sock, kit.observed(callback))
+    kit.turns(12)
+    kit.equal(len(calls), 4, "calls")
+
+
+@case("FD-3")
+def test_one_side_is_removed_by_the_other(kit: Kit) -> None:
+    """Reader and writer of one socket that are ready at once: the one that is removed by the other is not called."""
+    for remover, victim in (SIDES, SIDES[::-1]):
+        sock, calls = ready(kit), list[str]()
+
+        def removes(
+            sock: socket.socket = sock, calls: list[str] = calls, both: tuple[str, str] = (remover, victim)
+        ) -> None:
+            calls.append(both[0])
+            for side in both:
+                getattr(kit.loop, f"remove_{side}")(sock)
+
+        for side in SIDES:
+            getattr(kit.loop, f"add_{side}")(sock, kit.observed(removes))
+        kit.turns(4)
+        kit.equal(len(calls), 1, "callbacks of the two")
+    kit.turns(1)
+
+
+@case("FD-3")
+def test_one_side_stays_when_the_other_goes(kit: Kit) -> None:
+    """Removing the writer of a descriptor leaves its reader, and the other way round, whatever came first."""
+    for stays, goes in (SIDES, SIDES[::-1]):
+        sock, calls = ready(kit), list[int]()
+        for side in (goes, stays) if stays == "reader" else (stays, goes):
+            fn = calls.append if side == stays else int
+            getattr(kit.loop, f"add_{side}")(sock, kit.observed(fn), 1)
+        getattr(kit.loop, f"remove_{goes}")(sock)
+        kit.turns(3)
+        kit.check(calls, f"the {stays} went with the {goes}")
+        getattr(kit.loop, f"remove_{stays}")(sock)
+    kit.turns(1)
