@@ -12,6 +12,8 @@
 /* No simulated clock passes this; a timer with a later deadline never fires. */
 #define LC_TIME_NS_MAX (UINT64_C(1) << 62)
 
+enum { LC_LOOK_MAX = 32 };
+
 /* All results: 0 or more, or -errno. */
 struct lc_kernel {
     uint64_t (*now_ns)(void *self);
@@ -41,7 +43,9 @@ struct lc_kernel {
     /* Returns the bytes given, 0 at the end of file; -EAGAIN when there are none yet. */
     int64_t (*read)(void *self, int fd, void *bytes, size_t size);
     int (*shut)(void *self, int fd);
-    unsigned (*ready)(void *self, int fd);    /* LC_* bits as poll(2) would show them now */
+    unsigned (*ready)(void *self, int fd); /* LC_* bits as poll(2) would show them now */
+    /* The same of at most LC_LOOK_MAX fds by one call. NULL: a call of ready costs nothing. */
+    void (*look)(void *self, const int fds[], unsigned bits[], size_t count);
     uint64_t (*identity)(void *self, int fd); /* of the open file: none that had the number before had it; 0: closed */
     int (*open_fds)(void *self);              /* how many fds this process has open, or -errno if unknown */
     /* Makes the next `calls` reads or writes of the loop meet a fault. NULL: this kernel is not ours to command. */

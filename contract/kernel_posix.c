@@ -44,6 +44,13 @@ static void advance(void *self, uint64_t duration_ns)
         ;
 }
 
+/* For a socket that is made quiet at once, where the kernel can do that. */
+#ifdef SOCK_NONBLOCK
+enum { BORN_QUIET = SOCK_NONBLOCK | SOCK_CLOEXEC };
+#else
+enum { BORN_QUIET = 0 };
+#endif
+
 static void make_quiet(int fd)
 {
     fcntl(fd, F_SETFL, O_NONBLOCK);
@@ -111,12 +118,10 @@ static int tcp_pair(int fds[2])
 static int pair(void *self, int fds[2], bool is_tcp)
 {
     (void)self;
-    int result = is_tcp ? tcp_pair(fds) : socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0 ? 0 : -errno;
-    if (result < 0)
-        return result;
-    make_quiet(fds[0]);
-    make_quiet(fds[1]);
-    return 0;
+    int result = is_tcp ? tcp_pair(fds) : socketpair(AF_UNIX, SOCK_STREAM | BORN_QUIET, 0, fds) == 0 ? 0 : -errno;
+    for (int i = 0; i < 2 && result == 0 && (is_tcp || BORN_QUIET == 0); i++)
+        make_quiet(fds[i]);
+    return result;
 }
 
 /* Bound to a free port of the loopback interface; its address comes out. */
@@ -260,18 +265,32 @@ static int shut(void *self, int fd)
     return shutdown(fd, SHUT_WR) == 0 ? 0 : -errno;
 }
 
+static unsigned bits_of(short revents)
+{
+    unsigned bits = 0;
+    bits |= revents & POLLIN ? LC_IN : 0;
+    bits |= revents & POLLOUT ? LC_OUT : 0;
+    bits |= revents & POLLHUP ? LC_HUP : 0;
+    bits |= revents & (POLLERR | POLLNVAL) ? LC_ERR : 0;
+    return bits;
+}
+
 static unsigned ready(void *self, int fd)
 {
     struct pollfd one = {.fd = fd, .events = POLLIN | POLLOUT};
-    unsigned bits = 0;
     (void)self;
-    if (poll(&one, 1, 0) <= 0)
-        return 0;
-    bits |= one.revents & POLLIN ? LC_IN : 0;
-    bits |= one.revents & POLLOUT ? LC_OUT : 0;
-    bits |= one.revents & POLLHUP ? LC_HUP : 0;
-    bits |= one.revents & (POLLERR | POLLNVAL) ? LC_ERR : 0;
-    return bits;
+    return poll(&one, 1, 0) <= 0 ? 0 : bits_of(one.revents);
+}
+
+static void look(void *self, const int fds[], unsigned bits[], size_t count)
+{
+    struct pollfd all[LC_LOOK_MAX];
+    (void)self;
+    for (size_t i = 0; i < count; i++)
+        all[i] = (struct pollfd){.fd = fds[i], .events = POLLIN | POLLOUT};
+    const bool is_known = poll(all, count, 0) >= 0;
+    for (size_t i = 0; i < count; i++)
+        bits[i] = is_known ? bits_of(all[i].revents) : 0;
 }
 
 static uint64_t identity(void *self, int fd)
@@ -358,6 +377,7 @@ const struct lc_kernel *lc_kernel_posix(void)
                                             .shut = shut,
                                             .ready = ready,
                                             .identity = identity,
+                                            .look = look,
                                             .open_fds = open_fds,
                                             .post = post,
                                             .join = join};

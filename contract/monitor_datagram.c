@@ -24,24 +24,24 @@ static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const 
     return false;
 }
 
-/* What has arrived at an end, of which `named` is to be told: the receiver, or the sender. */
-static void judge_arrival(struct lc_model *model, const struct lc_obs *obs, const struct lc_obs *named,
+/* What has arrived at an end, of which `told` has to hear: the receiver, or the sender. */
+static void judge_arrival(struct lc_model *model, const struct lc_obs *obs, uint16_t told,
                           const struct lc_model_handle *end, const char *verb)
 {
     const uint64_t number = (uint64_t)obs->result;
     const struct lc_model_handle *peer = lc_model_at(model, end->peer);
     if (obs->bits & LC_BYTES_WRONG)
-        lc_monitor_report(model, named, "DGRAM-1", "%s a datagram of %" PRIu64 " bytes that is none of those asked for",
-                          verb, obs->arg);
+        lc_monitor_report_of(model, obs, told, "DGRAM-1",
+                             "%s a datagram of %" PRIu64 " bytes that is none of those asked for", verb, obs->arg);
     else if (number < end->got || number >= peer->sent)
-        lc_monitor_report(model, named, "DGRAM-1", "%s datagram number %" PRIu64 " a second time, or too late", verb,
-                          number);
+        lc_monitor_report_of(model, obs, told, "DGRAM-1", "%s datagram number %" PRIu64 " a second time, or too late",
+                             verb, number);
     else if (number > end->got)
-        lc_monitor_report(model, named, "DGRAM-1",
-                          "%s datagram number %" PRIu64 " without number %" PRIu64 " before it", verb, number,
-                          end->got);
+        lc_monitor_report_of(model, obs, told, "DGRAM-1",
+                             "%s datagram number %" PRIu64 " without number %" PRIu64 " before it", verb, number,
+                             end->got);
     else if (obs->bits & LC_BYTES_FOREIGN)
-        lc_monitor_report(model, named, "DGRAM-1", "was told that somebody else than its peer sent a datagram");
+        lc_monitor_report_of(model, obs, told, "DGRAM-1", "was told that somebody else than its peer sent a datagram");
 }
 
 /* A refusal is an answer to something sent to who is closed, or to a datagram that is too large. */
@@ -80,7 +80,7 @@ static void judge_event(struct lc_model *model, const struct lc_obs *obs)
         return;
     switch (obs->code) {
     case LC_EVENT_DATAGRAM:
-        judge_arrival(model, obs, obs, lc_model_at(model, h->fd), "was given");
+        judge_arrival(model, obs, obs->handle, lc_model_at(model, h->fd), "was given");
         break;
     case LC_EVENT_REFUSED:
         judge_refused(model, obs, h);
@@ -102,10 +102,8 @@ static void judge_event(struct lc_model *model, const struct lc_obs *obs)
 static void judge_take(struct lc_model *model, const struct lc_obs *obs)
 {
     const struct lc_model_handle *end = lc_model_at(model, obs->handle), *peer = lc_model_at(model, end->peer);
-    struct lc_obs named = *obs;
-    named.handle = peer->owner;
     if (end->is_udp && peer->owner != 0 && obs->result >= 0)
-        judge_arrival(model, obs, &named, end, "sent");
+        judge_arrival(model, obs, peer->owner, end, "sent");
 }
 
 /* Does this end take whatever comes? */
@@ -121,16 +119,15 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
     for (unsigned i = LC_KIND_DATAGRAM * model->width; (i = lc_model_next(model, i, last)) < last; i++) {
         const struct lc_model_handle *h = &model->handles[i], *end = lc_model_at(model, h->fd);
         const struct lc_model_handle *peer = lc_model_at(model, end->peer);
-        struct lc_obs named = *obs;
-        named.handle = lc_model_wide(model, i);
+        const uint16_t wide = lc_model_wide(model, i);
         if (!lc_model_is_joined(model, h))
             continue;
         if (end->sent > peer->got && is_taking(model, peer) && !h->stream.is_aborted)
-            lc_monitor_report(model, &named, h->stream.is_flushing ? "DGRAM-3" : "DGRAM-1",
-                              "never sent %" PRIu64 " of its datagrams", end->sent - peer->got);
+            lc_monitor_report_of(model, obs, wide, h->stream.is_flushing ? "DGRAM-3" : "DGRAM-1",
+                                 "never sent %" PRIu64 " of its datagrams", end->sent - peer->got);
         if (peer->owner == 0 && peer->sent > end->got && is_taking(model, end))
-            lc_monitor_report(model, &named, "DGRAM-1", "was never given %" PRIu64 " datagrams that were sent to it",
-                              peer->sent - end->got);
+            lc_monitor_report_of(model, obs, wide, "DGRAM-1",
+                                 "was never given %" PRIu64 " datagrams that were sent to it", peer->sent - end->got);
     }
 }
 

@@ -37,11 +37,9 @@ static void judge_closed(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_report(model, obs, "LIFE-3", "could not be closed: error %" PRId64, -(int64_t)obs->result);
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++)
-        if (model->handles[i].state == LC_CLOSING) {
-            struct lc_obs named = *obs;
-            named.handle = lc_model_wide(model, i);
-            lc_monitor_report(model, &named, "LIFE-9", "was destroyed but never reported closed");
-        }
+        if (model->handles[i].state == LC_CLOSING)
+            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "LIFE-9",
+                                 "was destroyed but never reported closed");
 }
 
 static void judge_canary(struct lc_model *model, const struct lc_obs *obs)

@@ -12,10 +12,7 @@ enum {
     OWED_SOON_NS = 1000 * 1000000 /* a hang: timers due within this time count as what was owed */
 };
 
-static const struct {
-    const char *rule;
-    const char *sentence;
-} by_kind[LC_KIND_COUNT] = {
+static const struct lc_owed by_kind[LC_KIND_COUNT] = {
     [LC_KIND_SOON] = {"SOON-5", "was asked for and never ran"},
     [LC_KIND_TIMER] = {"TIMER-5", "was due and did not fire"},
     [LC_KIND_WATCH] = {"FD-2", "was not called though its fd was ready"},
@@ -24,36 +21,34 @@ static const struct {
     [LC_KIND_WAKER] = {"WAKE-1", "was posted to and never called: the wake-up was lost"},
 };
 
-/* What the loop owes this handle: the rule, and the sentence. Never NULL. */
-static const char *owed_rule(struct lc_model *model, unsigned i, const char **sentence)
+static struct lc_owed owed_by_stream(const char *rule)
+{
+    const char *sentence = strcmp(rule, "STREAM-1") == 0    ? "was never told that its connection is made"
+                           : strcmp(rule, "CLOSE-1") == 0   ? "was closed and never told that its connection is lost"
+                           : strcmp(rule, "CONNECT-1") == 0 ? "was asked to connect and never answered"
+                           : strcmp(rule, "ERR-4") == 0     ? "raised and was never told that its connection is lost"
+                           : strcmp(rule, "FLOW-2") == 0
+                               ? "was told to pause writing and, with nothing left to send, not to resume"
+                               : "was not called though its connection had something to read";
+    return (struct lc_owed){rule, sentence};
+}
+
+/* What the loop owes this handle. */
+static struct lc_owed owed(struct lc_model *model, unsigned i)
 {
     const struct lc_model_handle *h = &model->handles[i];
     const unsigned kind = i / model->width;
     const char *rule = kind == LC_KIND_STREAM ? lc_model_stream_owed(model, h) : NULL;
-    if (h->state == LC_CLOSING) {
-        *sentence = "was destroyed and not reported closed within 3 steps";
-        return "LIFE-9";
-    }
-    if (kind == LC_KIND_DATAGRAM)
-        rule = lc_model_datagram_owed(model, h, sentence);
-    if (kind == LC_KIND_DATAGRAM && rule != NULL)
-        return rule;
-    if (kind == LC_KIND_REQUEST && h->call == LC_OP_TASK) {
-        *sentence = "was not run to its end";
-        return "TASK-1";
-    }
-    if (rule == NULL) {
-        *sentence = by_kind[kind].sentence != NULL ? by_kind[kind].sentence : "was not called";
-        return by_kind[kind].rule != NULL ? by_kind[kind].rule : "STREAM-8";
-    }
-    *sentence = strcmp(rule, "STREAM-1") == 0    ? "was never told that its connection is made"
-                : strcmp(rule, "CLOSE-1") == 0   ? "was closed and never told that its connection is lost"
-                : strcmp(rule, "CONNECT-1") == 0 ? "was asked to connect and never answered"
-                : strcmp(rule, "ERR-4") == 0     ? "raised and was never told that its connection is lost"
-                : strcmp(rule, "FLOW-2") == 0
-                    ? "was told to pause writing and, with nothing left to send, not to resume"
-                    : "was not called though its connection had something to read";
-    return rule;
+    const struct lc_owed *of_datagram = kind == LC_KIND_DATAGRAM ? lc_model_datagram_owed(model, h) : NULL;
+    if (h->state == LC_CLOSING)
+        return (struct lc_owed){"LIFE-9", "was destroyed and not reported closed within 3 steps"};
+    if (of_datagram != NULL)
+        return *of_datagram;
+    if (kind == LC_KIND_REQUEST && h->call == LC_OP_TASK)
+        return (struct lc_owed){"TASK-1", "was not run to its end"};
+    if (rule != NULL)
+        return owed_by_stream(rule);
+    return by_kind[kind].rule != NULL ? by_kind[kind] : (struct lc_owed){"STREAM-8", "was not called"};
 }
 
 static uint32_t count_live(const struct lc_model *model)
@@ -82,10 +77,8 @@ static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const
 
 static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
 {
-    struct lc_obs named = *obs;
-    const char *sentence, *rule = owed_rule(model, i, &sentence);
-    named.handle = lc_model_wide(model, i);
-    lc_monitor_report(model, &named, rule, "%s", sentence);
+    const struct lc_owed what = owed(model, i);
+    lc_monitor_report_of(model, obs, lc_model_wide(model, i), what.rule, "%s", what.sentence);
 }
 
 /* The step was one sleep, from which the loop woke on time and called nobody. */
@@ -128,15 +121,15 @@ void lc_monitor_owed(struct lc_model *model)
         return;
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
-        char name[12];
+        const uint16_t wide = lc_model_wide(model, i);
         unsigned kind = i / model->width;
         const struct lc_model_handle *h = &model->handles[i];
         if (!lc_model_is_due(model, kind, h, model->time_ns + OWED_SOON_NS))
             continue;
-        const char *sentence, *rule = owed_rule(model, i, &sentence);
-        snprintf(judgement->owed, sizeof judgement->owed, "%s %s", lc_wide_format(lc_model_wide(model, i), name),
-                 sentence);
-        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", rule);
+        const struct lc_owed what = owed(model, i);
+        snprintf(judgement->owed, sizeof judgement->owed, "%c%u %s", lc_wide_letter(wide), LC_WIDE_INDEX(wide),
+                 what.sentence);
+        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", what.rule);
         return;
     }
 }

@@ -1,63 +1,102 @@
 #include "monitor_model.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "names.h"
 
-const char *lc_wide_format(uint16_t handle, char text[12])
+enum {
+    PROGRAM_WIDTH = 16, /* indices of a kind that a program has */
+    PROGRAM_WORDS = (LC_KIND_COUNT * PROGRAM_WIDTH + LC_WORD_BITS - 1) / LC_WORD_BITS
+};
+
+char lc_wide_letter(uint16_t handle)
 {
-    unsigned kind = LC_WIDE_KIND(handle);
-    snprintf(text, 12, "%c%u", kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?', (unsigned)LC_WIDE_INDEX(handle));
-    return text;
+    const unsigned kind = LC_WIDE_KIND(handle);
+    return (char)(kind < LC_KIND_COUNT ? lc_kind_letters[kind] : '?');
 }
 
-void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
+static void report(struct lc_judgement *judgement, const struct lc_obs *obs, uint16_t handle, const char *rule,
+                   const char *format, va_list arguments)
 {
-    struct lc_judgement *judgement = model->judgement;
-    char name[12], sentence[112];
-    va_list arguments;
-
+    char sentence[112];
     for (size_t i = 0; i < judgement->count; i++)
         if (judgement->violations[i].run == judgement->runs && strcmp(judgement->violations[i].rule, rule) == 0)
             return;
     if (judgement->count == LC_VIOLATIONS_MAX)
         return;
     struct lc_violation *v = &judgement->violations[judgement->count++];
-    va_start(arguments, format);
     vsnprintf(sentence, sizeof sentence, format, arguments);
-    va_end(arguments);
     snprintf(v->rule, sizeof v->rule, "%s", rule);
-    if (obs->handle != 0)
-        snprintf(v->text, sizeof v->text, "%s %s", lc_wide_format(obs->handle, name), sentence);
+    if (handle != 0)
+        snprintf(v->text, sizeof v->text, "%c%u %s", lc_wide_letter(handle), LC_WIDE_INDEX(handle), sentence);
     else
         snprintf(v->text, sizeof v->text, "the loop %s", sentence);
     v->seq = obs->seq;
     v->run = judgement->runs;
 }
 
+void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    report(model->judgement, obs, obs->handle, rule, format, arguments);
+    va_end(arguments);
+}
+
+void lc_monitor_report_of(struct lc_model *model, const struct lc_obs *obs, uint16_t handle, const char *rule,
+                          const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    report(model->judgement, obs, handle, rule, format, arguments);
+    va_end(arguments);
+}
+
 /* ---- the handles --------------------------------------------------------------------------- */
 
-static size_t words(const struct lc_model *model)
+static size_t words(uint32_t width)
 {
-    return ((size_t)LC_KIND_COUNT * model->width + LC_WORD_BITS - 1) / LC_WORD_BITS;
+    return ((size_t)LC_KIND_COUNT * width + LC_WORD_BITS - 1) / LC_WORD_BITS;
+}
+
+/* Of programs' traces, one after another: else each asks for memory as large as all that its loop asks for. */
+static struct {
+    atomic_flag is_taken;
+    struct lc_model_handle handles[LC_KIND_COUNT * PROGRAM_WIDTH];
+    uint64_t words[2 * PROGRAM_WORDS]; /* known, live */
+} kept = {.is_taken = ATOMIC_FLAG_INIT};
+
+static void forget_handles(struct lc_model *model)
+{
+    memset(model->known, 0, words(model->width) * sizeof *model->known);
+    memset(model->live, 0, words(model->width) * sizeof *model->live);
 }
 
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
 {
-    *model = (struct lc_model){
-        .width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .is_untouched = true, .judgement = judgement};
-    model->handles = calloc((size_t)LC_KIND_COUNT * width, sizeof *model->handles);
-    model->live = calloc(words(model), sizeof *model->live);
-    return model->handles != NULL && model->live != NULL;
+    *model = (struct lc_model){.width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
+    const bool is_kept = width <= PROGRAM_WIDTH && !atomic_flag_test_and_set(&kept.is_taken);
+    model->handles = is_kept ? kept.handles : malloc((size_t)LC_KIND_COUNT * width * sizeof *model->handles);
+    model->known = is_kept ? kept.words : malloc(2 * words(width) * sizeof *model->known);
+    if (model->handles == NULL || model->known == NULL)
+        return false;
+    model->live = model->known + words(width);
+    forget_handles(model);
+    return true;
 }
 
 void lc_model_drop(struct lc_model *model)
 {
+    if (model->handles == kept.handles) {
+        atomic_flag_clear(&kept.is_taken);
+        return;
+    }
     free(model->handles);
-    free(model->live);
+    free(model->known);
 }
 
 void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state)
@@ -98,10 +137,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     }
     case LC_KIND_STREAM:
         return lc_model_stream_owed(model, h) != NULL;
-    case LC_KIND_DATAGRAM: {
-        const char *sentence;
-        return lc_model_datagram_owed(model, h, &sentence) != NULL;
-    }
+    case LC_KIND_DATAGRAM:
+        return lc_model_datagram_owed(model, h) != NULL;
     case LC_KIND_FD:
         return lc_model_is_client_waiting(model, h);
     case LC_KIND_REQUEST:
@@ -120,10 +157,7 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind)
 
 static void take_open(struct lc_model *model, const struct lc_obs *obs)
 {
-    if (!model->is_untouched) {
-        memset(model->handles, 0, (size_t)LC_KIND_COUNT * model->width * sizeof *model->handles);
-        memset(model->live, 0, words(model) * sizeof *model->live);
-    }
+    forget_handles(model);
     *model = (struct lc_model){.capabilities = (uint32_t)obs->arg,
                                .promises = (uint32_t)(obs->arg >> 32),
                                .tick_ns = 1,
@@ -131,6 +165,7 @@ static void take_open(struct lc_model *model, const struct lc_obs *obs)
                                .open_fds = UINT64_MAX,
                                .width = model->width,
                                .handles = model->handles,
+                               .known = model->known,
                                .live = model->live,
                                .judgement = model->judgement};
     model->judgement->runs++;
@@ -354,5 +389,4 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     default:
         break;
     }
-    model->is_untouched = false;
 }

@@ -19,7 +19,6 @@ struct lc_model {
     uint64_t tick_ns;
     bool is_exact;
     enum lc_phase phase;
-    bool is_untouched; /* no record was taken in yet */
     bool is_loop_closed;
     bool has_nan;                    /* a timer of NaN was taken */
     bool is_late_run;                /* the loop has completed a step or run before */
@@ -35,7 +34,8 @@ struct lc_model {
     uint64_t time_ns;                /* of the last record */
     uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
     uint32_t width;                  /* indexes a kind; at most 4096 */
-    struct lc_model_handle *handles; /* [kind][index] */
+    struct lc_model_handle *handles; /* [kind][index]; what nobody has asked for yet has no content */
+    uint64_t *known;                 /* a bit for each of handles that was asked for */
     uint64_t *live;                  /* a bit for each of handles that is neither free nor closed */
     struct lc_judgement *judgement;
 };
@@ -55,12 +55,23 @@ void lc_model_take_datagram_event(struct lc_model *model, const struct lc_obs *o
 /* The callback in which a stream raised has ended: from now on the loop has to end it. */
 void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *stream);
 
-/* The handle of a wide handle number; out of range gives a spare one that nobody looks at. */
+/* Was the handle at a place in model->handles asked for? */
+static inline bool lc_model_is_known(const struct lc_model *model, unsigned place)
+{
+    return (model->known[place / LC_WORD_BITS] >> place % LC_WORD_BITS & 1) != 0;
+}
+
+/* The handle of a wide handle number, a free one when it is asked for first; out of range gives a spare one that nobody
+ * looks at. */
 static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16_t handle)
 {
-    unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
-    bool is_known = kind < LC_KIND_COUNT && index < model->width;
-    return &model->handles[is_known ? kind * model->width + index : 0];
+    const unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
+    const unsigned place = kind < LC_KIND_COUNT && index < model->width ? kind * model->width + index : 0;
+    if (!lc_model_is_known(model, place)) {
+        model->known[place / LC_WORD_BITS] |= UINT64_C(1) << place % LC_WORD_BITS;
+        model->handles[place] = (struct lc_model_handle){.state = LC_FREE};
+    }
+    return &model->handles[place];
 }
 
 /* Alone changes a handle's state. */
@@ -90,9 +101,11 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
 
 /* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
-/* The same of an endpoint of datagrams; the sentence comes out too. */
-const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint,
-                                   const char **sentence);
+struct lc_owed {
+    const char *rule, *sentence;
+};
+/* The same of an endpoint of datagrams, with the sentence. */
+const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint);
 /* May this end be closed by now? One of the loop's is closed a little before it is told so. */
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end);
 /* Has this call to end now? */
@@ -108,9 +121,12 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind);
  * a run is kept. */
 void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same, but it is not the record's handle that is told of. */
+void lc_monitor_report_of(struct lc_model *model, const struct lc_obs *obs, uint16_t handle, const char *rule,
+                          const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* "t2" in a buffer of the caller. */
-const char *lc_wide_format(uint16_t handle, char text[12]);
+/* "t2" is printed as "%c%u" of the letter and LC_WIDE_INDEX. */
+char lc_wide_letter(uint16_t handle);
 
 void lc_monitor_soon(struct lc_model *model, const struct lc_obs *obs);
 void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs);

@@ -7,33 +7,34 @@ enum { BYTES_MAX = 65507 }; /* of a datagram over IPv4 */
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
-const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *h, const char **sentence)
+const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *h)
 {
+    static const struct lc_owed made = {"DGRAM-6", "was never told that it is made"};
+    static const struct lc_owed lost = {"DGRAM-4", "was closed and never told that it is lost"};
+    static const struct lc_owed resume = {"DGRAM-3",
+                                          "was told to pause writing and, with nothing left to send, not to resume"};
+    static const struct lc_owed too_large = {"DGRAM-2", "was not told that its datagram cannot be sent"};
+    static const struct lc_owed arrived = {"DGRAM-1", "was not called though a datagram had arrived"};
+    static const struct lc_owed refused = {"DGRAM-2", "was not told that its datagram was refused"};
     const struct lc_model_stream *s = &h->stream;
     const struct lc_model_handle *end = lc_model_at(model, h->fd), *peer = lc_model_at(model, end->peer);
     const bool is_joined = lc_model_is_joined(model, h);
     const bool has_arrived = is_joined && (peer->is_closed || lc_model_outstanding(model, h) == 0);
     const unsigned shown = is_joined && end->is_known ? end->readiness : 0;
 
-    *sentence = "was never told that it is made";
     if (!s->is_made && (model->capabilities & LC_CAP_MADE))
-        return "DGRAM-6";
-    *sentence = "was closed and never told that it is lost";
+        return &made;
     if (s->is_aborted || (s->is_flushing && has_arrived))
-        return "DGRAM-4";
+        return &lost;
     if (s->is_flushing)
         return NULL;
-    *sentence = "was told to pause writing and, with nothing left to send, not to resume";
     if (s->is_writing_paused && has_arrived)
-        return "DGRAM-3";
-    *sentence = "was not told that its datagram cannot be sent";
+        return &resume;
     if (h->too_large > h->told)
-        return "DGRAM-2";
-    *sentence = "was not called though a datagram had arrived";
+        return &too_large;
     if (shown & LC_IN)
-        return "DGRAM-1";
-    *sentence = "was not told that its datagram was refused";
-    return shown & LC_ERR ? "DGRAM-2" : NULL;
+        return &arrived;
+    return shown & LC_ERR ? &refused : NULL;
 }
 
 /* ---- taking a record in -------------------------------------------------------------------- */

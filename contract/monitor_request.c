@@ -33,13 +33,13 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
 {
     const unsigned stop = (LC_KIND_FD + 1) * model->width;
     for (unsigned i = LC_KIND_FD * model->width; i < stop; i++) {
+        if (!lc_model_is_known(model, i))
+            continue;
         const struct lc_model_handle *end = &model->handles[i], *peer = lc_model_at(model, end->peer);
-        struct lc_obs named = *obs;
-        named.handle = lc_model_wide(model, i);
         if (end->is_called && !end->is_cut && !end->is_broken && !peer->is_unsure && peer->owner == 0 &&
             !peer->is_closed && end->sent > peer->got)
-            lc_monitor_report(model, &named, "STREAM-2", "never sent %" PRIu64 " bytes that it was given to send",
-                              end->sent - peer->got);
+            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "STREAM-2",
+                                 "never sent %" PRIu64 " bytes that it was given to send", end->sent - peer->got);
     }
 }
 

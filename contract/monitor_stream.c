@@ -58,10 +58,8 @@ static bool judge_order(struct lc_model *model, const struct lc_obs *obs, const 
 static void judge_dropped(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *sender,
                           uint64_t got)
 {
-    struct lc_obs named = *obs;
-    named.handle = sender->owner;
     if (got <= sender->sent && got > sender->sent - sender->dropped)
-        lc_monitor_report(model, &named, "STREAM-4", "sent bytes that it held when it was aborted");
+        lc_monitor_report_of(model, obs, sender->owner, "STREAM-4", "sent bytes that it held when it was aborted");
 }
 
 static void judge_data(struct lc_model *model, const struct lc_obs *obs, struct scene at)
@@ -140,25 +138,22 @@ static void judge_event(struct lc_model *model, const struct lc_obs *obs)
 static void judge_take(struct lc_model *model, const struct lc_obs *obs)
 {
     const struct lc_model_handle *end = lc_model_at(model, obs->handle), *peer = lc_model_at(model, end->peer);
-    struct lc_obs named = *obs;
     const uint64_t got = end->got + obs->arg;
-    named.handle = peer->owner;
+    const uint16_t sender = peer->owner != 0 ? peer->owner : end->peer;
     if (end->peer == 0 || (peer->owner == 0 && !peer->is_called) || end->is_udp)
         return; /* both ends are the runner's: what goes wrong there is the kernel's */
-    if (peer->owner == 0)
-        named.handle = end->peer;
     if (obs->bits & LC_BYTES_WRONG || got > peer->sent)
-        lc_monitor_report(model, &named, "STREAM-2", "sent other bytes than were written");
+        lc_monitor_report_of(model, obs, sender, "STREAM-2", "sent other bytes than were written");
     if (peer->owner == 0)
         return;
     judge_dropped(model, obs, peer, got);
     if (!(obs->bits & LC_BYTES_END) || end->is_broken)
         return;
     if (!peer->is_shut)
-        lc_monitor_report(model, &named, "CLOSE-2", "ended its connection, and nobody asked it to");
+        lc_monitor_report_of(model, obs, sender, "CLOSE-2", "ended its connection, and nobody asked it to");
     else if (got < peer->sent && !may_lose(model, peer))
-        lc_monitor_report(model, &named, "STREAM-3", "ended its connection with %" PRIu64 " written bytes unsent",
-                          peer->sent - got);
+        lc_monitor_report_of(model, obs, sender, "STREAM-3",
+                             "ended its connection with %" PRIu64 " written bytes unsent", peer->sent - got);
 }
 
 /* Does the other end take whatever comes? */
@@ -170,25 +165,25 @@ static bool is_taking(struct lc_model *model, const struct lc_model_handle *end)
     return end->owner == 0 || !(s->is_paused || s->is_flushing || s->is_lost);
 }
 
-static void judge_sent(struct lc_model *model, const struct lc_obs *named, struct scene at)
+static void judge_sent(struct lc_model *model, const struct lc_obs *obs, uint16_t wide, struct scene at)
 {
     const uint64_t unsent = lc_model_outstanding(model, at.stream);
     if (!is_taking(model, at.peer) || may_lose(model, at.end))
         return;
     if (unsent > 0)
-        lc_monitor_report(model, named, at.stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
-                          "never sent %" PRIu64 " bytes that were written to it", unsent);
+        lc_monitor_report_of(model, obs, wide, at.stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
+                             "never sent %" PRIu64 " bytes that were written to it", unsent);
     else if (at.stream->stream.has_ended && at.peer->owner == 0 && !at.peer->has_seen_end)
-        lc_monitor_report(model, named, "EOF-2", "did not let the other side see the end of file");
+        lc_monitor_report_of(model, obs, wide, "EOF-2", "did not let the other side see the end of file");
 }
 
 /* Of what the runner's end sent: another stream's may wait in that stream. */
-static void judge_received(struct lc_model *model, const struct lc_obs *named, struct scene at)
+static void judge_received(struct lc_model *model, const struct lc_obs *obs, uint16_t wide, struct scene at)
 {
     if (at.peer->owner == 0 && !at.peer->is_cut && is_taking(model, at.end) && !at.stream->stream.has_seen_eof &&
         !at.end->is_broken && at.peer->sent > at.end->got)
-        lc_monitor_report(model, named, "STREAM-2", "was never given %" PRIu64 " bytes that were sent to it",
-                          at.peer->sent - at.end->got);
+        lc_monitor_report_of(model, obs, wide, "STREAM-2", "was never given %" PRIu64 " bytes that were sent to it",
+                             at.peer->sent - at.end->got);
 }
 
 static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
@@ -196,12 +191,10 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
     const unsigned end = (LC_KIND_STREAM + 1) * model->width;
     for (unsigned i = LC_KIND_STREAM * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         const struct lc_model_handle *stream = &model->handles[i];
-        struct lc_obs named = *obs;
-        named.handle = lc_model_wide(model, i);
         if (!lc_model_is_joined(model, stream))
             continue;
-        judge_sent(model, &named, scene_of(model, stream));
-        judge_received(model, &named, scene_of(model, stream));
+        judge_sent(model, obs, lc_model_wide(model, i), scene_of(model, stream));
+        judge_received(model, obs, lc_model_wide(model, i), scene_of(model, stream));
     }
 }
 
@@ -212,14 +205,12 @@ static void judge_held(struct lc_model *model, const struct lc_obs *obs)
     for (unsigned i = LC_KIND_STREAM * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         const struct lc_model_handle *h = &model->handles[i];
         const struct lc_model_stream *s = &h->stream;
-        struct lc_obs named = *obs;
-        named.handle = lc_model_wide(model, i);
         if (h->state == LC_ARMED && s->has_limit && s->held > s->limit && !s->is_writing_paused && !s->is_flushing &&
             lc_model_at(model, h->fd)->is_full && !lc_model_at(model, h->fd)->is_broken)
-            lc_monitor_report(model, &named, "FLOW-1",
-                              "was not told to pause writing when %" PRIu64 " bytes waited, %" PRIu64
-                              " above its limit",
-                              s->held, s->held - s->limit);
+            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "FLOW-1",
+                                 "was not told to pause writing when %" PRIu64 " bytes waited, %" PRIu64
+                                 " above its limit",
+                                 s->held, s->held - s->limit);
     }
 }
 

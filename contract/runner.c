@@ -44,7 +44,7 @@ static bool is_promised(struct runner *r)
             return true;
         if (i >> 4 == LC_KIND_REQUEST && lc_runner_is_call_promised(r, h))
             return true;
-        if (i >> 4 == LC_KIND_WATCH && (r->kernel->ready(r->kernel->self, r->handles[h->fd_handle].fd) & h->bits) != 0)
+        if (i >> 4 == LC_KIND_WATCH && (lc_runner_ready_now(r, &r->handles[h->fd_handle]) & h->bits) != 0)
             return true;
     }
     return false;
@@ -164,6 +164,8 @@ static int begin(void *self, const struct lc_seen *seen)
 {
     struct runner *r = self;
     const bool is_here = lc_runner_is_here(r);
+    if (is_here)
+        r->has_looked = false;
     if (is_here && seen->event == LC_EVENT_MADE)
         lc_runner_note_made(r, seen);
     const struct lc_obs obs = observed(r, seen, is_here);
@@ -257,7 +259,7 @@ static void drain(struct runner *r)
         bool is_quiet = lc_runner_take_all(r) == 0 && r->stats->callbacks == callbacks;
         quiet = is_quiet ? quiet + 1 : 0;
         if (is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r))
-            r->kernel->advance(r->kernel->self, DRAIN_PAUSE_NS); /* it may be on its way through the network */
+            lc_runner_advance(r, DRAIN_PAUSE_NS); /* it may be on its way through the network */
     }
     if (quiet > quiet_enough)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_DRAINED});
@@ -303,8 +305,8 @@ static void close_all(struct runner *r)
     int64_t result = lc_runner_apply(r, (struct lc_op){.op = LC_OP_CLOSE});
     lc_runner_close_canaries(r);
     for (unsigned i = LC_KIND_FD << 4; i < (LC_KIND_FD + 1) << 4; i++)
-        if (lc_runner_holds(r, (uint8_t)i))
-            k->close(k->self, r->handles[i].fd, false);
+        if (lc_runner_holds(r, (uint8_t)i)) /* a reset leaves nothing that keeps a port from the next program */
+            k->close(k->self, r->handles[i].fd, r->handles[i].is_tcp || r->handles[i].port != 0);
     for (size_t i = 0; i < r->held_count; i++)
         k->close(k->self, r->held[i], false);
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_CLOSED, .result = (int32_t)(result < 0 ? result : 0)});
@@ -317,32 +319,43 @@ static void record_open_fds(struct runner *r)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_FDS, .arg = (uint64_t)count});
 }
 
+/* Clears what the run before has touched. */
+static void forget(struct runner *r)
+{
+    for (unsigned kind = 0; kind < LC_KIND_COUNT; kind++)
+        if ((r->kinds_touched & 1u << kind) != 0)
+            memset(&r->handles[kind << 4], 0, 16 * sizeof *r->handles);
+    memset(r, 0, offsetof(struct runner, handles));
+    r->datagram_count = r->attached = 0;
+}
+
 int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number, struct lc_trace *trace,
            struct lc_stats *stats)
 {
     const struct lc_kernel *kernel = driver->kernel != NULL ? driver->kernel : lc_kernel_posix();
-    struct runner r;
+    static struct runner runner; /* large; one process runs one program at a time */
+    struct runner *r = &runner;
 
-    memset(&r, 0, offsetof(struct runner, attachments));
-    r.driver = driver;
-    r.kernel = kernel;
-    r.trace = trace;
-    r.stats = stats;
+    forget(r);
+    r->driver = driver;
+    r->kernel = kernel;
+    r->trace = trace;
+    r->stats = stats;
     *stats = (struct lc_stats){.ops = (uint32_t)program->count};
-    r.thread = pthread_self();
-    driver->sink = (struct lc_sink){.begin = begin, .end = end, .self = &r};
-    lc_runner_record(&r, (struct lc_obs){.what = LC_WHAT_OPEN,
-                                         .handle = number,
-                                         .arg = driver->capabilities | (uint64_t)driver->promises << 32});
-    lc_runner_record(&r, (struct lc_obs){.what = LC_WHAT_TERMS, .arg = driver->tick_ns, .bits = driver->is_exact});
-    record_open_fds(&r);
-    int64_t opened = lc_runner_apply(&r, (struct lc_op){.op = LC_OP_OPEN});
+    r->thread = pthread_self();
+    driver->sink = (struct lc_sink){.begin = begin, .end = end, .self = r};
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OPEN,
+                                        .handle = number,
+                                        .arg = driver->capabilities | (uint64_t)driver->promises << 32});
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_TERMS, .arg = driver->tick_ns, .bits = driver->is_exact});
+    record_open_fds(r);
+    int64_t opened = lc_runner_apply(r, (struct lc_op){.op = LC_OP_OPEN});
     if (opened < 0)
         return (int)opened;
-    r.opened_ns = lc_runner_now_ns(&r);
-    run_ops(&r, program);
-    drain(&r);
-    close_all(&r);
-    record_open_fds(&r);
+    r->opened_ns = lc_runner_now_ns(r);
+    run_ops(r, program);
+    drain(r);
+    close_all(r);
+    record_open_fds(r);
     return 0;
 }

@@ -270,5 +270,5 @@ bool lc_runner_is_datagram_promised(struct runner *r, const struct handle *h)
     const bool has_arrived = !has_reader(r, end) || end->sent == r->handles[end->peer].got;
     if (!h->is_made || h->is_aborted || (h->is_flushing && has_arrived) || (h->is_writing_paused && has_arrived))
         return true;
-    return !h->is_flushing && (r->kernel->ready(r->kernel->self, end->fd) & (LC_IN | LC_ERR)) != 0;
+    return !h->is_flushing && (lc_runner_ready_now(r, end) & (LC_IN | LC_ERR)) != 0;
 }

@@ -12,7 +12,8 @@ enum {
     RECYCLE_TRIES_MAX = 8,             /* pairs made to get an fd number back */
     FAULT_CALLS_MAX = 8,               /* reads and writes that one fault may hit */
     FIRST_FD = LC_KIND_FD << 4,
-    END_FD = (LC_KIND_FD + 1) << 4
+    END_FD = (LC_KIND_FD + 1) << 4,
+    LAST_END = (LC_KIND_END + 1) << 4
 };
 
 /* ---- records ------------------------------------------------------------------------------- */
@@ -23,9 +24,35 @@ static bool is_open(const struct runner *r, const struct handle *end)
     return end->state == ARMED && (end->stream == 0 || r->handles[end->stream].state == ARMED);
 }
 
+/* At all open ends by one call of the kernel, since one is rarely asked for alone. */
+static void look(struct runner *r)
+{
+    static struct handle *ends[LC_LOOK_MAX]; /* one process runs one program at a time */
+    static int fds[LC_LOOK_MAX];
+    static unsigned bits[LC_LOOK_MAX];
+    size_t count = 0;
+    for (unsigned i = FIRST_FD; i < LAST_END; i++) {
+        struct handle *end = &r->handles[i];
+        if (!lc_runner_is_end((uint8_t)i) || !is_open(r, end) || end->fd < 0)
+            continue;
+        ends[count] = end;
+        fds[count++] = end->fd;
+    }
+    r->kernel->look(r->kernel->self, fds, bits, count);
+    for (size_t i = 0; i < count; i++)
+        ends[i]->ready = bits[i];
+    r->has_looked = true;
+}
+
 unsigned lc_runner_ready_now(struct runner *r, const struct handle *end)
 {
-    return is_open(r, end) && end->fd >= 0 ? r->kernel->ready(r->kernel->self, end->fd) : 0;
+    if (!is_open(r, end) || end->fd < 0)
+        return 0;
+    if (r->kernel->look == NULL)
+        return r->kernel->ready(r->kernel->self, end->fd);
+    if (!r->has_looked)
+        look(r);
+    return end->ready;
 }
 
 static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
@@ -39,6 +66,7 @@ static void record_bits(struct runner *r, uint8_t handle, unsigned bits)
 
 void lc_runner_record_fd(struct runner *r, uint8_t handle)
 {
+    r->has_looked = false;
     record_bits(r, handle, lc_runner_ready_now(r, &r->handles[handle]));
 }
 
@@ -52,9 +80,10 @@ static void record_if_changed(struct runner *r, uint8_t handle)
 
 void lc_runner_record_pair(struct runner *r, uint8_t handle)
 {
+    const uint8_t peer = r->handles[handle].peer;
     lc_runner_record_fd(r, handle);
-    if (r->handles[handle].peer != 0)
-        lc_runner_record_fd(r, r->handles[handle].peer);
+    if (peer != 0)
+        record_bits(r, peer, lc_runner_ready_now(r, &r->handles[peer]));
 }
 
 bool lc_runner_holds(const struct runner *r, uint8_t fd_handle)
@@ -75,8 +104,8 @@ static bool do_pair(struct runner *r, const struct lc_op *op)
     int fds[2];
     if (a->state != FREE || b->state != FREE || r->kernel->pair(r->kernel->self, fds, op->op == LC_OP_TCP) < 0)
         return false;
-    *a = (struct handle){.state = ARMED, .fd = fds[0], .peer = op->b};
-    *b = (struct handle){.state = ARMED, .fd = fds[1], .peer = op->a};
+    *a = (struct handle){.state = ARMED, .fd = fds[0], .peer = op->b, .is_tcp = op->op == LC_OP_TCP};
+    *b = (struct handle){.state = ARMED, .fd = fds[1], .peer = op->a, .is_tcp = op->op == LC_OP_TCP};
     lc_runner_record_op(r, op->op, op->a, op->b, 0, 0);
     lc_runner_record_pair(r, op->a);
     return true;
@@ -205,7 +234,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     h->fd = fds[0];
     peer->fd = fds[1];
     h->sent = h->got = peer->sent = peer->got = 0;
-    h->is_shut = peer->is_shut = false;
+    h->is_shut = peer->is_shut = h->is_tcp = peer->is_tcp = false;
     lc_runner_record_pair(r, op->a);
     return true;
 }
@@ -225,12 +254,18 @@ static bool do_hangup(struct runner *r, const struct lc_op *op)
     return true;
 }
 
+void lc_runner_advance(struct runner *r, uint64_t duration_ns)
+{
+    r->kernel->advance(r->kernel->self, duration_ns);
+    r->has_looked = false; /* what is on its way through a network may have arrived */
+}
+
 static bool do_advance(struct runner *r, const struct lc_op *op)
 {
     uint64_t duration = op->arg;
     if (!r->driver->is_exact && duration > ADVANCE_NS_MAX)
         duration = ADVANCE_NS_MAX;
-    r->kernel->advance(r->kernel->self, duration);
+    lc_runner_advance(r, duration);
     return true;
 }
 
@@ -303,6 +338,7 @@ uint64_t lc_runner_take_all(struct runner *r)
             (peer->stream == 0 && !peer->is_called))
             continue;
         bytes += end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX);
+        r->has_looked = false;
         record_if_changed(r, (uint8_t)i);
         record_if_changed(r, end->peer);
     }

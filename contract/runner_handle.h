@@ -32,8 +32,10 @@ struct handle {
     int fd;
     uint8_t peer;
     uint8_t stream;    /* the stream or endpoint that owns it; 0: the runner */
+    bool is_tcp;       /* it was made by TCP */
     bool is_shut;      /* it sends no more */
-    unsigned recorded; /* its readiness, as the trace last has it */
+    unsigned ready;    /* its readiness, as the kernel last showed it, while runner.has_looked */
+    unsigned recorded; /* the same, as the trace last has it */
     uint64_t sent;     /* bytes that this end was given to send, by the runner or its stream */
     uint64_t got;      /* bytes that arrived here and were taken, by the runner or its stream */
     uint16_t port; /* server, listener: its own; end of a connection over a network: that of the side that connected */

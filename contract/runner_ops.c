@@ -6,13 +6,9 @@
 
 struct handle *lc_runner_at(struct runner *r, uint8_t handle)
 {
-    return &r->handles[handle < HANDLES_MAX ? handle : 0];
-}
-
-void lc_runner_record(struct runner *r, struct lc_obs obs)
-{
-    obs.time_ns = r->kernel->now_ns(r->kernel->self);
-    lc_trace_add(r->trace, obs);
+    const uint8_t known = handle < HANDLES_MAX ? handle : 0;
+    r->kinds_touched |= 1u << (known >> 4);
+    return &r->handles[known];
 }
 
 void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result)
@@ -34,6 +30,8 @@ static bool is_vowed(uint8_t op)
 int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 {
     const int64_t result = r->driver->apply(r->driver, &op);
+    if (r->kernel->look != NULL && lc_runner_is_here(r))
+        r->has_looked = false;
     if (result == -ENOSYS && is_vowed(op.op))
         r->stats->unimplemented = op.op;
     return result;
@@ -53,7 +51,8 @@ int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t val
 
 uint64_t lc_runner_now_ns(struct runner *r)
 {
-    int64_t now = lc_runner_apply(r, (struct lc_op){.op = LC_OP_NOW});
+    static const struct lc_op op = {.op = LC_OP_NOW};
+    const int64_t now = r->driver->apply(r->driver, &op);
     return now < 0 ? 0 : (uint64_t)now;
 }
 
@@ -357,6 +356,7 @@ void lc_runner_note_used(struct runner *r, uint8_t handle)
 bool lc_runner_execute(struct runner *r, const struct lc_op *op)
 {
     const bool is_executed = execute(r, op);
+    r->has_looked = false;
     lc_runner_note_used(r, op->a);
     lc_runner_note_used(r, op->b);
     return is_executed;

@@ -32,14 +32,14 @@ bool lc_runner_is_in_call(const struct runner *r, uint8_t fd, bool even_cancelle
 }
 
 /* One that sends may fill its fd again and again; it must end when all has arrived, or can go nowhere. */
-bool lc_runner_is_call_promised(const struct runner *r, const struct handle *h)
+bool lc_runner_is_call_promised(struct runner *r, const struct handle *h)
 {
     const struct handle *end = &r->handles[h->fd_handle], *peer = &r->handles[end->peer];
     if (h->was_cancelled || h->call == LC_OP_TASK)
         return true;
     if (h->call == LC_OP_SENDALL && end->sent == peer->got)
         return true;
-    const unsigned ready = r->kernel->ready(r->kernel->self, end->fd);
+    const unsigned ready = lc_runner_ready_now(r, end);
     return h->call == LC_OP_RECV ? (ready & LC_IN) != 0 : peer->state == CLOSED && (ready & LC_OUT) != 0;
 }
 

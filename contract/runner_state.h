@@ -44,12 +44,14 @@ struct runner {
     uint8_t inside;     /* the handle whose callback this is, and which */
     uint8_t inside_event;
     bool has_nan;        /* a timer of NaN was taken: when others fire is open from then on */
+    bool has_looked;     /* at all ends; since then nobody has done anything by which one becomes ready, or not */
     bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
     size_t late_count;
     struct late_post late[POSTS_LATE_MAX];
     size_t held_count;
     int held[LC_PORTS_MAX]; /* fds that hold the ports of closed listeners and servers */
+    unsigned kinds_touched; /* a bit for each kind of which a handle may have content */
     size_t used_count;
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
@@ -75,7 +77,11 @@ static inline bool lc_runner_is_here(const struct runner *r)
 
 /* The handle of any number; of one that is none, a spare one that no op names. */
 struct handle *lc_runner_at(struct runner *r, uint8_t handle);
-void lc_runner_record(struct runner *r, struct lc_obs obs);
+static inline void lc_runner_record(struct runner *r, struct lc_obs obs)
+{
+    obs.time_ns = r->kernel->now_ns(r->kernel->self);
+    lc_trace_add(r->trace, obs);
+}
 /* Records an op: `result` counts only when it is negative. */
 void lc_runner_record_op(struct runner *r, uint8_t code, uint8_t handle, uint64_t arg, unsigned bits, int64_t result);
 int64_t lc_runner_apply(struct runner *r, struct lc_op op);
@@ -109,7 +115,7 @@ bool lc_runner_is_in_call(const struct runner *r, uint8_t fd, bool even_cancelle
 /* Is one of this sort, LC_OP_RECV or LC_OP_SENDALL? */
 bool lc_runner_is_calling(const struct runner *r, uint8_t fd, uint8_t call, bool even_cancelled);
 /* Has the loop to end this call soon? */
-bool lc_runner_is_call_promised(const struct runner *r, const struct handle *request);
+bool lc_runner_is_call_promised(struct runner *r, const struct handle *request);
 
 /* ---- runner_canaries.c ---- */
 
@@ -123,6 +129,8 @@ void lc_runner_close_canaries(struct runner *r);
 
 /* Records how ready an fd is; and the other end of its connection, too. */
 void lc_runner_record_fd(struct runner *r, uint8_t handle);
+/* Lets time pass while the loop does not run. */
+void lc_runner_advance(struct runner *r, uint64_t duration_ns);
 void lc_runner_record_pair(struct runner *r, uint8_t handle);
 /* How ready it is now; what is closed is not. */
 unsigned lc_runner_ready_now(struct runner *r, const struct handle *end);

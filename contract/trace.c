@@ -63,22 +63,24 @@ static uint32_t take_place(struct lc_lane *lane, bool is_shared)
     return place;
 }
 
-void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
+struct lc_obs *lc_trace_next(struct lc_trace *trace)
 {
     if (mine.trace != trace || mine.generation != trace->generation)
         take_lane(trace);
     uint32_t number = mine.lane < LC_LANES_MAX ? mine.lane : LC_LANES_MAX - 1;
     struct lc_lane *lane = &trace->lane[number];
 
-    obs.seq = atomic_fetch_add_explicit(&trace->seq, 1, memory_order_relaxed) + 1;
-    obs.thread = (uint16_t)(mine.lane < UINT16_MAX ? mine.lane : UINT16_MAX);
+    const uint32_t seq = atomic_fetch_add_explicit(&trace->seq, 1, memory_order_relaxed) + 1;
     uint32_t place = take_place(lane, mine.lane >= LC_LANES_MAX - 1);
     if (place >= trace->lane_records) {
         atomic_store_explicit(&lane->count, trace->lane_records, memory_order_relaxed);
-        lane->full_seq = lane->full_seq != 0 ? lane->full_seq : obs.seq;
-        return;
+        lane->full_seq = lane->full_seq != 0 ? lane->full_seq : seq;
+        return NULL;
     }
-    trace->records[(size_t)number * trace->lane_records + place] = obs;
+    struct lc_obs *obs = &trace->records[(size_t)number * trace->lane_records + place];
+    obs->seq = seq;
+    obs->thread = (uint16_t)(mine.lane < UINT16_MAX ? mine.lane : UINT16_MAX);
+    return obs;
 }
 
 static int by_seq(const void *left, const void *right)

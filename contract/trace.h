@@ -97,9 +97,19 @@ enum { LC_TRACE_MAGIC = 0x6c637472 };
 struct lc_trace *lc_trace_init(void *memory, size_t bytes);
 /* Forgets all records; the calling thread gets lane 0. No other thread may be writing. */
 void lc_trace_reset(struct lc_trace *trace);
-/* Appends a record; seq and thread are filled in. When the lane is full the record is dropped, so
- * that a loop that calls back for ever cannot grow the trace. */
-void lc_trace_add(struct lc_trace *trace, struct lc_obs obs);
+/* Where the calling thread's next record has to be put, with seq and thread filled in. NULL when the lane is full: the
+ * record is dropped, so that a loop that calls back for ever cannot grow the trace. */
+struct lc_obs *lc_trace_next(struct lc_trace *trace);
+/* Appends a record; seq and thread are filled in. Inline, so that it is written where it stays. */
+static inline void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
+{
+    struct lc_obs *to = lc_trace_next(trace);
+    if (to == NULL)
+        return;
+    obs.seq = to->seq;
+    obs.thread = to->thread;
+    *to = obs;
+}
 /* The calling thread writes as another thread from now on; called again, as itself. For a simulated kernel, which has
  * no threads but acts as if it had. */
 void lc_trace_change_thread(void);

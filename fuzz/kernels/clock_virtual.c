@@ -3,17 +3,21 @@
  * kernel's.
  *
  * A wait asks the kernel without sleeping. If nothing is ready, time jumps to what would have ended the wait: its
- * timeout, a timerfd, a post. Posts run on a thread of their own while the loop waits for them, so that a run repeats
+ * timeout, a timerfd, a post. Posts run on another thread while the loop waits for them, so that a run repeats
  * exactly. A wait that nothing would ever end is a hang, and told at once.
  *
  * Not caught: system calls that a library makes by itself, and clocks and waits that are not below.
  */
 #define _GNU_SOURCE /* epoll_pwait2, ppoll */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
@@ -23,7 +27,7 @@
 #include "clock.h"
 #include "kernel.h"
 
-enum { TIMERFDS_MAX = 8, POSTS_MAX = 32, NS_A_MS = 1000000, TIMERFD_WAIT_MS = 1000 };
+enum { TIMERFDS_MAX = 8, POSTS_MAX = 32, NS_A_MS = 1000000, TIMERFD_WAIT_MS = 1000, PAIR_BUFFER_BYTES = 1 << 16 };
 #define NS_A_S UINT64_C(1000000000)
 #define EPOCH_NS (1000 * NS_A_S)     /* the monotonic clock when a loop is opened */
 #define WALL_AHEAD_NS (NS_A_S << 30) /* the wall clock shows the year 2004 */
@@ -43,8 +47,11 @@ static struct {
         void *arg;
     } posts[POSTS_MAX]; /* in the order of asking */
     size_t posts_count;
-    struct lc_kernel kernel; /* the real one, but for posts */
-} at = {.now_ns = EPOCH_NS};
+    int fds_folder; /* /proc/self/fd */
+    int listener;   /* -1: none could be had */
+    uint16_t port;
+    struct lc_kernel kernel; /* the real one, but for posts and pairs over TCP */
+} at = {.now_ns = EPOCH_NS, .fds_folder = -1, .listener = -1};
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
@@ -118,18 +125,47 @@ static void expire_timerfds(void)
 
 /* ---- posts --------------------------------------------------------------------------------- */
 
+/* The thread of all posts: to make one for each would cost more than the program it is for. */
+static struct {
+    sem_t asked, done;
+    void (*work)(void *arg);
+    void *arg;
+    bool is_there;
+} helper;
+
 static void *help(void *arg)
 {
-    const size_t i = *(const size_t *)arg;
-    at.posts[i].work(at.posts[i].arg);
-    return NULL;
+    for (;;)
+        if (sem_wait(&helper.asked) == 0) {
+            helper.work(helper.arg);
+            sem_post(&helper.done);
+        }
+    return arg;
+}
+
+static int work_there(void (*work)(void *arg), void *arg)
+{
+    if (!helper.is_there) {
+        pthread_t thread;
+        const int error = sem_init(&helper.asked, 0, 0) != 0 || sem_init(&helper.done, 0, 0) != 0
+                              ? errno
+                              : pthread_create(&thread, NULL, help, NULL);
+        if (error != 0)
+            return -error;
+    }
+    helper.is_there = true;
+    helper.work = work;
+    helper.arg = arg;
+    sem_post(&helper.asked);
+    while (sem_wait(&helper.done) != 0)
+        ; /* a signal came */
+    return 0;
 }
 
 /* Runs posts that are due by then, the earliest first; time goes on to each. */
 static void run_posts(uint64_t until_ns)
 {
     for (;;) {
-        pthread_t thread;
         size_t first = at.posts_count;
         for (size_t i = at.posts_count; i-- > 0;)
             if (at.posts[i].due_ns <= until_ns &&
@@ -139,8 +175,7 @@ static void run_posts(uint64_t until_ns)
             return;
         if (at.now_ns < at.posts[first].due_ns)
             at.now_ns = at.posts[first].due_ns;
-        if (pthread_create(&thread, NULL, help, &first) == 0)
-            pthread_join(thread, NULL);
+        work_there(at.posts[first].work, at.posts[first].arg);
         at.posts_count--;
         for (size_t i = first; i < at.posts_count; i++)
             at.posts[i] = at.posts[i + 1];
@@ -149,10 +184,9 @@ static void run_posts(uint64_t until_ns)
 
 static int post(void *self, uint64_t delay_ns, void (*work)(void *arg), void *arg)
 {
-    const struct lc_kernel *real = lc_kernel_posix();
     (void)self;
     if (delay_ns == 0)
-        return real->post(real->self, 0, work, arg);
+        return work_there(work, arg);
     if (at.posts_count == POSTS_MAX)
         return -EAGAIN;
     at.posts[at.posts_count].due_ns = add(at.now_ns, delay_ns);
@@ -169,14 +203,15 @@ static void join(void *self)
 
 /* ---- waits --------------------------------------------------------------------------------- */
 
-/* What ends a wait until this deadline; NEVER: nothing. */
-static uint64_t next_ns(uint64_t deadline_ns)
+/* When the first timerfd or post is due. */
+static uint64_t next_ns(void)
 {
+    uint64_t next = NEVER;
     for (size_t i = 0; i < at.timerfds_count; i++)
-        deadline_ns = at.timerfds[i].deadline_ns < deadline_ns ? at.timerfds[i].deadline_ns : deadline_ns;
+        next = at.timerfds[i].deadline_ns < next ? at.timerfds[i].deadline_ns : next;
     for (size_t i = 0; i < at.posts_count; i++)
-        deadline_ns = at.posts[i].due_ns < deadline_ns ? at.posts[i].due_ns : deadline_ns;
-    return deadline_ns;
+        next = at.posts[i].due_ns < next ? at.posts[i].due_ns : next;
+    return next;
 }
 
 /* `ask` is the wait without sleeping. */
@@ -190,12 +225,14 @@ static int wait_for(int (*ask)(void *arg), void *arg, uint64_t timeout_ns)
         const int found = ask(arg);
         if (found != 0 || at.now_ns >= deadline_ns)
             return found;
-        const uint64_t next = next_ns(deadline_ns);
-        if (next == NEVER)
+        const uint64_t next = next_ns(), until = next < deadline_ns ? next : deadline_ns;
+        if (until == NEVER)
             raise(SIGALRM); /* as if it had been waited for */
-        if (next == NEVER)
+        if (until == NEVER)
             return errno = EINTR, -1;
-        at.now_ns = next > at.now_ns ? next : at.now_ns;
+        at.now_ns = until > at.now_ns ? until : at.now_ns;
+        if (next > deadline_ns) /* time alone has passed: the answer would be the same */
+            return 0;
     }
 }
 
@@ -265,6 +302,60 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
     return wait_for(ask_poll, &(struct poll_args){fds, count}, timeout != NULL ? to_ns(timeout) : NEVER);
 }
 
+/* ---- fds ----------------------------------------------------------------------------------- */
+
+/* Newer kernels tell how many there are by the size of their folder: less work than to ask for each number. */
+static int open_fds(void *self)
+{
+    const struct lc_kernel *real = lc_kernel_posix();
+    struct stat fds;
+    if (at.fds_folder >= 0 && fstat(at.fds_folder, &fds) == 0 && fds.st_size > 0)
+        return (int)fds.st_size;
+    return real->open_fds(self);
+}
+
+/* ---- pairs --------------------------------------------------------------------------------- */
+
+/* Who fills an end has soon done so; and a loop has soon to wait until it can write. */
+static void keep_little(int fd, int option)
+{
+    const int bytes = PAIR_BUFFER_BYTES;
+    setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
+}
+
+/* All pairs over TCP are made through one listener: to search for a free port takes longer than most programs. */
+static void open_listener(void)
+{
+    const struct lc_kernel *real = lc_kernel_posix();
+    at.listener = real->listen(real->self, &at.port);
+    if (at.listener < 0)
+        return;
+    fcntl(at.listener, F_SETFL, 0);      /* who has connected may still be on the way to accept */
+    keep_little(at.listener, SO_SNDBUF); /* and so do those who are accepted */
+    keep_little(at.listener, SO_RCVBUF);
+}
+
+static int pair(void *self, int fds[2], bool is_tcp)
+{
+    const struct lc_kernel *real = lc_kernel_posix();
+    uint16_t own = 0, peer = 0;
+    if (!is_tcp || at.listener < 0) {
+        const int result = real->pair(self, fds, is_tcp);
+        for (int i = 0; i < 2 && result == 0; i++)
+            keep_little(fds[i], SO_SNDBUF);
+        return result;
+    }
+    if ((fds[0] = real->connect(self, at.port, &own)) < 0)
+        return fds[0];
+    keep_little(fds[0], SO_SNDBUF);
+    while ((fds[1] = real->accept(self, at.listener, &peer)) >= 0 && peer != own)
+        close(fds[1]); /* a stranger */
+    if (fds[1] >= 0)
+        return 0;
+    close(fds[0]);
+    return fds[1];
+}
+
 /* ---- the driver ---------------------------------------------------------------------------- */
 
 void clock_reset(void)
@@ -279,6 +370,12 @@ void clock_use(struct lc_driver *driver)
     if (driver->kernel != NULL)
         return;
     at.kernel = *lc_kernel_posix();
+    if (at.listener < 0)
+        open_listener();
+    if (at.fds_folder < 0)
+        at.fds_folder = open("/proc/self/fd", O_RDONLY | O_CLOEXEC);
+    at.kernel.open_fds = open_fds;
+    at.kernel.pair = pair;
     at.kernel.post = post;
     at.kernel.join = join;
     /* What a network needs passes in real time, which nobody waits for here. */

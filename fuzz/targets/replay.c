@@ -98,7 +98,7 @@ static void watch_for_hang(void)
 
 static bool replay(const char *name, const struct lc_program *program)
 {
-    struct lc_judgement judgement;
+    static struct lc_judgement judgement;
     running = name;
     watch_for_hang();
     fuzz_program_judge(program, &judgement);
