@@ -74,7 +74,7 @@ static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const
     else if ((kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM) && !h->stream.is_made &&
              (model->capabilities & LC_CAP_MADE))
         steps = STEPS_MADE_MAX;
-    else if (kind == LC_KIND_STREAM)
+    else if (kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM)
         steps += model->faults;
     const uint32_t turns = h->call == LC_OP_TASK ? (uint32_t)h->asked_bytes + 1 : 1;
     return model->capabilities & LC_CAP_ONE_PER_STEP ? h->live_max * turns + steps + 1 : steps;

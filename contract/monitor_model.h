@@ -91,6 +91,8 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
 /* The same of an endpoint of datagrams; the sentence comes out too. */
 const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint,
                                    const char **sentence);
+/* How many datagrams to this end may be lost by faults, beside those that are known to be. */
+uint64_t lc_model_losable(struct lc_model *model, const struct lc_model_handle *end);
 /* May this end be closed by now? One of the loop's is closed a little before it is told so. */
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end);
 /* Has this call to end now? */

@@ -14,6 +14,7 @@ const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model
     const bool is_joined = lc_model_is_joined(model, h);
     const bool has_arrived = is_joined && (peer->is_closed || lc_model_outstanding(model, h) == 0);
     const unsigned shown = is_joined && end->is_known ? end->readiness : 0;
+    const bool is_full = is_joined && end->is_known && (shown & LC_OUT) == 0;
 
     *sentence = "was never told that it is made";
     if (!s->is_made && (model->capabilities & LC_CAP_MADE))
@@ -27,13 +28,19 @@ const char *lc_model_datagram_owed(struct lc_model *model, const struct lc_model
     if (s->is_writing_paused && has_arrived)
         return "DGRAM-3";
     *sentence = "was not told that its datagram cannot be sent";
-    if (h->too_large > h->told)
+    if (h->too_large > h->told && !is_full) /* else it may wait behind others */
         return "DGRAM-2";
     *sentence = "was not called though a datagram had arrived";
     if (shown & LC_IN)
         return "DGRAM-1";
     *sentence = "was not told that its datagram was refused";
     return shown & LC_ERR ? "DGRAM-2" : NULL;
+}
+
+uint64_t lc_model_losable(struct lc_model *model, const struct lc_model_handle *end)
+{
+    const uint64_t lost = end->lost + lc_model_at(model, end->peer)->lost;
+    return lost > end->missed ? lost - end->missed : 0;
 }
 
 /* ---- taking a record in -------------------------------------------------------------------- */
@@ -75,8 +82,10 @@ static void take_send(struct lc_model *model, const struct lc_obs *obs, struct l
 static void take_arrival(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
     const uint64_t number = obs->bits & LC_BYTES_WRONG ? end->got : (uint64_t)obs->result;
-    if (number >= end->got && number < lc_model_at(model, end->peer)->sent)
-        end->got = number + 1;
+    if (number < end->got || number >= lc_model_at(model, end->peer)->sent)
+        return;
+    end->missed += number - end->got;
+    end->got = number + 1;
 }
 
 bool lc_model_take_datagram_op(struct lc_model *model, const struct lc_obs *obs)

@@ -121,6 +121,7 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
 static void take_fault(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
     model->faults += (uint32_t)obs->arg;
+    end->lost += end->is_udp;
     if (lc_model_is_of(obs, LC_KIND_FD))
         end->is_broken = lc_model_at(model, end->peer)->is_broken = true;
 }

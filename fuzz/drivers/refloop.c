@@ -17,7 +17,8 @@ struct slot {
         rl_timer *timer;
         rl_watch *watch;
         rl_waker *waker;
-        rl_stream *stream; /* NULL once it was lost */
+        rl_stream *stream;     /* NULL once it was lost */
+        rl_datagram *endpoint; /* likewise */
     };
 };
 
@@ -98,6 +99,36 @@ static void on_lost(rl_stream *stream, void *arg, int error)
     (void)stream;
     slot->stream = NULL;
     report_seen(slot, (struct lc_seen){.event = slot->is_destroyed ? LC_EVENT_CLOSED : LC_EVENT_LOST, .error = error});
+}
+
+static void on_datagram(rl_datagram *endpoint, void *arg, const void *bytes, size_t size)
+{
+    (void)endpoint;
+    report_seen(arg, (struct lc_seen){.event = LC_EVENT_DATAGRAM, .data = bytes, .size = size});
+}
+
+static void on_refused(rl_datagram *endpoint, void *arg, int error)
+{
+    (void)endpoint;
+    report_seen(arg, (struct lc_seen){.event = LC_EVENT_REFUSED, .error = error});
+}
+
+static void on_pause_sending(rl_datagram *endpoint, void *arg)
+{
+    (void)endpoint;
+    report(arg, LC_EVENT_PAUSE_WRITING, 0);
+}
+
+static void on_resume_sending(rl_datagram *endpoint, void *arg)
+{
+    (void)endpoint;
+    report(arg, LC_EVENT_RESUME_WRITING, 0);
+}
+
+static void on_endpoint_lost(rl_datagram *endpoint, void *arg, int error)
+{
+    (void)endpoint;
+    on_lost(NULL, arg, error);
 }
 
 static void on_deadlock(void *arg)
@@ -186,12 +217,42 @@ static int use_stream(rl_stream *stream, const struct lc_op *op)
     }
 }
 
-/* A stream is closed when its lost has come. */
+static int open_endpoint(struct refloop_driver *d, const struct lc_op *op)
+{
+    static const struct rl_datagram_callbacks callbacks = {.datagram = on_datagram,
+                                                           .refused = on_refused,
+                                                           .pause_writing = on_pause_sending,
+                                                           .resume_writing = on_resume_sending,
+                                                           .lost = on_endpoint_lost};
+    struct slot *slot = &d->slots[op->a];
+    *slot = (struct slot){.driver = d, .handle = op->a};
+    return rl_datagram_open(d->loop, (int)op->arg, &callbacks, slot, &slot->endpoint);
+}
+
+static int use_endpoint(rl_datagram *endpoint, const struct lc_op *op)
+{
+    switch (op->op) {
+    case LC_OP_SEND:
+        return rl_datagram_send(endpoint, (const void *)(uintptr_t)op->arg, op->n);
+    case LC_OP_LIMITS:
+        return rl_datagram_set_limits(endpoint, op->n, op->n / 4);
+    case LC_OP_FLUSH:
+        rl_datagram_close(endpoint);
+        return 0;
+    default: /* LC_OP_ABORT */
+        rl_datagram_abort(endpoint);
+        return 0;
+    }
+}
+
+/* A stream or an endpoint is closed when its lost has come. */
 static int destroy_stream(struct slot *slot)
 {
     slot->is_destroyed = true;
     if (slot->stream == NULL)
         report(slot, LC_EVENT_CLOSED, 0);
+    else if (slot->handle >> 4 == LC_KIND_DATAGRAM)
+        rl_datagram_abort(slot->endpoint);
     else
         rl_stream_abort(slot->stream);
     return 0;
@@ -220,6 +281,7 @@ static int destroy(struct slot *slot)
 {
     switch (slot->soon == NULL ? LC_KIND_STREAM : slot->handle >> 4) { /* there was none, or is none any more */
     case LC_KIND_STREAM:
+    case LC_KIND_DATAGRAM:
         return destroy_stream(slot);
     case LC_KIND_SOON:
         rl_soon_close(slot->soon);
@@ -287,14 +349,20 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
         return turn(d, op);
     case LC_OP_STREAM:
         return open_stream(d, op);
+    case LC_OP_DATAGRAM:
+        return open_endpoint(d, op);
     case LC_OP_WRITE:
     case LC_OP_WRITE_EOF:
-    case LC_OP_LIMITS:
     case LC_OP_PAUSE:
     case LC_OP_RESUME:
+        return use_stream(d->slots[op->a].stream, op);
+    case LC_OP_SEND:
+        return use_endpoint(d->slots[op->a].endpoint, op);
+    case LC_OP_LIMITS:
     case LC_OP_FLUSH:
     case LC_OP_ABORT:
-        return use_stream(d->slots[op->a].stream, op);
+        return op->a >> 4 == LC_KIND_DATAGRAM ? use_endpoint(d->slots[op->a].endpoint, op)
+                                              : use_stream(d->slots[op->a].stream, op);
     default:
         return -ENOSYS;
     }
@@ -302,7 +370,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 enum {
     CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_FLUSH |
-                   LC_CAP_WRITE_EOF | LC_CAP_FLOW,
+                   LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_DATAGRAM,
     PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
 };
 

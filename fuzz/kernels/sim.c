@@ -20,6 +20,8 @@ void sim_reset(struct sim *sim)
     memset(&sim->now_ns, 0, offsetof(struct sim, posts) - offsetof(struct sim, now_ns));
     sim->now_ns = FIRST_NS;
     sim->buffer_bytes = draw_buffer(&sim->plan);
+    if (sim->plan.has_small_buffers)
+        sim->datagrams_max = adversary_choice(&sim->plan.adversary, 0, 0, 2, 4);
 }
 
 static struct sim_fd *fd_at(struct sim *sim, int fd)
@@ -33,6 +35,8 @@ static unsigned readiness(struct sim *sim, int number)
     const struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
         return 0;
+    if (fd->is_udp)
+        return sim_datagram_readiness(sim, fd);
     peer = fd_at(sim, fd->peer);
     unsigned bits = fd->error != 0 ? LC_ERR : 0;
     if (peer == NULL)
@@ -173,6 +177,8 @@ static int close_end(struct sim *sim, int number, bool is_reset)
     struct sim_fd *fd = fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
+    if (fd->is_udp)
+        sim_datagram_close(sim, number);
     if ((peer = fd_at(sim, fd->peer)) != NULL) {
         peer->peer = -1;
         if (fd->unread > 0 || (is_reset && fd->is_tcp)) /* what it sent will never be read; or that was asked for */
@@ -187,31 +193,58 @@ static int kernel_close(void *self, int number, bool is_reset)
     return close_end(self, number, is_reset);
 }
 
-static int kernel_pair(void *self, int fds[2], bool is_tcp)
+static int open_two(struct sim *sim, int fds[2])
 {
-    struct sim *sim = self;
     fds[0] = open_one(sim);
     fds[1] = open_one(sim);
     if (fds[1] < 0) {
         close_end(sim, fds[0], false);
         return -EMFILE;
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         sim->fds[fds[i]].peer = fds[1 - i];
-        sim->fds[fds[i]].is_tcp = is_tcp;
-    }
     return 0;
+}
+
+static int kernel_pair(void *self, int fds[2], bool is_tcp)
+{
+    struct sim *sim = self;
+    int result = open_two(sim, fds);
+    if (result == 0)
+        sim->fds[fds[0]].is_tcp = sim->fds[fds[1]].is_tcp = is_tcp;
+    return result;
+}
+
+static int kernel_udp(void *self, int fds[2])
+{
+    struct sim *sim = self;
+    int result = open_two(sim, fds);
+    if (result < 0)
+        return result;
+    sim->fds[fds[0]].is_udp = sim->fds[fds[1]].is_udp = true;
+    return SIM_DATAGRAM_ROOM_BYTES;
+}
+
+static bool is_udp(struct sim *sim, int number)
+{
+    const struct sim_fd *fd = fd_at(sim, number);
+    return fd != NULL && fd->is_udp;
 }
 
 static int64_t kernel_write(void *self, int number, const void *bytes, size_t size)
 {
+    if (is_udp(self, number)) {
+        int error = sim_datagram_send(self, number, bytes, size);
+        return error < 0 ? error : (int64_t)size;
+    }
     int64_t wrote = write_bytes(self, number, bytes, size);
     return wrote == -EAGAIN ? 0 : wrote;
 }
 
 static int64_t kernel_read(void *self, int number, void *bytes, size_t size)
 {
-    return read_bytes(self, number, bytes, size);
+    return is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size)
+                                : read_bytes(self, number, bytes, size);
 }
 
 static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
@@ -222,6 +255,7 @@ static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
     if (calls == 0) { /* none any more */
         sim->is_calm = true;
         sim->buffer_bytes = SIM_BUFFER_BYTES;
+        sim->datagrams_max = 0;
     }
     return 0;
 }
@@ -287,6 +321,7 @@ struct lc_kernel sim_kernel(struct sim *sim)
     return (struct lc_kernel){.now_ns = kernel_now_ns,
                               .advance = kernel_advance,
                               .pair = kernel_pair,
+                              .udp = kernel_udp,
                               .close = kernel_close,
                               .write = kernel_write,
                               .read = kernel_read,
@@ -390,6 +425,24 @@ static int64_t backend_write(void *self, int number, const void *bytes, size_t s
     return write_bytes(self, number, bytes, meets(self, LC_FAULT_SHORT_WRITE) ? least(size, 1) : size);
 }
 
+static int64_t backend_receive(void *self, int number, void *bytes, size_t size)
+{
+    if (meets(self, LC_FAULT_EINTR))
+        return -EINTR;
+    if (meets(self, LC_FAULT_EAGAIN))
+        return -EAGAIN;
+    return is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size) : -ENOTSOCK;
+}
+
+static int backend_send(void *self, int number, const void *bytes, size_t size)
+{
+    if (meets(self, LC_FAULT_EINTR))
+        return -EINTR;
+    if (meets(self, LC_FAULT_EAGAIN))
+        return -EAGAIN;
+    return is_udp(self, number) ? sim_datagram_send(self, number, bytes, size) : -ENOTSOCK;
+}
+
 static void backend_close_fd(void *self, int number)
 {
     int error = close_end(self, number, false);
@@ -414,6 +467,8 @@ struct rl_backend sim_backend(struct sim *sim)
                                      .read = backend_read,
                                      .write = backend_write,
                                      .shut = kernel_shut,
+                                     .receive = backend_receive,
+                                     .send = backend_send,
                                      .close_fd = backend_close_fd,
                                      .close = backend_close,
                                      .self = sim};

@@ -1,4 +1,4 @@
-/* A simulated kernel: time, socket pairs with the bytes in them, readiness, and posts that come
+/* A simulated kernel: time, socket pairs with the bytes or datagrams in them, readiness, and posts that come
  * as if from another thread. Nothing sleeps, no other thread runs, and a run repeats exactly.
  *
  * One side of it is the backend of the reference loop (loop/backend/backend.h), the other is the
@@ -16,21 +16,32 @@ enum {
     SIM_FD_FIRST = 3,        /* fd numbers are given out from here, the lowest free one first */
     SIM_BUFFER_BYTES = 4096, /* what a socket end holds unread before its peer cannot write */
     SIM_POSTS_MAX = 32,
-    SIM_VAIN_WAITS_MAX = 1000 /* waits in a row of which the runner hears nothing: the loop spins */
+    SIM_DATAGRAMS_MAX = 512,           /* on their way at a time, */
+    SIM_DATAGRAMS_BYTES = 1 << 21,     /* and their bytes */
+    SIM_DATAGRAM_ROOM_BYTES = 1 << 18, /* what one socket holds, bookkeeping included: the runner sends no more */
+    SIM_VAIN_WAITS_MAX = 1000          /* waits in a row of which the runner hears nothing: the loop spins */
 };
 
-/* One end of an AF_UNIX stream pair or of a TCP connection. Its bytes are in sim.rings, under its number. */
+/* One end of an AF_UNIX stream pair or of a TCP connection, whose bytes are in sim.rings, under its number; or a UDP
+ * socket, whose datagrams are in sim.datagrams. */
 struct sim_fd {
     bool is_open;
     bool is_tcp;
+    bool is_udp;
     bool is_shut;     /* it sends no more */
     bool is_broken;   /* the connection was reset */
     int peer;         /* fd number of the other end; -1 once that was closed */
-    int error;        /* what its next read that finds no bytes is told, once: ECONNRESET, or 0 */
+    int error;        /* what its next read that finds no bytes is told, once: ECONNRESET, or 0; of UDP the next call */
+    int late_error;   /* UDP: an error that is on its way: a later wait makes it this fd's */
     size_t first;     /* where in the ring the unread bytes begin; below SIM_BUFFER_BYTES */
-    size_t unread;    /* bytes that it can read, at most SIM_BUFFER_BYTES */
+    size_t unread;    /* bytes that it can read, at most SIM_BUFFER_BYTES; or datagrams */
     uint32_t watched; /* RL_IN | RL_OUT as the loop asked for; forgotten when it is closed */
     bool is_read;     /* the loop reads it by itself, so that it may be woken for nothing */
+};
+
+struct sim_datagram {
+    int to; /* the fd that can read it */
+    size_t size;
 };
 
 struct sim_post {
@@ -68,8 +79,9 @@ struct sim {
     void *on_deadlock_arg;
 
     uint64_t now_ns;
-    size_t buffer_bytes; /* what a socket end holds unread, at most SIM_BUFFER_BYTES */
-    enum lc_fault fault; /* what the next fault_calls reads or writes of the loop meet */
+    size_t buffer_bytes;  /* what a socket end holds unread, at most SIM_BUFFER_BYTES */
+    size_t datagrams_max; /* that one socket holds before who sends to it has to wait; 0: it drops none, and has room */
+    enum lc_fault fault;  /* what the next fault_calls reads or writes of the loop meet */
     unsigned fault_calls;
     bool is_calm;        /* the adversary has ended, so that what is under way arrives */
     bool is_woken;       /* the loop was woken since its last wait */
@@ -77,10 +89,13 @@ struct sim {
     unsigned waits;      /* events are given out round-robin, each wait beginning with another fd */
     unsigned vain_waits; /* since the runner last looked at the clock */
     size_t posts_count;
+    size_t datagrams_count, datagrams_size; /* on their way, and their bytes */
     /* Large, and last, since sim_reset need not touch what was not used. */
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
     struct sim_fd fds[SIM_FDS_MAX];
     unsigned char rings[SIM_FDS_MAX][SIM_BUFFER_BYTES];
+    struct sim_datagram datagrams[SIM_DATAGRAMS_MAX];  /* in the order in which they were sent, */
+    unsigned char datagram_bytes[SIM_DATAGRAMS_BYTES]; /* and their bytes, likewise */
     struct sim_faults faults;
 };
 
@@ -90,10 +105,17 @@ void sim_reset(struct sim *sim);
 struct rl_backend sim_backend(struct sim *sim);
 struct lc_kernel sim_kernel(struct sim *sim);
 
-/* ---- between sim.c and sim_faults.c ---- */
+/* ---- between the files of sim ---- */
 
 /* The backend with faults over the plain one. */
 struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain);
+/* A UDP socket that is open: as poll(2), recv(2), send(2) and close(2). */
+unsigned sim_datagram_readiness(const struct sim *sim, const struct sim_fd *fd);
+int64_t sim_datagram_receive(struct sim *sim, int fd, void *bytes, size_t size);
+int sim_datagram_send(struct sim *sim, int fd, const void *bytes, size_t size);
+void sim_datagram_close(struct sim *sim, int fd);
+/* The one that was sent last is lost. */
+void sim_datagram_drop_last(struct sim *sim);
 /* Both ends of the connection of fd break; true if it was one that can. */
 bool sim_break(struct sim *sim, int fd);
 

@@ -80,6 +80,30 @@ static void every_fault_is_met(void)
     CHECK(has_eintr && has_eagain && has_reset && has_short && has_jump && is_small);
 }
 
+/* Datagrams: what the network and a full kernel do to them, each seen by one seed or another. */
+static void every_fault_of_datagrams_is_met(void)
+{
+    bool has_nobufs = false, has_dropped = false, is_cut = false, is_full = false, is_late = false;
+    for (uint64_t seed = 0; seed < ROUNDS; seed++) {
+        unsigned char bytes[BYTES] = {0};
+        open_world(seed, true);
+        int udp[2];
+        CHECK(kernel.udp(&sim, udp) > 0 && backend.apply(&sim, udp[0], RL_IN) == 0);
+        const int error = backend.send(&sim, udp[0], bytes, sizeof bytes);
+        has_nobufs |= error == -ENOBUFS;
+        has_dropped |= error == 0 && (kernel.ready(&sim, udp[1]) & LC_IN) == 0;
+        while (kernel.write(&sim, udp[1], bytes, 1) == 1 && sim.datagrams_count < 5)
+            ;
+        is_full |= sim.datagrams_count < 5;
+        is_cut |= backend.receive(&sim, udp[0], bytes, sizeof bytes) > BYTES;
+        CHECK(kernel.close(&sim, udp[1], false) == 0);
+        is_late |= backend.send(&sim, udp[0], bytes, 1) == 0 && (kernel.ready(&sim, udp[0]) & LC_ERR) == 0;
+        backend.close_fd(&sim, udp[0]);
+        close_world();
+    }
+    CHECK(has_nobufs && has_dropped && is_cut && is_full && is_late);
+}
+
 static void none_is_met_when_it_is_over(void)
 {
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
@@ -93,6 +117,6 @@ static void none_is_met_when_it_is_over(void)
 }
 
 static const struct test tests[] = {TEST(a_seed_gives_the_same_faults), TEST(every_fault_is_met),
-                                    TEST(none_is_met_when_it_is_over)};
+                                    TEST(every_fault_of_datagrams_is_met), TEST(none_is_met_when_it_is_over)};
 
 TEST_MAIN(tests)

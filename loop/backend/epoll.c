@@ -192,6 +192,20 @@ static int64_t epoll_write(void *self, int fd, const void *bytes, size_t size)
     return sent < 0 ? -errno : (int64_t)sent;
 }
 
+/* MSG_TRUNC: the size of the whole datagram. */
+static int64_t epoll_receive(void *self, int fd, void *bytes, size_t size)
+{
+    (void)self;
+    ssize_t got = recv(fd, bytes, size, MSG_TRUNC);
+    return got < 0 ? -errno : (int64_t)got;
+}
+
+static int epoll_send(void *self, int fd, const void *bytes, size_t size)
+{
+    (void)self;
+    return send(fd, bytes, size, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 static int epoll_shut(void *self, int fd)
 {
     (void)self;
@@ -241,6 +255,8 @@ int rl_epoll_open(struct rl_epoll *epoll, struct rl_backend *backend)
                                    .read = epoll_read,
                                    .write = epoll_write,
                                    .shut = epoll_shut,
+                                   .receive = epoll_receive,
+                                   .send = epoll_send,
                                    .close_fd = epoll_close_fd,
                                    .close = epoll_close};
     return 0;
