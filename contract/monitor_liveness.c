@@ -100,7 +100,8 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
         unsigned kind = i / model->width;
         if (obs->what == LC_WHAT_STEP)
             h->is_owed = lc_model_is_due(model, kind, h, obs->time_ns);
-        if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns))
+        const uint64_t rest_ns = kind == LC_KIND_FD ? LC_REST_NS_MAX : 0; /* nobody would end that sleep */
+        if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns + rest_ns))
             report(model, obs, i);
         if (obs->what != LC_WHAT_STEPPED || obs->result != 0)
             continue;

@@ -12,6 +12,9 @@
 
 enum { LC_WORD_BITS = 64 }; /* of lc_model.live */
 
+/* A server that can have no fd may rest so long before it tries again; loops take a second. */
+#define LC_REST_NS_MAX UINT64_C(2000000000)
+
 enum lc_phase { LC_AT_REST, LC_IN_STEP, LC_IN_RUN };
 
 struct lc_model {
@@ -32,6 +35,8 @@ struct lc_model {
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
     uint64_t time_ns;                /* of the last record */
     uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
+    uint32_t costly;                 /* of these, calls that may have cost somebody who had connected his connection */
+    uint64_t fault_ns;               /* when the last of them came */
     uint32_t width;                  /* indexes a kind; at most 4096 */
     struct lc_model_handle *handles; /* [kind][index] */
     uint64_t *live;                  /* a bit for each of handles that is neither free nor closed */

@@ -65,7 +65,7 @@ bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_ha
         return false;
     for (unsigned i = LC_KIND_FD * model->width; (i = lc_model_next(model, i, end)) < end; i++)
         waiting += model->handles[i].server == fd->server && model->handles[i].peer == 0;
-    return waiting > server->refused;
+    return waiting > server->refused + model->costly;
 }
 
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end)
@@ -121,8 +121,10 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
 static void take_fault(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
     model->faults += (uint32_t)obs->arg;
+    model->costly += (obs->bits & LC_FAULT_COSTLY) != 0;
+    model->fault_ns = obs->time_ns;
     end->lost += end->is_udp;
-    if (lc_model_is_of(obs, LC_KIND_FD))
+    if (lc_model_is_of(obs, LC_KIND_FD) || lc_model_is_of(obs, LC_KIND_END))
         end->is_broken = lc_model_at(model, end->peer)->is_broken = true;
 }
 

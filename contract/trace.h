@@ -48,6 +48,9 @@ enum {
     LC_BYTES_END = 2      /* the end of file was seen behind them */
 };
 
+/* Bit of LC_OP_FAULT: a call of the loop has failed for good, and somebody who had connected may be lost by it. */
+enum { LC_FAULT_COSTLY = 128 };
+
 /* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */
 struct lc_obs {
     uint64_t time_ns; /* the kernel's clock when it was written */

@@ -1,5 +1,5 @@
-/* The loop and its handles, for the files that make them up: refloop.c, handles.c, streams.c, datagrams.c and the
- * Python extension.
+/* The loop and its handles, for the files that make them up: refloop.c, handles.c, streams.c, datagrams.c,
+ * servers.c and the Python extension.
  *
  * Two pairs of verbs: open allocates and close frees, for users of refloop.h; init and drop work in the caller's own
  * memory, for who has an object to put the handle in. Both kinds mix freely in one loop. */
@@ -81,6 +81,15 @@ struct rl_datagram {
     struct rl_datagram_callbacks callbacks;
     int fd;    /* the endpoint's own; -1 once closed */
     int error; /* what lost will tell: 0, or the -errno that ended the endpoint */
+};
+
+struct rl_server {
+    struct rl_handle handle;
+    struct rl_watcher watcher;    /* in the table unless the server rests; its ready is handle.ready */
+    struct rl_timers_entry timer; /* armed, or due, if and only if it rests; its ready is handle.ready */
+    struct rl_server_callbacks callbacks;
+    int fd;        /* the listener, the server's own; -1 once closed */
+    bool *is_gone; /* in the accepted callback: where drop tells that the server is no more; else NULL */
 };
 
 struct rl_loop {

@@ -1,38 +1,13 @@
 /* The drivers refloop_sim and refloop_epoll: one loop on two kernels. */
-#include "refloop.h"
+#include "refloop_driver.h"
 
 #include <errno.h>
 
 #include "drivers.h"
-#include "kernels/sim.h"
-
-struct refloop_driver;
-
-struct slot {
-    struct refloop_driver *driver;
-    uint8_t handle;
-    bool is_destroyed; /* a stream: what is to come of it is CLOSED */
-    union {
-        rl_soon *soon;
-        rl_timer *timer;
-        rl_watch *watch;
-        rl_waker *waker;
-        rl_stream *stream;     /* NULL once it was lost */
-        rl_datagram *endpoint; /* likewise */
-    };
-};
-
-struct refloop_driver {
-    struct lc_driver base;
-    rl_loop *loop;
-    struct sim *sim;  /* NULL: epoll */
-    bool was_rescued; /* the simulated kernel found the loop asleep for ever in this step */
-    struct slot slots[256];
-};
 
 /* ---- callbacks ----------------------------------------------------------------------------- */
 
-static void report_seen(const struct slot *slot, struct lc_seen seen)
+void refloop_report_seen(const struct slot *slot, struct lc_seen seen)
 {
     struct lc_sink *sink = &slot->driver->base.sink;
     seen.handle = slot->handle;
@@ -42,7 +17,7 @@ static void report_seen(const struct slot *slot, struct lc_seen seen)
 
 static void report(const struct slot *slot, enum lc_event event, unsigned bits)
 {
-    report_seen(slot, (struct lc_seen){.event = event, .bits = bits});
+    refloop_report_seen(slot, (struct lc_seen){.event = event, .bits = bits});
 }
 
 static void on_soon(rl_soon *soon, void *arg)
@@ -72,7 +47,7 @@ static void on_waker(rl_waker *waker, void *arg)
 static void on_data(rl_stream *stream, void *arg, const void *bytes, size_t size)
 {
     (void)stream;
-    report_seen(arg, (struct lc_seen){.event = LC_EVENT_DATA, .data = bytes, .size = size});
+    refloop_report_seen(arg, (struct lc_seen){.event = LC_EVENT_DATA, .data = bytes, .size = size});
 }
 
 static void on_eof(rl_stream *stream, void *arg)
@@ -98,19 +73,20 @@ static void on_lost(rl_stream *stream, void *arg, int error)
     struct slot *slot = arg;
     (void)stream;
     slot->stream = NULL;
-    report_seen(slot, (struct lc_seen){.event = slot->is_destroyed ? LC_EVENT_CLOSED : LC_EVENT_LOST, .error = error});
+    refloop_report_seen(
+        slot, (struct lc_seen){.event = slot->is_destroyed ? LC_EVENT_CLOSED : LC_EVENT_LOST, .error = error});
 }
 
 static void on_datagram(rl_datagram *endpoint, void *arg, const void *bytes, size_t size)
 {
     (void)endpoint;
-    report_seen(arg, (struct lc_seen){.event = LC_EVENT_DATAGRAM, .data = bytes, .size = size});
+    refloop_report_seen(arg, (struct lc_seen){.event = LC_EVENT_DATAGRAM, .data = bytes, .size = size});
 }
 
 static void on_refused(rl_datagram *endpoint, void *arg, int error)
 {
     (void)endpoint;
-    report_seen(arg, (struct lc_seen){.event = LC_EVENT_REFUSED, .error = error});
+    refloop_report_seen(arg, (struct lc_seen){.event = LC_EVENT_REFUSED, .error = error});
 }
 
 static void on_pause_sending(rl_datagram *endpoint, void *arg)
@@ -181,16 +157,16 @@ static int create(struct refloop_driver *d, const struct lc_op *op)
     return error < 0 ? error : start(slot, op);
 }
 
-static int open_stream(struct refloop_driver *d, const struct lc_op *op)
+int refloop_open_stream(struct refloop_driver *d, uint8_t handle, int fd)
 {
     static const struct rl_stream_callbacks callbacks = {.data = on_data,
                                                          .eof = on_eof,
                                                          .pause_writing = on_pause_writing,
                                                          .resume_writing = on_resume_writing,
                                                          .lost = on_lost};
-    struct slot *slot = &d->slots[op->a];
-    *slot = (struct slot){.driver = d, .handle = op->a};
-    return rl_stream_open(d->loop, (int)op->arg, &callbacks, slot, &slot->stream);
+    struct slot *slot = &d->slots[handle];
+    *slot = (struct slot){.driver = d, .handle = handle};
+    return rl_stream_open(d->loop, fd, &callbacks, slot, &slot->stream);
 }
 
 static int use_stream(rl_stream *stream, const struct lc_op *op)
@@ -292,6 +268,10 @@ static int destroy(struct slot *slot)
     case LC_KIND_WATCH:
         rl_watch_close(slot->watch);
         break;
+    case LC_KIND_SERVER:
+        rl_server_close(slot->server);
+        slot->server = NULL;
+        break;
     default:
         rl_waker_close(slot->waker);
     }
@@ -348,7 +328,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_STEP:
         return turn(d, op);
     case LC_OP_STREAM:
-        return open_stream(d, op);
+        return refloop_open_stream(d, op->a, (int)op->arg);
     case LC_OP_DATAGRAM:
         return open_endpoint(d, op);
     case LC_OP_WRITE:
@@ -364,13 +344,13 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
         return op->a >> 4 == LC_KIND_DATAGRAM ? use_endpoint(d->slots[op->a].endpoint, op)
                                               : use_stream(d->slots[op->a].stream, op);
     default:
-        return -ENOSYS;
+        return refloop_use_sockets(d, op);
     }
 }
 
 enum {
     CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_FLUSH |
-                   LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_DATAGRAM,
+                   LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_DATAGRAM | LC_CAP_SERVER,
     PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
 };
 

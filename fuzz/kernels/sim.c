@@ -17,6 +17,7 @@ static size_t draw_buffer(const struct sim_plan *plan)
 void sim_reset(struct sim *sim)
 {
     memset(sim->fds, 0, (size_t)sim->fds_end * sizeof *sim->fds);
+    memset(sim->fds + SIM_FDS_MAX, 0, SIM_PENDING_MAX * sizeof *sim->fds);
     memset(&sim->now_ns, 0, offsetof(struct sim, posts) - offsetof(struct sim, now_ns));
     sim->now_ns = FIRST_NS;
     sim->buffer_bytes = draw_buffer(&sim->plan);
@@ -24,20 +25,22 @@ void sim_reset(struct sim *sim)
         sim->datagrams_max = adversary_choice(&sim->plan.adversary, 0, 0, 2, 4);
 }
 
-static struct sim_fd *fd_at(struct sim *sim, int fd)
+struct sim_fd *sim_fd_at(struct sim *sim, int fd)
 {
-    return fd >= 0 && fd < SIM_FDS_MAX && sim->fds[fd].is_open ? &sim->fds[fd] : NULL;
+    return fd >= 0 && fd < SIM_FILES_MAX && sim->fds[fd].is_open ? &sim->fds[fd] : NULL;
 }
 
 /* As poll(2) shows one end on Linux: of an AF_UNIX stream pair, or of a TCP connection. */
 static unsigned readiness(struct sim *sim, int number)
 {
-    const struct sim_fd *fd = fd_at(sim, number), *peer;
+    const struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return 0;
     if (fd->is_udp)
         return sim_datagram_readiness(sim, fd);
-    peer = fd_at(sim, fd->peer);
+    if (fd->is_listener)
+        return sim_is_anybody_waiting(sim, number) ? LC_IN : 0;
+    peer = sim_fd_at(sim, fd->peer);
     unsigned bits = fd->error != 0 ? LC_ERR : 0;
     if (peer == NULL)
         return bits | LC_IN | LC_OUT | (fd->is_tcp && !fd->is_broken && !fd->is_shut ? 0u : LC_HUP);
@@ -90,7 +93,7 @@ static void break_connection(struct sim_fd *fd)
 
 bool sim_break(struct sim *sim, int number)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer = fd == NULL ? NULL : fd_at(sim, fd->peer);
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer = fd == NULL ? NULL : sim_fd_at(sim, fd->peer);
     if (peer == NULL)
         return false;
     peer->peer = fd->peer = -1;
@@ -110,26 +113,26 @@ static int take_error(struct sim_fd *fd)
 /* As recv(2): 0 is end of file. */
 static int64_t read_bytes(struct sim *sim, int number, void *bytes, size_t size)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer;
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
     if (fd->unread > 0)
         return (int64_t)ring_remove(sim, fd, bytes, size);
     if (fd->error != 0)
         return take_error(fd);
-    peer = fd_at(sim, fd->peer);
+    peer = sim_fd_at(sim, fd->peer);
     return peer == NULL || peer->is_shut ? 0 : -EAGAIN;
 }
 
 /* As send(2) with MSG_NOSIGNAL. */
 static int64_t write_bytes(struct sim *sim, int number, const void *bytes, size_t size)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer;
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
     if (fd->is_tcp && fd->error != 0)
         return take_error(fd);
-    peer = fd_at(sim, fd->peer);
+    peer = sim_fd_at(sim, fd->peer);
     if (peer == NULL && fd->is_tcp && !fd->is_broken && !fd->is_shut) {
         break_connection(fd); /* the bytes are on their way when the answer comes that nobody wants them */
         return (int64_t)size;
@@ -161,7 +164,7 @@ static void kernel_advance(void *self, uint64_t duration_ns)
     sim->now_ns = later(sim, duration_ns);
 }
 
-static int open_one(struct sim *sim)
+int sim_open(struct sim *sim)
 {
     for (int fd = SIM_FD_FIRST; fd < SIM_FDS_MAX; fd++)
         if (!sim->fds[fd].is_open) {
@@ -172,14 +175,16 @@ static int open_one(struct sim *sim)
     return -EMFILE;
 }
 
-static int close_end(struct sim *sim, int number, bool is_reset)
+int sim_close(struct sim *sim, int number, bool is_reset)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer;
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
     if (fd->is_udp)
         sim_datagram_close(sim, number);
-    if ((peer = fd_at(sim, fd->peer)) != NULL) {
+    if (fd->is_listener)
+        sim_close_listener(sim, number);
+    if ((peer = sim_fd_at(sim, fd->peer)) != NULL) {
         peer->peer = -1;
         if (fd->unread > 0 || (is_reset && fd->is_tcp)) /* what it sent will never be read; or that was asked for */
             break_connection(peer);
@@ -190,15 +195,15 @@ static int close_end(struct sim *sim, int number, bool is_reset)
 
 static int kernel_close(void *self, int number, bool is_reset)
 {
-    return close_end(self, number, is_reset);
+    return sim_close(self, number, is_reset);
 }
 
 static int open_two(struct sim *sim, int fds[2])
 {
-    fds[0] = open_one(sim);
-    fds[1] = open_one(sim);
+    fds[0] = sim_open(sim);
+    fds[1] = sim_open(sim);
     if (fds[1] < 0) {
-        close_end(sim, fds[0], false);
+        sim_close(sim, fds[0], false);
         return -EMFILE;
     }
     for (int i = 0; i < 2; i++)
@@ -227,7 +232,7 @@ static int kernel_udp(void *self, int fds[2])
 
 static bool is_udp(struct sim *sim, int number)
 {
-    const struct sim_fd *fd = fd_at(sim, number);
+    const struct sim_fd *fd = sim_fd_at(sim, number);
     return fd != NULL && fd->is_udp;
 }
 
@@ -262,7 +267,7 @@ static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
 
 static int kernel_shut(void *self, int number)
 {
-    struct sim_fd *fd = fd_at(self, number);
+    struct sim_fd *fd = sim_fd_at(self, number);
     if (fd == NULL)
         return -EBADF;
     fd->is_shut = true;
@@ -322,6 +327,9 @@ struct lc_kernel sim_kernel(struct sim *sim)
                               .advance = kernel_advance,
                               .pair = kernel_pair,
                               .udp = kernel_udp,
+                              .listen = sim_listen,
+                              .connect = sim_connect,
+                              .accept = sim_accept,
                               .close = kernel_close,
                               .write = kernel_write,
                               .read = kernel_read,
@@ -343,7 +351,7 @@ static uint64_t backend_now_ns(void *self)
 
 static int backend_apply(void *self, int number, uint32_t interest)
 {
-    struct sim_fd *fd = fd_at(self, number);
+    struct sim_fd *fd = sim_fd_at(self, number);
     if (fd == NULL)
         return interest == 0 ? 0 : -EBADF;
     fd->watched = interest;
@@ -443,9 +451,14 @@ static int backend_send(void *self, int number, const void *bytes, size_t size)
     return is_udp(self, number) ? sim_datagram_send(self, number, bytes, size) : -ENOTSOCK;
 }
 
+static int backend_accept(void *self, int number)
+{
+    return sim_accept(self, number, NULL);
+}
+
 static void backend_close_fd(void *self, int number)
 {
-    int error = close_end(self, number, false);
+    int error = sim_close(self, number, false);
     assert(error == 0);
     (void)error;
 }
@@ -469,6 +482,7 @@ struct rl_backend sim_backend(struct sim *sim)
                                      .shut = kernel_shut,
                                      .receive = backend_receive,
                                      .send = backend_send,
+                                     .accept = backend_accept,
                                      .close_fd = backend_close_fd,
                                      .close = backend_close,
                                      .self = sim};

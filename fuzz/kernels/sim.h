@@ -13,6 +13,9 @@
 
 enum {
     SIM_FDS_MAX = 64,
+    SIM_PENDING_MAX = 16, /* ends of connections that were not yet accepted: they have no number */
+    SIM_FILES_MAX = SIM_FDS_MAX + SIM_PENDING_MAX,
+    SIM_PORT_FIRST = 40000,  /* ports are given out from here on, each once */
     SIM_FD_FIRST = 3,        /* fd numbers are given out from here, the lowest free one first */
     SIM_BUFFER_BYTES = 4096, /* what a socket end holds unread before its peer cannot write */
     SIM_POSTS_MAX = 32,
@@ -36,6 +39,10 @@ struct sim_fd {
     size_t first;     /* where in the ring the unread bytes begin; below SIM_BUFFER_BYTES */
     size_t unread;    /* bytes that it can read, at most SIM_BUFFER_BYTES; or datagrams */
     uint32_t watched; /* RL_IN | RL_OUT as the loop asked for; forgotten when it is closed */
+    bool is_listener; /* who has connected to it is in sim.fds behind those with a number */
+    uint16_t port;    /* of a listener; of an end of a connection through one, the port of the end that connected */
+    int listener;     /* of an end that was not yet accepted: the fd to which somebody connected; else 0 */
+    uint32_t turn;    /* likewise: who connected earlier has the lower one */
     bool is_read;     /* the loop reads it by itself, so that it may be woken for nothing */
 };
 
@@ -85,6 +92,8 @@ struct sim {
     unsigned fault_calls;
     bool is_calm;        /* the adversary has ended, so that what is under way arrives */
     bool is_woken;       /* the loop was woken since its last wait */
+    uint16_t ports;      /* given out so far */
+    uint32_t connects;   /* to listeners, so far */
     int fds_end;         /* no fd of this number or above was ever open */
     unsigned waits;      /* events are given out round-robin, each wait beginning with another fd */
     unsigned vain_waits; /* since the runner last looked at the clock */
@@ -92,8 +101,8 @@ struct sim {
     size_t datagrams_count, datagrams_size; /* on their way, and their bytes */
     /* Large, and last, since sim_reset need not touch what was not used. */
     struct sim_post posts[SIM_POSTS_MAX]; /* by due_ns, equal ones in the order of asking */
-    struct sim_fd fds[SIM_FDS_MAX];
-    unsigned char rings[SIM_FDS_MAX][SIM_BUFFER_BYTES];
+    struct sim_fd fds[SIM_FILES_MAX];
+    unsigned char rings[SIM_FILES_MAX][SIM_BUFFER_BYTES];
     struct sim_datagram datagrams[SIM_DATAGRAMS_MAX];  /* in the order in which they were sent, */
     unsigned char datagram_bytes[SIM_DATAGRAMS_BYTES]; /* and their bytes, likewise */
     struct sim_faults faults;
@@ -109,6 +118,20 @@ struct lc_kernel sim_kernel(struct sim *sim);
 
 /* The backend with faults over the plain one. */
 struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain);
+/* The open file of this number, those without a number among them, or NULL. */
+struct sim_fd *sim_fd_at(struct sim *sim, int fd);
+/* The lowest number that is free, or -EMFILE. */
+int sim_open(struct sim *sim);
+int sim_close(struct sim *sim, int fd, bool is_reset);
+/* As listen(2), connect(2) and accept(2) of TCP on the loopback interface. Ports come out; those of accept may be NULL.
+ */
+int sim_listen(void *self, uint16_t *port);
+int sim_connect(void *self, uint16_t port, uint16_t *own_port);
+int sim_accept(void *self, int listener, uint16_t *peer_port);
+bool sim_is_anybody_waiting(const struct sim *sim, int listener);
+/* Who has connected and was not accepted finds the connection reset. */
+void sim_close_listener(struct sim *sim, int listener);
+
 /* A UDP socket that is open: as poll(2), recv(2), send(2) and close(2). */
 unsigned sim_datagram_readiness(const struct sim *sim, const struct sim_fd *fd);
 int64_t sim_datagram_receive(struct sim *sim, int fd, void *bytes, size_t size);

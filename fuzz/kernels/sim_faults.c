@@ -13,7 +13,7 @@ enum {
     JUMP_BITS = 34        /* of the ns that pass then: up to 17 s */
 };
 
-enum call { CALL_APPLY, CALL_WAIT, CALL_READ, CALL_WRITE, CALL_SHUT, CALL_RECEIVE, CALL_SEND, CALLS };
+enum call { CALL_APPLY, CALL_WAIT, CALL_READ, CALL_WRITE, CALL_SHUT, CALL_RECEIVE, CALL_SEND, CALL_ACCEPT, CALLS };
 
 /* How each kind of call can fail: backend.h, and the manuals of epoll_ctl, epoll_wait, recv, send and shutdown. */
 static const int errors[CALLS][7] = {
@@ -24,11 +24,13 @@ static const int errors[CALLS][7] = {
     [CALL_SHUT] = {-ENOTCONN, -ENOBUFS},
     [CALL_RECEIVE] = {-EINTR, -EAGAIN, -ECONNREFUSED, -ENOMEM},
     [CALL_SEND] = {-EINTR, -EAGAIN, -ENOBUFS, -ECONNREFUSED, -EPERM, -ENOMEM},
+    [CALL_ACCEPT] = {-EINTR, -EAGAIN, -ECONNABORTED, -EMFILE, -ENFILE, -ENOMEM},
 };
 
 static bool is_harmless(enum call call, int error)
 {
-    return error == -EINTR || error == -EAGAIN || error == -ESTALE || (call == CALL_SEND && error == -ENOBUFS);
+    return error == -EINTR || error == -EAGAIN || error == -ESTALE || call == CALL_ACCEPT ||
+           (call == CALL_SEND && error == -ENOBUFS);
 }
 
 static void tell(const struct sim *sim, int fd, bool is_broken)
@@ -276,6 +278,25 @@ static int faulty_send(void *self, int fd, const void *bytes, size_t size)
     return error;
 }
 
+/* ---- accepting ----------------------------------------------------------------------------- */
+
+/* Whatever it is, who has connected is still there. */
+static int faulty_accept(void *self, int listener)
+{
+    static const int scarce[] = {-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM};
+    struct sim *sim = self;
+    uint32_t count = 0;
+    int error = planned_error(sim, CALL_ACCEPT, listener);
+    const enum adversary_fault fault = error == 0 ? draw(sim, ADVERSARY_ACCEPT, listener, 0, &count) : ADVERSARY_NONE;
+    if (fault == ADVERSARY_EINTR || fault == ADVERSARY_ABORTED)
+        error = fault == ADVERSARY_EINTR ? -EINTR : -ECONNABORTED;
+    else if (fault == ADVERSARY_EMFILE)
+        error = scarce[choice(sim, 500 + count, sizeof scarce / sizeof *scarce)];
+    if (fault != ADVERSARY_NONE)
+        tell(sim, listener, false);
+    return error != 0 ? error : sim->faults.plain.accept(sim, listener);
+}
+
 struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain)
 {
     struct rl_backend faulty = *plain;
@@ -287,5 +308,6 @@ struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plai
     faulty.shut = faulty_shut;
     faulty.receive = faulty_receive;
     faulty.send = faulty_send;
+    faulty.accept = faulty_accept;
     return faulty;
 }

@@ -104,6 +104,29 @@ static void every_fault_of_datagrams_is_met(void)
     CHECK(has_nobufs && has_dropped && is_cut && is_full && is_late);
 }
 
+/* What accept meets costs nobody his connection. */
+static void every_fault_of_accept_is_met(void)
+{
+    static const int wanted[] = {-EINTR, -ECONNABORTED, -EMFILE, -ENFILE, -ENOBUFS, -ENOMEM};
+    enum { WANTED = sizeof wanted / sizeof *wanted };
+    bool is_met[WANTED] = {false};
+    for (uint64_t seed = 0; seed < ROUNDS; seed++) {
+        uint16_t port = 0, own = 0;
+        open_world(seed, true);
+        const int listener = kernel.listen(&sim, &port), client = kernel.connect(&sim, port, &own);
+        int accepted = backend.accept(&sim, listener);
+        for (int i = 0; i < WANTED; i++)
+            is_met[i] |= accepted == wanted[i];
+        for (int tries = 0; tries < 2 && accepted < 0; tries++)
+            accepted = backend.accept(&sim, listener);
+        CHECK(accepted > client && kernel.close(&sim, accepted, false) == 0);
+        CHECK(kernel.close(&sim, client, false) == 0 && kernel.close(&sim, listener, false) == 0);
+        close_world();
+    }
+    for (int i = 0; i < WANTED; i++)
+        CHECK(is_met[i]);
+}
+
 static void none_is_met_when_it_is_over(void)
 {
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
@@ -117,6 +140,7 @@ static void none_is_met_when_it_is_over(void)
 }
 
 static const struct test tests[] = {TEST(a_seed_gives_the_same_faults), TEST(every_fault_is_met),
-                                    TEST(every_fault_of_datagrams_is_met), TEST(none_is_met_when_it_is_over)};
+                                    TEST(every_fault_of_datagrams_is_met), TEST(every_fault_of_accept_is_met),
+                                    TEST(none_is_met_when_it_is_over)};
 
 TEST_MAIN(tests)

@@ -53,6 +53,11 @@ struct rl_backend {
     /* Sends size bytes, also 0, as one datagram. Returns 0 or -errno: -EAGAIN, -ENOBUFS and -EINTR: not now; any other:
      * this datagram is not sent; it may be an error of one that was sent before. */
     int (*send)(void *self, int fd, const void *bytes, size_t size);
+    /* Serves servers, and is NULL in a backend without them; rl_backend.close_fd is there with it. Takes the first of
+     * those who have connected to the listener fd. Returns a new fd, non-blocking and close-on-exec; or -errno: -EAGAIN
+     * nobody is there; -EINTR, and the errors that accept(2) passes on from the network: the next one may be; -EMFILE,
+     * -ENFILE, -ENOBUFS and -ENOMEM: he is still there. */
+    int (*accept)(void *self, int fd);
     /* Closes fd, which is watched no more. */
     void (*close_fd)(void *self, int fd);
     /* Gives everything back. No function is called after it. */

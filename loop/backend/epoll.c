@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* epoll_pwait2 */
+#define _GNU_SOURCE /* epoll_pwait2, accept4 */
 
 #include "backend/epoll.h"
 
@@ -206,6 +206,13 @@ static int epoll_send(void *self, int fd, const void *bytes, size_t size)
     return send(fd, bytes, size, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
+static int epoll_accept(void *self, int fd)
+{
+    (void)self;
+    const int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return accepted < 0 ? -errno : accepted;
+}
+
 static int epoll_shut(void *self, int fd)
 {
     (void)self;
@@ -257,6 +264,7 @@ int rl_epoll_open(struct rl_epoll *epoll, struct rl_backend *backend)
                                    .shut = epoll_shut,
                                    .receive = epoll_receive,
                                    .send = epoll_send,
+                                   .accept = epoll_accept,
                                    .close_fd = epoll_close_fd,
                                    .close = epoll_close};
     return 0;

@@ -1,0 +1,110 @@
+/* Listeners of the simulated kernel, and who connects to them. A connection is there at once, with an end that has no
+ * number until it is accepted. */
+#include <errno.h>
+#include <string.h>
+
+#include "sim.h"
+
+static uint16_t new_port(struct sim *sim)
+{
+    return (uint16_t)(SIM_PORT_FIRST + sim->ports++);
+}
+
+int sim_listen(void *self, uint16_t *port)
+{
+    struct sim *sim = self;
+    const int fd = sim_open(sim);
+    if (fd < 0)
+        return fd;
+    sim->fds[fd].is_listener = true;
+    *port = sim->fds[fd].port = new_port(sim);
+    return fd;
+}
+
+static int find_listener(const struct sim *sim, uint16_t port)
+{
+    for (int fd = 0; fd < sim->fds_end; fd++)
+        if (sim->fds[fd].is_open && sim->fds[fd].is_listener && sim->fds[fd].port == port)
+            return fd;
+    return -1;
+}
+
+/* A file without a number. */
+static int open_pending(struct sim *sim, int listener)
+{
+    for (int place = SIM_FDS_MAX; place < SIM_FILES_MAX; place++)
+        if (!sim->fds[place].is_open) {
+            sim->fds[place] =
+                (struct sim_fd){.is_open = true, .is_tcp = true, .listener = listener, .turn = sim->connects++};
+            return place;
+        }
+    return -ENOBUFS;
+}
+
+int sim_connect(void *self, uint16_t port, uint16_t *own_port)
+{
+    struct sim *sim = self;
+    const int listener = find_listener(sim, port);
+    if (listener < 0)
+        return -ECONNREFUSED;
+    const int fd = sim_open(sim);
+    if (fd < 0)
+        return fd;
+    const int pending = open_pending(sim, listener);
+    if (pending < 0) {
+        sim_close(sim, fd, false);
+        return pending;
+    }
+    struct sim_fd *end = &sim->fds[fd], *other = &sim->fds[pending];
+    end->is_tcp = true;
+    end->peer = pending;
+    other->peer = fd;
+    *own_port = end->port = other->port = new_port(sim);
+    return fd;
+}
+
+/* The place of who connected first to this listener and is not accepted; -1: nobody. */
+static int first_pending(const struct sim *sim, int listener)
+{
+    int first = -1;
+    for (int place = SIM_FDS_MAX; place < SIM_FILES_MAX; place++)
+        if (sim->fds[place].is_open && sim->fds[place].listener == listener &&
+            (first < 0 || sim->fds[place].turn < sim->fds[first].turn))
+            first = place;
+    return first;
+}
+
+bool sim_is_anybody_waiting(const struct sim *sim, int listener)
+{
+    return first_pending(sim, listener) >= 0;
+}
+
+int sim_accept(void *self, int listener, uint16_t *peer_port)
+{
+    struct sim *sim = self;
+    const struct sim_fd *from = sim_fd_at(sim, listener);
+    if (from == NULL || !from->is_listener)
+        return from == NULL ? -EBADF : -EINVAL;
+    const int pending = first_pending(sim, listener);
+    if (pending < 0)
+        return -EAGAIN;
+    const int fd = sim_open(sim);
+    if (fd < 0)
+        return fd;
+    sim->fds[fd] = sim->fds[pending];
+    sim->fds[fd].listener = 0;
+    memcpy(sim->rings[fd], sim->rings[pending], sizeof sim->rings[fd]);
+    sim->fds[pending].is_open = false;
+    if (sim->fds[fd].peer >= 0)
+        sim->fds[sim->fds[fd].peer].peer = fd;
+    if (peer_port != NULL)
+        *peer_port = sim->fds[fd].port;
+    return fd;
+}
+
+void sim_close_listener(struct sim *sim, int listener)
+{
+    int pending;
+    while ((pending = first_pending(sim, listener)) >= 0)
+        sim_close(sim, pending, true);
+}
