@@ -80,7 +80,8 @@ static void take_pair(struct lc_model *model, const struct lc_obs *obs)
     uint16_t other = LC_HANDLE_WIDE(obs->arg & 255);
     lc_model_at(model, obs->handle)->peer = other;
     lc_model_at(model, other)->peer = obs->handle;
-    lc_model_at(model, other)->is_broken = lc_model_at(model, obs->handle)->is_broken;
+    if (lc_model_at(model, other)->is_broken || lc_model_at(model, obs->handle)->is_broken) /* before it was joined */
+        lc_model_at(model, other)->is_broken = lc_model_at(model, obs->handle)->is_broken = true;
     lc_model_at(model, obs->handle)->may_grow = lc_model_at(model, other)->may_grow = obs->code == LC_OP_TCP;
 }
 

@@ -68,14 +68,37 @@ static void on_resume_writing(rl_stream *stream, void *arg)
     report(arg, LC_EVENT_RESUME_WRITING, 0);
 }
 
+/* One that could not connect is told so, and no more. */
 static void on_lost(rl_stream *stream, void *arg, int error)
 {
     struct slot *slot = arg;
+    struct lc_seen seen = {.event = LC_EVENT_LOST, .error = error};
     (void)stream;
     slot->stream = NULL;
-    refloop_report_seen(
-        slot, (struct lc_seen){.event = slot->is_destroyed ? LC_EVENT_CLOSED : LC_EVENT_LOST, .error = error});
+    if (slot->is_connecting)
+        seen = (struct lc_seen){.event = LC_EVENT_DONE, .error = slot->was_cancelled ? -ECANCELED : error};
+    if (slot->is_destroyed)
+        seen = (struct lc_seen){.event = LC_EVENT_CLOSED};
+    refloop_report_seen(slot, seen);
 }
+
+/* Destroyed when it is made, it is told no more. */
+static void on_connected(rl_stream *stream, void *arg)
+{
+    struct slot *slot = arg;
+    (void)stream;
+    slot->is_connecting = false;
+    refloop_report_made(slot);
+    if (!slot->is_destroyed)
+        report(slot, LC_EVENT_DONE, 0);
+}
+
+const struct rl_stream_callbacks refloop_stream_callbacks = {.connected = on_connected,
+                                                             .data = on_data,
+                                                             .eof = on_eof,
+                                                             .pause_writing = on_pause_writing,
+                                                             .resume_writing = on_resume_writing,
+                                                             .lost = on_lost};
 
 static void on_datagram(rl_datagram *endpoint, void *arg, const void *bytes, size_t size)
 {
@@ -159,14 +182,9 @@ static int create(struct refloop_driver *d, const struct lc_op *op)
 
 int refloop_open_stream(struct refloop_driver *d, uint8_t handle, int fd)
 {
-    static const struct rl_stream_callbacks callbacks = {.data = on_data,
-                                                         .eof = on_eof,
-                                                         .pause_writing = on_pause_writing,
-                                                         .resume_writing = on_resume_writing,
-                                                         .lost = on_lost};
     struct slot *slot = &d->slots[handle];
     *slot = (struct slot){.driver = d, .handle = handle};
-    return rl_stream_open(d->loop, fd, &callbacks, slot, &slot->stream);
+    return rl_stream_open(d->loop, fd, &refloop_stream_callbacks, slot, &slot->stream);
 }
 
 static int use_stream(rl_stream *stream, const struct lc_op *op)
@@ -234,7 +252,7 @@ static int destroy_stream(struct slot *slot)
     return 0;
 }
 
-static int cancel(const struct slot *slot)
+static int cancel(struct slot *slot)
 {
     if (slot->soon == NULL)
         return 0;
@@ -247,6 +265,11 @@ static int cancel(const struct slot *slot)
         return 0;
     case LC_KIND_WATCH:
         rl_watch_stop(slot->watch);
+        return 0;
+    case LC_KIND_STREAM:
+        slot->was_cancelled = slot->is_connecting;
+        if (slot->is_connecting)
+            rl_stream_abort(slot->stream);
         return 0;
     default:
         return -EINVAL;
@@ -350,7 +373,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 
 enum {
     CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_FLUSH |
-                   LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_DATAGRAM | LC_CAP_SERVER,
+                   LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_DATAGRAM | LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_CANCEL,
     PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
 };
 

@@ -11,9 +11,12 @@ struct refloop_driver;
 struct slot {
     struct refloop_driver *driver;
     uint8_t handle;
-    bool is_destroyed; /* a stream: what is to come of it is CLOSED */
-    uint8_t next;      /* of a server: the stream that the next client becomes, */
-    uint8_t left;      /* and how many may */
+    bool is_destroyed;  /* a stream: what is to come of it is CLOSED */
+    bool is_connecting; /* a stream */
+    bool was_cancelled; /* meanwhile */
+    uint8_t next;       /* of a server: the stream that the next client becomes, */
+    uint8_t left;       /* and how many may */
+    int fd;             /* of a stream that connects */
     union {
         rl_soon *soon;
         rl_timer *timer;
@@ -34,6 +37,9 @@ struct refloop_driver {
 };
 
 void refloop_report_seen(const struct slot *slot, struct lc_seen seen);
+extern const struct rl_stream_callbacks refloop_stream_callbacks;
+/* MADE of a stream that the loop has connected. */
+void refloop_report_made(const struct slot *slot);
 /* Opens a stream over the fd for the slot of this handle; 0 or -errno. */
 int refloop_open_stream(struct refloop_driver *driver, uint8_t handle, int fd);
 /* Executes an op on servers or connects; any other is -ENOSYS. */

@@ -1,10 +1,12 @@
-/* The drivers refloop_sim and refloop_epoll: servers. The listener is made by the runner's kernel, as the loop makes
- * none. */
+/* The drivers refloop_sim and refloop_epoll: servers and connects. The listener is made by the runner's kernel, as the
+ * loop makes none. */
+#define _GNU_SOURCE /* SOCK_NONBLOCK */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "kernel.h"
+#include "kernels/sim_files.h"
 #include "refloop_driver.h"
 
 static const struct lc_kernel *kernel_of(const struct refloop_driver *d)
@@ -12,14 +14,16 @@ static const struct lc_kernel *kernel_of(const struct refloop_driver *d)
     return d->base.kernel != NULL ? d->base.kernel : lc_kernel_posix();
 }
 
-/* 0 when it has none any more. */
-static uint16_t peer_port(const struct refloop_driver *d, int fd)
+/* The port of the end that connected, as getpeername or getsockname tells it; 0 when it has none any more. */
+static uint16_t port_of(const struct refloop_driver *d, int fd, bool is_peer)
 {
-    struct sockaddr_in peer = {0};
-    socklen_t size = sizeof peer;
+    struct sockaddr_in address = {0};
+    socklen_t size = sizeof address;
     if (d->sim != NULL)
         return d->sim->fds[fd].port;
-    return getpeername(fd, (struct sockaddr *)&peer, &size) < 0 ? 0 : ntohs(peer.sin_port);
+    const int result = is_peer ? getpeername(fd, (struct sockaddr *)&address, &size)
+                               : getsockname(fd, (struct sockaddr *)&address, &size);
+    return result < 0 ? 0 : ntohs(address.sin_port);
 }
 
 static bool on_accepted(rl_server *server, void *arg, int fd)
@@ -36,7 +40,7 @@ static bool on_accepted(rl_server *server, void *arg, int fd)
     slot->left--;
     if (refloop_open_stream(d, slot->next++, fd) < 0)
         return false;
-    refloop_report_seen(stream, (struct lc_seen){.event = LC_EVENT_MADE, .bits = peer_port(d, fd), .fd = fd});
+    refloop_report_seen(stream, (struct lc_seen){.event = LC_EVENT_MADE, .bits = port_of(d, fd, true), .fd = fd});
     return true;
 }
 
@@ -56,7 +60,44 @@ static int64_t listen_anywhere(struct refloop_driver *d, const struct lc_op *op)
     return error < 0 ? error : port;
 }
 
+void refloop_report_made(const struct slot *slot)
+{
+    const uint16_t port = port_of(slot->driver, slot->fd, false);
+    refloop_report_seen(slot, (struct lc_seen){.event = LC_EVENT_MADE, .bits = port, .fd = slot->fd});
+}
+
+static int new_socket(struct refloop_driver *d)
+{
+    if (d->sim != NULL)
+        return sim_socket(d->sim);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
+static int connect_to(struct refloop_driver *d, const struct lc_op *op)
+{
+    const struct lc_kernel *kernel = kernel_of(d);
+    const struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)op->arg)};
+    struct slot *slot = &d->slots[op->a];
+    *slot = (struct slot){.driver = d, .handle = op->a, .is_connecting = true, .fd = new_socket(d)};
+    if (slot->fd < 0)
+        return slot->fd;
+    const int error =
+        rl_stream_connect(d->loop, slot->fd, &address, sizeof address, &refloop_stream_callbacks, slot, &slot->stream);
+    if (error < 0)
+        kernel->close(kernel->self, slot->fd, false);
+    return error;
+}
+
 int64_t refloop_use_sockets(struct refloop_driver *d, const struct lc_op *op)
 {
-    return op->op == LC_OP_LISTEN ? listen_anywhere(d, op) : -ENOSYS;
+    switch (op->op) {
+    case LC_OP_LISTEN:
+        return listen_anywhere(d, op);
+    case LC_OP_CONNECT:
+        return connect_to(d, op);
+    default:
+        return -ENOSYS;
+    }
 }

@@ -1,4 +1,4 @@
-#include "sim.h"
+#include "sim_files.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -40,6 +40,8 @@ static unsigned readiness(struct sim *sim, int number)
         return sim_datagram_readiness(sim, fd);
     if (fd->is_listener)
         return sim_is_anybody_waiting(sim, number) ? LC_IN : 0;
+    if (fd->is_new && fd->error == 0)
+        return fd->late_port != 0 || fd->late_error != 0 ? 0 : LC_OUT | LC_HUP;
     peer = sim_fd_at(sim, fd->peer);
     unsigned bits = fd->error != 0 ? LC_ERR : 0;
     if (peer == NULL)
@@ -483,6 +485,8 @@ struct rl_backend sim_backend(struct sim *sim)
                                      .receive = backend_receive,
                                      .send = backend_send,
                                      .accept = backend_accept,
+                                     .connect = sim_connect_by_address,
+                                     .finish_connect = sim_finish_connect,
                                      .close_fd = backend_close_fd,
                                      .close = backend_close,
                                      .self = sim};

@@ -31,19 +31,21 @@ struct sim_fd {
     bool is_open;
     bool is_tcp;
     bool is_udp;
-    bool is_shut;     /* it sends no more */
-    bool is_broken;   /* the connection was reset */
-    int peer;         /* fd number of the other end; -1 once that was closed */
-    int error;        /* what its next read that finds no bytes is told, once: ECONNRESET, or 0; of UDP the next call */
-    int late_error;   /* UDP: an error that is on its way: a later wait makes it this fd's */
-    size_t first;     /* where in the ring the unread bytes begin; below SIM_BUFFER_BYTES */
-    size_t unread;    /* bytes that it can read, at most SIM_BUFFER_BYTES; or datagrams */
-    uint32_t watched; /* RL_IN | RL_OUT as the loop asked for; forgotten when it is closed */
-    bool is_listener; /* who has connected to it is in sim.fds behind those with a number */
-    uint16_t port;    /* of a listener; of an end of a connection through one, the port of the end that connected */
-    int listener;     /* of an end that was not yet accepted: the fd to which somebody connected; else 0 */
-    uint32_t turn;    /* likewise: who connected earlier has the lower one */
-    bool is_read;     /* the loop reads it by itself, so that it may be woken for nothing */
+    bool is_shut;   /* it sends no more */
+    bool is_broken; /* the connection was reset */
+    int peer;       /* fd number of the other end; -1 once that was closed */
+    int error;      /* what its next read that finds no bytes is told, once: ECONNRESET, or 0; of UDP the next call */
+    int late_error; /* an error that is on its way: a later wait makes it this fd's */
+    bool is_new;    /* a socket of TCP that is not connected */
+    uint16_t late_port; /* and is under way to this port: a later wait makes it arrive there; else 0 */
+    size_t first;       /* where in the ring the unread bytes begin; below SIM_BUFFER_BYTES */
+    size_t unread;      /* bytes that it can read, at most SIM_BUFFER_BYTES; or datagrams */
+    uint32_t watched;   /* RL_IN | RL_OUT as the loop asked for; forgotten when it is closed */
+    bool is_listener;   /* who has connected to it is in sim.fds behind those with a number */
+    uint16_t port;      /* of a listener; of an end of a connection through one, the port of the end that connected */
+    int listener;       /* of an end that was not yet accepted: the fd to which somebody connected; else 0 */
+    uint32_t turn;      /* likewise: who connected earlier has the lower one */
+    bool is_read;       /* the loop reads it by itself, so that it may be woken for nothing */
 };
 
 struct sim_datagram {
@@ -113,33 +115,5 @@ void sim_reset(struct sim *sim);
 /* The loop's side, with the faults of the plan. */
 struct rl_backend sim_backend(struct sim *sim);
 struct lc_kernel sim_kernel(struct sim *sim);
-
-/* ---- between the files of sim ---- */
-
-/* The backend with faults over the plain one. */
-struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain);
-/* The open file of this number, those without a number among them, or NULL. */
-struct sim_fd *sim_fd_at(struct sim *sim, int fd);
-/* The lowest number that is free, or -EMFILE. */
-int sim_open(struct sim *sim);
-int sim_close(struct sim *sim, int fd, bool is_reset);
-/* As listen(2), connect(2) and accept(2) of TCP on the loopback interface. Ports come out; those of accept may be NULL.
- */
-int sim_listen(void *self, uint16_t *port);
-int sim_connect(void *self, uint16_t port, uint16_t *own_port);
-int sim_accept(void *self, int listener, uint16_t *peer_port);
-bool sim_is_anybody_waiting(const struct sim *sim, int listener);
-/* Who has connected and was not accepted finds the connection reset. */
-void sim_close_listener(struct sim *sim, int listener);
-
-/* A UDP socket that is open: as poll(2), recv(2), send(2) and close(2). */
-unsigned sim_datagram_readiness(const struct sim *sim, const struct sim_fd *fd);
-int64_t sim_datagram_receive(struct sim *sim, int fd, void *bytes, size_t size);
-int sim_datagram_send(struct sim *sim, int fd, const void *bytes, size_t size);
-void sim_datagram_close(struct sim *sim, int fd);
-/* The one that was sent last is lost. */
-void sim_datagram_drop_last(struct sim *sim);
-/* Both ends of the connection of fd break; true if it was one that can. */
-bool sim_break(struct sim *sim, int fd);
 
 #endif

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_files.h"
 
 enum { UDP_BYTES_MAX = 65507 }; /* of a datagram over IPv4 */
 

@@ -1,19 +1,31 @@
 /* The faults that the calls of the reference loop meet on the simulated kernel: those that adversary.c draws, or the
  * one that the plan asks for. A layer over the plain backend of sim.c. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_files.h"
 
 enum {
     WAITS = 0,            /* where waits are counted, and drawn for: no socket has this number */
     ONE_IN_SPURIOUS = 16, /* wake-ups of a stream for nothing */
-    ONE_IN_LATE = 3,      /* waits that an error of a datagram outlasts, when it is on its way */
+    ONE_IN_LATE = 3,      /* waits that the end of a connect, or a refusal of a datagram, outlasts on its way */
     ONE_IN_JUMP = 8,      /* waits after which more time has passed than was asked for */
     JUMP_BITS = 34        /* of the ns that pass then: up to 17 s */
 };
 
-enum call { CALL_APPLY, CALL_WAIT, CALL_READ, CALL_WRITE, CALL_SHUT, CALL_RECEIVE, CALL_SEND, CALL_ACCEPT, CALLS };
+enum call {
+    CALL_APPLY,
+    CALL_WAIT,
+    CALL_READ,
+    CALL_WRITE,
+    CALL_SHUT,
+    CALL_RECEIVE,
+    CALL_SEND,
+    CALL_ACCEPT,
+    CALL_CONNECT,
+    CALLS
+};
 
 /* How each kind of call can fail: backend.h, and the manuals of epoll_ctl, epoll_wait, recv, send and shutdown. */
 static const int errors[CALLS][7] = {
@@ -25,6 +37,7 @@ static const int errors[CALLS][7] = {
     [CALL_RECEIVE] = {-EINTR, -EAGAIN, -ECONNREFUSED, -ENOMEM},
     [CALL_SEND] = {-EINTR, -EAGAIN, -ENOBUFS, -ECONNREFUSED, -EPERM, -ENOMEM},
     [CALL_ACCEPT] = {-EINTR, -EAGAIN, -ECONNABORTED, -EMFILE, -ENFILE, -ENOMEM},
+    [CALL_CONNECT] = {-ECONNREFUSED, -ETIMEDOUT, -ENETUNREACH, -EADDRNOTAVAIL},
 };
 
 static bool is_harmless(enum call call, int error)
@@ -146,16 +159,48 @@ static int adverse_wait(struct sim *sim, int64_t timeout_ns, struct rl_event *ev
     return batch;
 }
 
-/* That a datagram was refused is told when the answer has come. */
-static void deliver_errors(struct sim *sim)
+/* What is on its way to this fd arrives: that a datagram was refused, or what came of a connect. */
+static void deliver(struct sim *sim, int fd)
 {
+    struct sim_fd *one = &sim->fds[fd];
+    const int error = one->late_port != 0 ? -sim_connect_to(sim, fd, one->late_port) : one->late_error;
+    one->error = error;
+    one->late_error = 0;
+    one->late_port = 0;
+}
+
+/* Each by itself, earlier or later. Returns whether a connect is still under way. */
+static bool deliver_some(struct sim *sim)
+{
+    bool is_connecting = false;
     for (int fd = 0; fd < sim->fds_end; fd++) {
-        struct sim_fd *one = &sim->fds[fd];
-        if (one->late_error == 0 || (!is_off(sim) && choice(sim, 400 + (uint32_t)fd, ONE_IN_LATE) == 0))
+        const struct sim_fd *one = &sim->fds[fd];
+        if (one->late_error == 0 && one->late_port == 0)
             continue;
-        one->error = one->late_error;
-        one->late_error = 0;
+        if (!is_off(sim) && choice(sim, 400 + (uint32_t)fd, ONE_IN_LATE) == 0)
+            is_connecting |= one->is_new;
+        else
+            deliver(sim, fd);
     }
+    return is_connecting;
+}
+
+/* What is to come would end a sleep: so a wait before that ends as if by a signal, if the last one did not. */
+static bool is_interrupted(struct sim *sim, int64_t timeout_ns)
+{
+    struct sim_faults *faults = &sim->faults;
+    if (!deliver_some(sim) || timeout_ns == 0)
+        return false;
+    if (!faults->has_delayed) {
+        faults->has_delayed = true;
+        faults->numbers[WAITS][ADVERSARY_WAIT]++;
+        tell(sim, WAITS, false);
+        return true;
+    }
+    for (int fd = 0; fd < sim->fds_end; fd++)
+        if (sim->fds[fd].is_new && (sim->fds[fd].late_error != 0 || sim->fds[fd].late_port != 0))
+            deliver(sim, fd);
+    return false;
 }
 
 static int faulty_wait(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
@@ -166,7 +211,8 @@ static int faulty_wait(void *self, int64_t timeout_ns, struct rl_event *events, 
         forget_all(sim);
     if (error != 0)
         return error;
-    deliver_errors(sim);
+    if (is_interrupted(sim, timeout_ns))
+        return -EINTR;
     return is_off(sim) ? sim->faults.plain.wait(sim, timeout_ns, events, events_max)
                        : adverse_wait(sim, timeout_ns, events, events_max);
 }
@@ -297,6 +343,29 @@ static int faulty_accept(void *self, int listener)
     return error != 0 ? error : sim->faults.plain.accept(sim, listener);
 }
 
+/* ---- connecting ---------------------------------------------------------------------------- */
+
+/* It ends at once, or later, when the listener may be gone; and it may fail though somebody listens. */
+static int faulty_connect(void *self, int number, const void *address, size_t size)
+{
+    static const int failures[] = {ECONNREFUSED, ETIMEDOUT, ECONNRESET};
+    static const int beginnings[] = {-EINPROGRESS, -EALREADY, -EINTR};
+    struct sim *sim = self;
+    struct sim_fd *fd = &sim->fds[number];
+    const struct sockaddr_in *to = address;
+    const uint32_t n = 600 + 4 * (uint32_t)number;
+    int error = planned_error(sim, CALL_CONNECT, number);
+    if (error != 0 || is_off(sim) || !fd->is_new || choice(sim, n, 3) == 0)
+        return error != 0 ? error : sim->faults.plain.connect(sim, number, address, size);
+    const bool has_failed = sim->plan.adversary.is_loud && choice(sim, n + 1, 8) == 0;
+    tell(sim, number, has_failed);
+    if (has_failed)
+        fd->late_error = failures[choice(sim, n + 2, sizeof failures / sizeof *failures)];
+    else
+        fd->late_port = ntohs(to->sin_port);
+    return beginnings[choice(sim, n + 3, sizeof beginnings / sizeof *beginnings)];
+}
+
 struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain)
 {
     struct rl_backend faulty = *plain;
@@ -309,5 +378,6 @@ struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plai
     faulty.receive = faulty_receive;
     faulty.send = faulty_send;
     faulty.accept = faulty_accept;
+    faulty.connect = faulty_connect;
     return faulty;
 }

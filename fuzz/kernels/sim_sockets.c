@@ -1,9 +1,11 @@
 /* Listeners of the simulated kernel, and who connects to them. A connection is there at once, with an end that has no
  * number until it is accepted. */
+#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim_files.h"
 
 static uint16_t new_port(struct sim *sim)
 {
@@ -41,26 +43,57 @@ static int open_pending(struct sim *sim, int listener)
     return -ENOBUFS;
 }
 
+int sim_socket(struct sim *sim)
+{
+    const int fd = sim_open(sim);
+    if (fd >= 0)
+        sim->fds[fd].is_tcp = sim->fds[fd].is_new = true;
+    return fd;
+}
+
+int sim_connect_to(struct sim *sim, int fd, uint16_t port)
+{
+    struct sim_fd *end = sim_fd_at(sim, fd);
+    const int listener = find_listener(sim, port);
+    if (end == NULL || !end->is_new)
+        return end == NULL ? -EBADF : -EISCONN;
+    const int pending = listener < 0 ? -ECONNREFUSED : open_pending(sim, listener);
+    if (pending < 0)
+        return pending;
+    end->is_new = false;
+    end->peer = pending;
+    sim->fds[pending].peer = fd;
+    end->port = sim->fds[pending].port = new_port(sim);
+    return 0;
+}
+
+int sim_connect_by_address(void *self, int fd, const void *address, size_t size)
+{
+    struct sockaddr_in to;
+    assert(size == sizeof to);
+    memcpy(&to, address, sizeof to);
+    return sim_connect_to(self, fd, ntohs(to.sin_port));
+}
+
+int sim_finish_connect(void *self, int number)
+{
+    struct sim *sim = self;
+    struct sim_fd *fd = sim_fd_at(sim, number);
+    if (fd == NULL)
+        return -EBADF;
+    const int error = fd->error;
+    fd->error = 0;
+    return error != 0 ? -error : fd->is_new ? -EINPROGRESS : 0;
+}
+
 int sim_connect(void *self, uint16_t port, uint16_t *own_port)
 {
     struct sim *sim = self;
-    const int listener = find_listener(sim, port);
-    if (listener < 0)
-        return -ECONNREFUSED;
-    const int fd = sim_open(sim);
-    if (fd < 0)
-        return fd;
-    const int pending = open_pending(sim, listener);
-    if (pending < 0) {
+    const int fd = sim_socket(sim), error = fd < 0 ? fd : sim_connect_to(sim, fd, port);
+    if (error < 0 && fd >= 0)
         sim_close(sim, fd, false);
-        return pending;
-    }
-    struct sim_fd *end = &sim->fds[fd], *other = &sim->fds[pending];
-    end->is_tcp = true;
-    end->peer = pending;
-    other->peer = fd;
-    *own_port = end->port = other->port = new_port(sim);
-    return fd;
+    *own_port = error < 0 ? 0 : sim->fds[fd].port;
+    return error < 0 ? error : fd;
 }
 
 /* The place of who connected first to this listener and is not accepted; -1: nobody. */

@@ -1,9 +1,10 @@
 /* The simulated kernel meets every fault that it can, the same ones for the same seed, and none once it was told to
  * stop. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
-#include "kernels/sim.h"
+#include "kernels/sim_files.h"
 #include "testing/test.h"
 
 enum { ROUNDS = 2000, BYTES = 100 };
@@ -127,6 +128,34 @@ static void every_fault_of_accept_is_met(void)
         CHECK(is_met[i]);
 }
 
+/* A connect ends at once, late, or late and badly; and it ends. */
+static void every_end_of_a_connect_is_met(void)
+{
+    bool is_at_once = false, is_late = false, has_failed = false;
+    for (uint64_t seed = 0; seed < ROUNDS; seed++) {
+        uint16_t port = 0;
+        struct rl_event events[8];
+        open_world(seed, true);
+        const int listener = kernel.listen(&sim, &port), fd = sim_socket(&sim);
+        const struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+        CHECK(backend.apply(&sim, fd, RL_OUT) == 0);
+        const int begun = backend.connect(&sim, fd, &to, sizeof to);
+        int ended = begun == 0 ? 0 : backend.finish_connect(&sim, fd);
+        is_at_once |= begun == 0;
+        is_late |= ended == -EINPROGRESS;
+        for (int waits = 0; ended == -EINPROGRESS && waits < 100; waits++) {
+            (void)backend.wait(&sim, 1, events, 8);
+            ended = backend.finish_connect(&sim, fd);
+        }
+        has_failed |= ended == -ETIMEDOUT;
+        CHECK(ended != -EINPROGRESS && sim_is_anybody_waiting(&sim, listener) == (ended == 0));
+        backend.close_fd(&sim, fd);
+        CHECK(kernel.close(&sim, listener, false) == 0);
+        close_world();
+    }
+    CHECK(is_at_once && is_late && has_failed);
+}
+
 static void none_is_met_when_it_is_over(void)
 {
     for (uint64_t seed = 0; seed < ROUNDS; seed++) {
@@ -139,8 +168,8 @@ static void none_is_met_when_it_is_over(void)
     }
 }
 
-static const struct test tests[] = {TEST(a_seed_gives_the_same_faults), TEST(every_fault_is_met),
+static const struct test tests[] = {TEST(a_seed_gives_the_same_faults),    TEST(every_fault_is_met),
                                     TEST(every_fault_of_datagrams_is_met), TEST(every_fault_of_accept_is_met),
-                                    TEST(none_is_met_when_it_is_over)};
+                                    TEST(every_end_of_a_connect_is_met),   TEST(none_is_met_when_it_is_over)};
 
 TEST_MAIN(tests)

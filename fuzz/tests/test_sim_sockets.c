@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "backend/epoll.h"
-#include "kernels/sim.h"
+#include "kernels/sim_files.h"
 #include "runner.h"
 #include "testing/test.h"
 

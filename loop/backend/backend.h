@@ -58,6 +58,13 @@ struct rl_backend {
      * nobody is there; -EINTR, and the errors that accept(2) passes on from the network: the next one may be; -EMFILE,
      * -ENFILE, -ENOBUFS and -ENOMEM: he is still there. */
     int (*accept)(void *self, int fd);
+    /* The next two serve streams that the loop connects, and are NULL in a backend without them.
+     *
+     * Begins to connect fd to the address, a struct sockaddr of size bytes. Returns 0 or -EISCONN: it is connected;
+     * -EINPROGRESS, -EALREADY, -EINTR: fd becomes writable, or in error, when it is or cannot be; or another -errno. */
+    int (*connect)(void *self, int fd, const void *address, size_t size);
+    /* What came of it. Returns 0; -EINPROGRESS: nothing yet; or the -errno for which it failed. */
+    int (*finish_connect)(void *self, int fd);
     /* Closes fd, which is watched no more. */
     void (*close_fd)(void *self, int fd);
     /* Gives everything back. No function is called after it. */

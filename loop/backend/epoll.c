@@ -213,6 +213,28 @@ static int epoll_accept(void *self, int fd)
     return accepted < 0 ? -errno : accepted;
 }
 
+static int epoll_connect(void *self, int fd, const void *address, size_t size)
+{
+    (void)self;
+    return connect(fd, address, (socklen_t)size) == 0 ? 0 : -errno;
+}
+
+/* No error is told before the connect has ended, nor after it was told; only who is connected has a peer. */
+static int epoll_finish_connect(void *self, int fd)
+{
+    (void)self;
+    struct sockaddr_storage peer;
+    int error = 0;
+    socklen_t size = sizeof error, peer_size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        return -errno;
+    if (error != 0)
+        return -error;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0)
+        return 0;
+    return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}
+
 static int epoll_shut(void *self, int fd)
 {
     (void)self;
@@ -265,6 +287,8 @@ int rl_epoll_open(struct rl_epoll *epoll, struct rl_backend *backend)
                                    .receive = epoll_receive,
                                    .send = epoll_send,
                                    .accept = epoll_accept,
+                                   .connect = epoll_connect,
+                                   .finish_connect = epoll_finish_connect,
                                    .close_fd = epoll_close_fd,
                                    .close = epoll_close};
     return 0;
