@@ -36,7 +36,7 @@ static void judge_arrival(struct lc_model *model, const struct lc_obs *obs, uint
     else if (number < end->got || number >= peer->sent)
         lc_monitor_report_of(model, obs, told, "DGRAM-1", "%s datagram number %" PRIu64 " a second time, or too late",
                              verb, number);
-    else if (number > end->got)
+    else if (number - end->got > lc_model_losable(model, end))
         lc_monitor_report_of(model, obs, told, "DGRAM-1",
                              "%s datagram number %" PRIu64 " without number %" PRIu64 " before it", verb, number,
                              end->got);
@@ -44,18 +44,29 @@ static void judge_arrival(struct lc_model *model, const struct lc_obs *obs, uint
         lc_monitor_report_of(model, obs, told, "DGRAM-1", "was told that somebody else than its peer sent a datagram");
 }
 
+/* Of a pair: then a datagram may be lost with any error, and an endpoint too. */
+static bool has_met_faults(struct lc_model *model, const struct lc_model_handle *end)
+{
+    return end->lost + lc_model_at(model, end->peer)->lost > 0;
+}
+
 /* A refusal is an answer to something sent to who is closed, or to a datagram that is too large. */
 static void judge_refused(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
     const struct lc_model_handle *end = lc_model_at(model, h->fd), *peer = lc_model_at(model, end->peer);
     const bool is_of_peer = end->sent > 0 && lc_model_may_be_closed(model, peer);
+    if (has_met_faults(model, end))
+        return;
     if (obs->result == -EMSGSIZE ? h->told >= h->too_large : !is_of_peer)
         lc_monitor_report(model, obs, "DGRAM-2", "was told of error %" PRId64 ", and nothing was wrong",
                           -(int64_t)obs->result);
 }
 
-static void judge_lost(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_stream *s)
+static void judge_lost(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
+    const struct lc_model_stream *s = &h->stream;
+    if (has_met_faults(model, lc_model_at(model, h->fd)))
+        return;
     if (!s->is_flushing)
         lc_monitor_report(model, obs, "DGRAM-2", "was lost with error %" PRId64 ", and nobody closed it",
                           -(int64_t)obs->result);
@@ -69,7 +80,7 @@ static void judge_flow(struct lc_model *model, const struct lc_obs *obs, const s
     if (h->stream.is_writing_paused == is_pause)
         lc_monitor_report(model, obs, "DGRAM-3", "was told to %s writing twice in a row",
                           is_pause ? "pause" : "resume");
-    else if (is_pause && lc_model_outstanding(model, h) == 0)
+    else if (is_pause && lc_model_outstanding(model, h) == 0 && h->too_large <= h->told)
         lc_monitor_report(model, obs, "DGRAM-3", "was told to pause writing when nothing waited");
 }
 
@@ -86,7 +97,7 @@ static void judge_event(struct lc_model *model, const struct lc_obs *obs)
         judge_refused(model, obs, h);
         break;
     case LC_EVENT_LOST:
-        judge_lost(model, obs, &h->stream);
+        judge_lost(model, obs, h);
         break;
     case LC_EVENT_PAUSE_WRITING:
     case LC_EVENT_RESUME_WRITING:
@@ -122,10 +133,11 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
         const uint16_t wide = lc_model_wide(model, i);
         if (!lc_model_is_joined(model, h))
             continue;
-        if (end->sent > peer->got && is_taking(model, peer) && !h->stream.is_aborted)
+        const bool is_cut_off = h->stream.is_aborted || (h->stream.is_lost && has_met_faults(model, end));
+        if (end->sent > peer->got + lc_model_losable(model, peer) && is_taking(model, peer) && !is_cut_off)
             lc_monitor_report_of(model, obs, wide, h->stream.is_flushing ? "DGRAM-3" : "DGRAM-1",
                                  "never sent %" PRIu64 " of its datagrams", end->sent - peer->got);
-        if (peer->owner == 0 && peer->sent > end->got && is_taking(model, end))
+        if (peer->owner == 0 && peer->sent > end->got + lc_model_losable(model, end) && is_taking(model, end))
             lc_monitor_report_of(model, obs, wide, "DGRAM-1",
                                  "was never given %" PRIu64 " datagrams that were sent to it", peer->sent - end->got);
     }

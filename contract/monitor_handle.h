@@ -52,6 +52,8 @@ struct lc_model_handle {
     bool has_seen_end;       /* fd: the runner read the end of file here */
     bool is_closed;          /* fd: closed by the runner or with its stream */
     bool is_broken;          /* fd: the connection may have been reset, so that bytes on their way are lost */
+    uint64_t lost;           /* fd: faults that may have lost a datagram from or to here */
+    uint64_t missed;         /* fd: datagrams of the other end that never came, as a later one has shown */
     uint32_t too_large;      /* datagram: sends of more than a datagram can be, */
     uint32_t told;           /* and how often it was told of one */
     struct lc_model_stream { /* and of a datagram: made, flushing, aborted, lost, writing paused */

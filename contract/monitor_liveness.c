@@ -69,7 +69,7 @@ static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const
     else if ((kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM) && !h->stream.is_made &&
              (model->capabilities & LC_CAP_MADE))
         steps = STEPS_MADE_MAX;
-    else if (kind == LC_KIND_STREAM)
+    else if (kind == LC_KIND_STREAM || kind == LC_KIND_DATAGRAM)
         steps += model->faults;
     const uint32_t turns = h->call == LC_OP_TASK ? (uint32_t)h->asked_bytes + 1 : 1;
     return model->capabilities & LC_CAP_ONE_PER_STEP ? h->live_max * turns + steps + 1 : steps;
@@ -100,7 +100,8 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
         unsigned kind = i / model->width;
         if (obs->what == LC_WHAT_STEP)
             h->is_owed = lc_model_is_due(model, kind, h, obs->time_ns);
-        if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns))
+        const uint64_t rest_ns = kind == LC_KIND_FD ? LC_REST_NS_MAX : 0; /* nobody would end that sleep */
+        if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns + rest_ns))
             report(model, obs, i);
         if (obs->what != LC_WHAT_STEPPED || obs->result != 0)
             continue;

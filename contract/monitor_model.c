@@ -140,7 +140,8 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
     case LC_KIND_DATAGRAM:
         return lc_model_datagram_owed(model, h) != NULL;
     case LC_KIND_FD:
-        return lc_model_is_client_waiting(model, h);
+        return lc_model_is_client_waiting(model, h) &&
+               (model->faults == 0 || time_ns - model->fault_ns >= LC_REST_NS_MAX);
     case LC_KIND_REQUEST:
         return lc_model_is_call_due(model, h);
     default:

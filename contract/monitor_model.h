@@ -12,6 +12,9 @@
 
 enum { LC_WORD_BITS = 64 }; /* of lc_model.live */
 
+/* A server that can have no fd may rest so long before it tries again; loops take a second. */
+#define LC_REST_NS_MAX UINT64_C(2000000000)
+
 enum lc_phase { LC_AT_REST, LC_IN_STEP, LC_IN_RUN };
 
 struct lc_model {
@@ -33,6 +36,8 @@ struct lc_model {
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
     uint64_t time_ns;                /* of the last record */
     uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
+    uint32_t costly;                 /* of these, calls that may have cost somebody who had connected his connection */
+    uint64_t fault_ns;               /* when the last of them came */
     uint32_t width;                  /* indexes a kind; at most 4096 */
     struct lc_model_handle *handles; /* [kind][index]; what nobody has asked for yet has no content */
     uint64_t *known;                 /* a bit for each of handles that was asked for */
@@ -106,6 +111,8 @@ struct lc_owed {
 };
 /* The same of an endpoint of datagrams, with the sentence. */
 const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struct lc_model_handle *endpoint);
+/* How many datagrams to this end may be lost by faults, beside those that are known to be. */
+uint64_t lc_model_losable(struct lc_model *model, const struct lc_model_handle *end);
 /* May this end be closed by now? One of the loop's is closed a little before it is told so. */
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end);
 /* Has this call to end now? */

@@ -21,6 +21,7 @@ const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struc
     const bool is_joined = lc_model_is_joined(model, h);
     const bool has_arrived = is_joined && (peer->is_closed || lc_model_outstanding(model, h) == 0);
     const unsigned shown = is_joined && end->is_known ? end->readiness : 0;
+    const bool is_full = is_joined && end->is_known && (shown & LC_OUT) == 0;
 
     if (!s->is_made && (model->capabilities & LC_CAP_MADE))
         return &made;
@@ -30,11 +31,17 @@ const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struc
         return NULL;
     if (s->is_writing_paused && has_arrived)
         return &resume;
-    if (h->too_large > h->told)
+    if (h->too_large > h->told && !is_full) /* else it may wait behind others */
         return &too_large;
     if (shown & LC_IN)
         return &arrived;
     return shown & LC_ERR ? &refused : NULL;
+}
+
+uint64_t lc_model_losable(struct lc_model *model, const struct lc_model_handle *end)
+{
+    const uint64_t lost = end->lost + lc_model_at(model, end->peer)->lost;
+    return lost > end->missed ? lost - end->missed : 0;
 }
 
 /* ---- taking a record in -------------------------------------------------------------------- */
@@ -76,8 +83,10 @@ static void take_send(struct lc_model *model, const struct lc_obs *obs, struct l
 static void take_arrival(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
     const uint64_t number = obs->bits & LC_BYTES_WRONG ? end->got : (uint64_t)obs->result;
-    if (number >= end->got && number < lc_model_at(model, end->peer)->sent)
-        end->got = number + 1;
+    if (number < end->got || number >= lc_model_at(model, end->peer)->sent)
+        return;
+    end->missed += number - end->got;
+    end->got = number + 1;
 }
 
 bool lc_model_take_datagram_op(struct lc_model *model, const struct lc_obs *obs)

@@ -65,7 +65,7 @@ bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_ha
         return false;
     for (unsigned i = LC_KIND_FD * model->width; (i = lc_model_next(model, i, end)) < end; i++)
         waiting += model->handles[i].server == fd->server && model->handles[i].peer == 0;
-    return waiting > server->refused;
+    return waiting > server->refused + model->costly;
 }
 
 bool lc_model_may_be_closed(struct lc_model *model, const struct lc_model_handle *end)
@@ -80,7 +80,8 @@ static void take_pair(struct lc_model *model, const struct lc_obs *obs)
     uint16_t other = LC_HANDLE_WIDE(obs->arg & 255);
     lc_model_at(model, obs->handle)->peer = other;
     lc_model_at(model, other)->peer = obs->handle;
-    lc_model_at(model, other)->is_broken = lc_model_at(model, obs->handle)->is_broken;
+    if (lc_model_at(model, other)->is_broken || lc_model_at(model, obs->handle)->is_broken) /* before it was joined */
+        lc_model_at(model, other)->is_broken = lc_model_at(model, obs->handle)->is_broken = true;
     lc_model_at(model, obs->handle)->may_grow = lc_model_at(model, other)->may_grow = obs->code == LC_OP_TCP;
 }
 
@@ -121,7 +122,10 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
 static void take_fault(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
     model->faults += (uint32_t)obs->arg;
-    if (lc_model_is_of(obs, LC_KIND_FD))
+    model->costly += (obs->bits & LC_FAULT_COSTLY) != 0;
+    model->fault_ns = obs->time_ns;
+    end->lost += end->is_udp;
+    if (lc_model_is_of(obs, LC_KIND_FD) || lc_model_is_of(obs, LC_KIND_END))
         end->is_broken = lc_model_at(model, end->peer)->is_broken = true;
 }
 

@@ -55,6 +55,7 @@ static void connect_end(struct runner *r, uint8_t end, const struct lc_seen *see
         r->kernel->send_at_once(r->kernel->self, seen->fd);
     if (other != 0)
         join(r, other, end);
+    lc_runner_record_fd(r, end);
 }
 
 void lc_runner_note_made(struct runner *r, const struct lc_seen *seen)

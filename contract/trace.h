@@ -52,6 +52,8 @@ enum {
 
 /* Bits of LC_WHAT_CANARY: what was done to it. */
 enum { LC_CANARY_CLOSED = 1, LC_CANARY_READ = 2, LC_CANARY_WRITTEN = 4 };
+/* Bit of LC_OP_FAULT: a call of the loop has failed for good, and somebody who had connected may be lost by it. */
+enum { LC_FAULT_COSTLY = 128 };
 
 /* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */
 struct lc_obs {

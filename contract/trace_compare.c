@@ -141,8 +141,10 @@ static void take_endpoint_op(struct story *story, struct seen *s, const struct l
         at(story, s->fd)->sent += obs->arg + 1;
     s->are_bytes_vague |= is_ending && !has_all(story, s);
     s->is_over |= is_ending;
-    if (obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY)
-        at(story, at(story, s->fd)->peer)->are_bytes_vague = true;
+    if (obs->code == LC_OP_ABORT || obs->code == LC_OP_DESTROY) {
+        struct seen *peer = at(story, at(story, s->fd)->peer);
+        peer->are_bytes_vague = at(story, peer->stream)->are_bytes_vague = true;
+    }
 }
 
 /* The other side of an fd's stream meets an end it may learn of now or later, or in two ways. */

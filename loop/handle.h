@@ -1,4 +1,5 @@
-/* The loop and its handles, for the files that make them up: refloop.c, handles.c, streams.c and the Python extension.
+/* The loop and its handles, for the files that make them up: refloop.c, handles.c, streams.c, datagrams.c,
+ * servers.c and the Python extension.
  *
  * Two pairs of verbs: open allocates and close frees, for users of refloop.h; init and drop work in the caller's own
  * memory, for who has an object to put the handle in. Both kinds mix freely in one loop. */
@@ -9,6 +10,7 @@
 #include "backend/epoll.h"
 #include "core/chunks.h"
 #include "core/flow.h"
+#include "core/packets.h"
 #include "core/stream.h"
 #include "core/turn.h"
 #include "refloop.h"
@@ -68,6 +70,26 @@ struct rl_stream {
     struct rl_stream_callbacks callbacks;
     int fd;    /* the stream's own; -1 once closed */
     int error; /* what lost will tell: 0, or the -errno that ended the stream */
+};
+
+struct rl_datagram {
+    struct rl_handle handle;
+    struct rl_watcher watcher;  /* as that of a stream */
+    struct rl_stream_life life; /* of a stream that neither side ends; losing as that of a stream */
+    struct rl_packets packets;  /* what rl_datagram_send took and the kernel did not yet; empty once losing */
+    struct rl_flow flow;        /* of packets.size */
+    struct rl_datagram_callbacks callbacks;
+    int fd;    /* the endpoint's own; -1 once closed */
+    int error; /* what lost will tell: 0, or the -errno that ended the endpoint */
+};
+
+struct rl_server {
+    struct rl_handle handle;
+    struct rl_watcher watcher;    /* in the table unless the server rests; its ready is handle.ready */
+    struct rl_timers_entry timer; /* armed, or due, if and only if it rests; its ready is handle.ready */
+    struct rl_server_callbacks callbacks;
+    int fd;        /* the listener, the server's own; -1 once closed */
+    bool *is_gone; /* in the accepted callback: where drop tells that the server is no more; else NULL */
 };
 
 struct rl_loop {

@@ -23,6 +23,8 @@ static void drop_buffered(rl_stream *stream)
 /* What the stream has to wait for. */
 static uint32_t interest_of(const rl_stream *stream)
 {
+    if (rl_stream_life_is_connecting(&stream->life))
+        return RL_OUT;
     uint32_t in = rl_stream_life_is_reading(&stream->life) ? RL_IN : 0;
     return rl_chunks_is_empty(&stream->chunks) ? in : in | RL_OUT;
 }
@@ -65,6 +67,12 @@ static void settle(rl_stream *stream)
         fail(stream, error);
 }
 
+/* A connect that a signal interrupted goes on too. */
+static bool is_under_way(int error)
+{
+    return error == -EINPROGRESS || error == -EALREADY || error == -EINTR;
+}
+
 /* The turn of a stream. In each step everything is settled before the callback is called. */
 
 static int64_t harmless_is_none(int64_t result)
@@ -81,6 +89,27 @@ static int64_t send_some(rl_stream *stream, const void *bytes, size_t size)
     if (sent < 0)
         fail(stream, (int)sent);
     return sent;
+}
+
+/* The fd is writable, or in error: the connection is there, or failed; or a wake-up for nothing. */
+static int finish_connect(rl_stream *stream)
+{
+    struct rl_backend *backend = &stream->handle.loop->backend;
+    int error = backend->finish_connect(backend->self, stream->fd);
+    if (is_under_way(error))
+        return 0;
+    if (error < 0) {
+        fail(stream, error);
+        return 0;
+    }
+    unsigned effects = take(stream, RL_STREAM_CONNECTED);
+    assert(effects == RL_STREAM_TELL_CONNECTED);
+    (void)effects;
+    settle(stream);
+    if (stream->callbacks.connected == NULL || rl_stream_life_is_losing(&stream->life)) /* it cannot be waited for */
+        return 0;
+    stream->callbacks.connected(stream, stream->handle.arg);
+    return 1;
 }
 
 static int tell_eof(rl_stream *stream)
@@ -168,6 +197,8 @@ static int run_stream(struct rl_handle *handle)
         return tell_lost(stream);
     uint32_t events = rl_watches_take(&handle->loop->turn.watches, &stream->watcher);
     int callbacks_count = 0;
+    if (rl_stream_life_is_connecting(&stream->life))
+        return finish_connect(stream);
     if (events & ~(uint32_t)RL_OUT)
         callbacks_count += read_all(stream);
     bool may_go_on = !rl_stream_life_is_losing(&stream->life) && !rl_turn_is_broken_off(&handle->loop->turn);
@@ -207,31 +238,50 @@ static const struct rl_handle_type stream_type = {.run = run_stream, .drop = dro
 
 /* The user's verbs. */
 
-int rl_stream_open(rl_loop *loop, int fd, const struct rl_stream_callbacks *callbacks, void *arg, rl_stream **out)
+static int open_stream(rl_loop *loop, int fd, const struct rl_stream_callbacks *callbacks, void *arg, bool is_connected,
+                       rl_stream **out)
 {
     if (callbacks->lost == NULL)
         return -EINVAL;
     if (fd < 0)
         return -EBADF;
-    if (loop->backend.read == NULL)
-        return -ENOTSUP;
     rl_stream *stream = rl_handle_allocate(sizeof *stream);
     if (stream == NULL)
         return -ENOMEM;
     rl_handle_init(loop, &stream->handle, &stream_type, arg);
     rl_watcher_init(&stream->watcher, &stream->handle.ready);
-    rl_stream_life_init(&stream->life);
+    (is_connected ? rl_stream_life_init : rl_stream_life_init_connecting)(&stream->life);
     rl_chunks_init(&stream->chunks);
     rl_flow_init(&stream->flow, RL_STREAM_HIGH_BYTES, RL_STREAM_LOW_BYTES);
     stream->callbacks = *callbacks;
     stream->fd = fd;
-    int error = rl_loop_watch(loop, &stream->watcher, fd, RL_IN);
+    int error = rl_loop_watch(loop, &stream->watcher, fd, interest_of(stream));
     if (error < 0) {
         rl_list_remove(&stream->handle.in_loop);
         free(stream);
         return error;
     }
     *out = stream;
+    return 0;
+}
+
+int rl_stream_open(rl_loop *loop, int fd, const struct rl_stream_callbacks *callbacks, void *arg, rl_stream **out)
+{
+    return loop->backend.read == NULL ? -ENOTSUP : open_stream(loop, fd, callbacks, arg, true, out);
+}
+
+int rl_stream_connect(rl_loop *loop, int fd, const void *address, size_t size,
+                      const struct rl_stream_callbacks *callbacks, void *arg, rl_stream **out)
+{
+    struct rl_backend *backend = &loop->backend;
+    if (backend->read == NULL || backend->connect == NULL)
+        return -ENOTSUP;
+    int error = open_stream(loop, fd, callbacks, arg, false, out);
+    if (error < 0)
+        return error;
+    error = backend->connect(backend->self, fd, address, size);
+    if (error < 0 && error != -EISCONN && !is_under_way(error))
+        fail(*out, error);
     return 0;
 }
 

@@ -200,6 +200,36 @@ static void dgram_2_is_too_large(void)
     CHECK(breaks(""));
 }
 
+/* [DGRAM-1] A fault may lose one datagram of a pair, and no second one. */
+static void dgram_1_is_lost_by_a_fault(void)
+{
+    for (int missing = 0; missing <= 2; missing++)
+        for (int is_last = 0; is_last <= 1; is_last++) {
+            d1_is_made();
+            for (int sent = 0; sent < 4; sent++)
+                sends(F2, 5);
+            step();
+            asks(LC_OP_FAULT, F2, 1, 0, 0);
+            for (int number = is_last ? 0 : missing; number < (is_last ? 4 - missing : 4); number++)
+                receives(D1, number, 0);
+            stepped(0);
+            drained();
+            CHECK(breaks(missing < 2 ? "" : "DGRAM-1"));
+        }
+}
+
+/* [DGRAM-2] One that is too large may wait behind others for as long as the socket is full. */
+static void dgram_2_waits_while_it_is_full(void)
+{
+    for (int is_full = 0; is_full <= 1; is_full++) {
+        d1_is_made();
+        send(D1, 65508);
+        fd_is(F1, is_full ? 0 : LC_OUT);
+        steps_pass(4);
+        CHECK(breaks(is_full ? "" : "DGRAM-2"));
+    }
+}
+
 /* [DGRAM-3] Writing is paused and resumed in turn, with something to wait for, and not for ever. */
 static void dgram_3_pauses(void)
 {
@@ -284,9 +314,11 @@ static const struct test tests[] = {
     TEST(dgram_1_is_owed),
     TEST(dgram_1_is_sent),
     TEST(dgram_1_between_endpoints),
+    TEST(dgram_1_is_lost_by_a_fault),
     TEST(dgram_2_is_refused),
     TEST(dgram_2_is_owed),
     TEST(dgram_2_is_too_large),
+    TEST(dgram_2_waits_while_it_is_full),
     TEST(dgram_3_pauses),
     TEST(dgram_4_closes),
     TEST(dgram_6_orders),

@@ -84,6 +84,30 @@ static void server_4_is_owed(void)
     }
 }
 
+/* [SERVER-4] After a fault a server may rest for two seconds, if something ends its rest; a fault that fails a call for
+ * good may cost one client his connection. */
+static void server_4_after_faults(void)
+{
+    enum { IN_TIME, TOO_LATE, ASLEEP, COSTLY, COSTLY_FOR_TWO, STORIES };
+    for (int i = 0; i < STORIES; i++) {
+        l1_listens();
+        client(F1, 0);
+        asks(LC_OP_FAULT, 0, 1, i >= COSTLY ? LC_FAULT_COSTLY : 0, 0);
+        if (i == COSTLY_FOR_TWO)
+            client(F2, 0);
+        at(i == IN_TIME ? 1999999999 : 2000000000);
+        if (i == ASLEEP) {
+            at(1);
+            step();
+            rescue();
+            stepped(0);
+        }
+        steps_pass(17);
+        CHECK(breaks(i == IN_TIME || i == COSTLY ? "" : "SERVER-4"));
+        at(0);
+    }
+}
+
 /* [SERVER-4] Each client gets one stream, and without a client there is none; a server that listens refuses nobody. */
 static void server_4_is_for_clients(void)
 {
@@ -220,6 +244,7 @@ static void cancelled_connect_may_be_lost(void)
 static const struct test tests[] = {
     TEST(server_1),
     TEST(server_4_is_owed),
+    TEST(server_4_after_faults),
     TEST(server_4_is_for_clients),
     TEST(server_4_early_bytes),
     TEST(factory_may_be_silent),

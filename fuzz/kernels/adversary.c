@@ -8,9 +8,17 @@ enum {
 
 /* Of 256 calls, how many meet a fault. */
 static const uint8_t share[ADVERSARY_CALLS][ADVERSARY_FAULTS] = {
-    [ADVERSARY_READ] = {[ADVERSARY_SHORT] = 64, [ADVERSARY_EAGAIN] = 24, [ADVERSARY_EINTR] = 24, [ADVERSARY_RESET] = 4},
-    [ADVERSARY_WRITE] =
-        {[ADVERSARY_SHORT] = 64, [ADVERSARY_EAGAIN] = 32, [ADVERSARY_EINTR] = 24, [ADVERSARY_RESET] = 4},
+    [ADVERSARY_READ] = {[ADVERSARY_SHORT] = 64,
+                        [ADVERSARY_EAGAIN] = 24,
+                        [ADVERSARY_EINTR] = 24,
+                        [ADVERSARY_RESET] = 4,
+                        [ADVERSARY_CUT] = 8},
+    [ADVERSARY_WRITE] = {[ADVERSARY_SHORT] = 64,
+                         [ADVERSARY_EAGAIN] = 32,
+                         [ADVERSARY_EINTR] = 24,
+                         [ADVERSARY_RESET] = 4,
+                         [ADVERSARY_NOBUFS] = 24,
+                         [ADVERSARY_DROPPED] = 12},
     [ADVERSARY_ACCEPT] = {[ADVERSARY_EINTR] = 24, [ADVERSARY_ABORTED] = 48, [ADVERSARY_EMFILE] = 24},
     [ADVERSARY_WAIT] = {[ADVERSARY_EINTR] = 64},
 };
@@ -42,7 +50,9 @@ static enum adversary_level level_of(enum adversary_call call, enum adversary_fa
 
 static bool is_in_reach(const struct adversary *adversary, enum adversary_call call, enum adversary_fault fault)
 {
-    if ((fault == ADVERSARY_EMFILE || fault == ADVERSARY_RESET) && !adversary->is_loud)
+    const bool is_told =
+        fault == ADVERSARY_EMFILE || fault == ADVERSARY_RESET || fault == ADVERSARY_DROPPED || fault == ADVERSARY_CUT;
+    if (is_told && !adversary->is_loud)
         return false;
     return level_of(call, fault) <= adversary->level;
 }
@@ -61,7 +71,7 @@ static enum adversary_fault draw(const struct adversary *adversary, enum adversa
 
 static bool is_refusal(enum adversary_fault fault)
 {
-    return fault != ADVERSARY_NONE && fault != ADVERSARY_SHORT;
+    return fault != ADVERSARY_NONE && fault != ADVERSARY_SHORT && fault != ADVERSARY_DROPPED && fault != ADVERSARY_CUT;
 }
 
 enum adversary_fault adversary_draw(const struct adversary *adversary, enum adversary_call call, int fd,
@@ -97,6 +107,13 @@ static bool allows_eagain(enum adversary_call call, const struct adversary_situa
     return situation->file == ADVERSARY_INET_STREAM;
 }
 
+/* One that was bad on its way is found out, and thrown away, only when it is read: there was nothing after all. */
+static bool allows_datagram(enum adversary_fault fault)
+{
+    return fault == ADVERSARY_EAGAIN || fault == ADVERSARY_EINTR || fault == ADVERSARY_NOBUFS ||
+           fault == ADVERSARY_DROPPED || fault == ADVERSARY_CUT;
+}
+
 bool adversary_allows(const struct adversary *adversary, enum adversary_call call, enum adversary_fault fault,
                       const struct adversary_situation *situation)
 {
@@ -108,8 +125,10 @@ bool adversary_allows(const struct adversary *adversary, enum adversary_call cal
         return false;
     if (call == ADVERSARY_ACCEPT)
         return fault == ADVERSARY_EINTR || fault == ADVERSARY_ABORTED || fault == ADVERSARY_EMFILE;
-    if (situation->file == ADVERSARY_OTHER) /* datagrams, eventfds, terminals: no history explains a fault */
+    if (situation->file == ADVERSARY_OTHER) /* eventfds, terminals: no history explains a fault */
         return false;
+    if (situation->file == ADVERSARY_DATAGRAM)
+        return allows_datagram(fault);
     if (fault == ADVERSARY_SHORT)
         return allows_short(adversary, call, situation);
     if (fault == ADVERSARY_EAGAIN)

@@ -32,11 +32,20 @@ enum adversary_fault {
     ADVERSARY_ABORTED, /* accept: the client was gone already (ECONNABORTED) */
     ADVERSARY_EMFILE,  /* accept: no fd is free; loud */
     ADVERSARY_RESET,   /* the connection is reset; loud */
+    ADVERSARY_NOBUFS,  /* write of a datagram: no memory for it now (ENOBUFS) */
+    ADVERSARY_DROPPED, /* write of a datagram: it is lost on its way; loud */
+    ADVERSARY_CUT,     /* read of a datagram: it is larger than the memory for it; loud */
     ADVERSARY_FAULTS
 };
 
 /* What the adversary is on: the kinds of file for which the rules differ. */
-enum adversary_file { ADVERSARY_OTHER, ADVERSARY_PIPE, ADVERSARY_UNIX_STREAM, ADVERSARY_INET_STREAM };
+enum adversary_file {
+    ADVERSARY_OTHER,
+    ADVERSARY_PIPE,
+    ADVERSARY_UNIX_STREAM,
+    ADVERSARY_INET_STREAM,
+    ADVERSARY_DATAGRAM /* where whoever judges is told of what is lost */
+};
 
 struct adversary_situation {
     enum adversary_file file;

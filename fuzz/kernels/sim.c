@@ -1,4 +1,4 @@
-#include "sim.h"
+#include "sim_files.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,23 +17,32 @@ static size_t draw_buffer(const struct sim_plan *plan)
 void sim_reset(struct sim *sim)
 {
     memset(sim->fds, 0, (size_t)sim->fds_end * sizeof *sim->fds);
+    memset(sim->fds + SIM_FDS_MAX, 0, SIM_PENDING_MAX * sizeof *sim->fds);
     memset(&sim->now_ns, 0, offsetof(struct sim, posts) - offsetof(struct sim, now_ns));
     sim->now_ns = FIRST_NS;
     sim->buffer_bytes = draw_buffer(&sim->plan);
+    if (sim->plan.has_small_buffers)
+        sim->datagrams_max = adversary_choice(&sim->plan.adversary, 0, 0, 2, 4);
 }
 
-static struct sim_fd *fd_at(struct sim *sim, int fd)
+struct sim_fd *sim_fd_at(struct sim *sim, int fd)
 {
-    return fd >= 0 && fd < SIM_FDS_MAX && sim->fds[fd].is_open ? &sim->fds[fd] : NULL;
+    return fd >= 0 && fd < SIM_FILES_MAX && sim->fds[fd].is_open ? &sim->fds[fd] : NULL;
 }
 
 /* As poll(2) shows one end on Linux: of an AF_UNIX stream pair, or of a TCP connection. */
 static unsigned readiness(struct sim *sim, int number)
 {
-    const struct sim_fd *fd = fd_at(sim, number), *peer;
+    const struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return 0;
-    peer = fd_at(sim, fd->peer);
+    if (fd->is_udp)
+        return sim_datagram_readiness(sim, fd);
+    if (fd->is_listener)
+        return sim_is_anybody_waiting(sim, number) ? LC_IN : 0;
+    if (fd->is_new && fd->error == 0)
+        return fd->late_port != 0 || fd->late_error != 0 ? 0 : LC_OUT | LC_HUP;
+    peer = sim_fd_at(sim, fd->peer);
     unsigned bits = fd->error != 0 ? LC_ERR : 0;
     if (peer == NULL)
         return bits | LC_IN | LC_OUT | (fd->is_tcp && !fd->is_broken && !fd->is_shut ? 0u : LC_HUP);
@@ -86,7 +95,7 @@ static void break_connection(struct sim_fd *fd)
 
 bool sim_break(struct sim *sim, int number)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer = fd == NULL ? NULL : fd_at(sim, fd->peer);
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer = fd == NULL ? NULL : sim_fd_at(sim, fd->peer);
     if (peer == NULL)
         return false;
     peer->peer = fd->peer = -1;
@@ -106,26 +115,26 @@ static int take_error(struct sim_fd *fd)
 /* As recv(2): 0 is end of file. */
 static int64_t read_bytes(struct sim *sim, int number, void *bytes, size_t size)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer;
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
     if (fd->unread > 0)
         return (int64_t)ring_remove(sim, fd, bytes, size);
     if (fd->error != 0)
         return take_error(fd);
-    peer = fd_at(sim, fd->peer);
+    peer = sim_fd_at(sim, fd->peer);
     return peer == NULL || peer->is_shut ? 0 : -EAGAIN;
 }
 
 /* As send(2) with MSG_NOSIGNAL. */
 static int64_t write_bytes(struct sim *sim, int number, const void *bytes, size_t size)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer;
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
     if (fd->is_tcp && fd->error != 0)
         return take_error(fd);
-    peer = fd_at(sim, fd->peer);
+    peer = sim_fd_at(sim, fd->peer);
     if (peer == NULL && fd->is_tcp && !fd->is_broken && !fd->is_shut) {
         break_connection(fd); /* the bytes are on their way when the answer comes that nobody wants them */
         return (int64_t)size;
@@ -158,7 +167,7 @@ static void kernel_advance(void *self, uint64_t duration_ns)
     sim->now_ns = later(sim, duration_ns);
 }
 
-static int open_one(struct sim *sim)
+int sim_open(struct sim *sim)
 {
     for (int fd = SIM_FD_FIRST; fd < SIM_FDS_MAX; fd++)
         if (!sim->fds[fd].is_open) {
@@ -169,12 +178,16 @@ static int open_one(struct sim *sim)
     return -EMFILE;
 }
 
-static int close_end(struct sim *sim, int number, bool is_reset)
+int sim_close(struct sim *sim, int number, bool is_reset)
 {
-    struct sim_fd *fd = fd_at(sim, number), *peer;
+    struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
         return -EBADF;
-    if ((peer = fd_at(sim, fd->peer)) != NULL) {
+    if (fd->is_udp)
+        sim_datagram_close(sim, number);
+    if (fd->is_listener)
+        sim_close_listener(sim, number);
+    if ((peer = sim_fd_at(sim, fd->peer)) != NULL) {
         peer->peer = -1;
         if (fd->unread > 0 || (is_reset && fd->is_tcp)) /* what it sent will never be read; or that was asked for */
             break_connection(peer);
@@ -185,34 +198,61 @@ static int close_end(struct sim *sim, int number, bool is_reset)
 
 static int kernel_close(void *self, int number, bool is_reset)
 {
-    return close_end(self, number, is_reset);
+    return sim_close(self, number, is_reset);
+}
+
+static int open_two(struct sim *sim, int fds[2])
+{
+    fds[0] = sim_open(sim);
+    fds[1] = sim_open(sim);
+    if (fds[1] < 0) {
+        sim_close(sim, fds[0], false);
+        return -EMFILE;
+    }
+    for (int i = 0; i < 2; i++)
+        sim->fds[fds[i]].peer = fds[1 - i];
+    return 0;
 }
 
 static int kernel_pair(void *self, int fds[2], bool is_tcp)
 {
     struct sim *sim = self;
-    fds[0] = open_one(sim);
-    fds[1] = open_one(sim);
-    if (fds[1] < 0) {
-        close_end(sim, fds[0], false);
-        return -EMFILE;
-    }
-    for (int i = 0; i < 2; i++) {
-        sim->fds[fds[i]].peer = fds[1 - i];
-        sim->fds[fds[i]].is_tcp = is_tcp;
-    }
-    return 0;
+    int result = open_two(sim, fds);
+    if (result == 0)
+        sim->fds[fds[0]].is_tcp = sim->fds[fds[1]].is_tcp = is_tcp;
+    return result;
+}
+
+static int kernel_udp(void *self, int fds[2])
+{
+    struct sim *sim = self;
+    int result = open_two(sim, fds);
+    if (result < 0)
+        return result;
+    sim->fds[fds[0]].is_udp = sim->fds[fds[1]].is_udp = true;
+    return SIM_DATAGRAM_ROOM_BYTES;
+}
+
+static bool is_udp(struct sim *sim, int number)
+{
+    const struct sim_fd *fd = sim_fd_at(sim, number);
+    return fd != NULL && fd->is_udp;
 }
 
 static int64_t kernel_write(void *self, int number, const void *bytes, size_t size)
 {
+    if (is_udp(self, number)) {
+        int error = sim_datagram_send(self, number, bytes, size);
+        return error < 0 ? error : (int64_t)size;
+    }
     int64_t wrote = write_bytes(self, number, bytes, size);
     return wrote == -EAGAIN ? 0 : wrote;
 }
 
 static int64_t kernel_read(void *self, int number, void *bytes, size_t size)
 {
-    return read_bytes(self, number, bytes, size);
+    return is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size)
+                                : read_bytes(self, number, bytes, size);
 }
 
 static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
@@ -223,13 +263,14 @@ static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
     if (calls == 0) { /* none any more */
         sim->is_calm = true;
         sim->buffer_bytes = SIM_BUFFER_BYTES;
+        sim->datagrams_max = 0;
     }
     return 0;
 }
 
 static int kernel_shut(void *self, int number)
 {
-    struct sim_fd *fd = fd_at(self, number);
+    struct sim_fd *fd = sim_fd_at(self, number);
     if (fd == NULL)
         return -EBADF;
     fd->is_shut = true;
@@ -243,7 +284,7 @@ static unsigned kernel_ready(void *self, int fd)
 
 static uint64_t kernel_identity(void *self, int number)
 {
-    const struct sim_fd *fd = fd_at(self, number);
+    const struct sim_fd *fd = sim_fd_at(self, number);
     return fd == NULL ? 0 : fd->opening;
 }
 
@@ -294,6 +335,10 @@ struct lc_kernel sim_kernel(struct sim *sim)
     return (struct lc_kernel){.now_ns = kernel_now_ns,
                               .advance = kernel_advance,
                               .pair = kernel_pair,
+                              .udp = kernel_udp,
+                              .listen = sim_listen,
+                              .connect = sim_connect,
+                              .accept = sim_accept,
                               .close = kernel_close,
                               .write = kernel_write,
                               .read = kernel_read,
@@ -316,7 +361,7 @@ static uint64_t backend_now_ns(void *self)
 
 static int backend_apply(void *self, int number, uint32_t interest)
 {
-    struct sim_fd *fd = fd_at(self, number);
+    struct sim_fd *fd = sim_fd_at(self, number);
     ((struct sim *)self)->is_told = false;
     if (fd == NULL)
         return interest == 0 ? 0 : -EBADF;
@@ -404,9 +449,35 @@ static int64_t backend_write(void *self, int number, const void *bytes, size_t s
     return write_bytes(self, number, bytes, meets(self, LC_FAULT_SHORT_WRITE) ? least(size, 1) : size);
 }
 
+static int64_t backend_receive(void *self, int number, void *bytes, size_t size)
+{
+    ((struct sim *)self)->is_told = false;
+    if (meets(self, LC_FAULT_EINTR))
+        return -EINTR;
+    if (meets(self, LC_FAULT_EAGAIN))
+        return -EAGAIN;
+    return is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size) : -ENOTSOCK;
+}
+
+static int backend_send(void *self, int number, const void *bytes, size_t size)
+{
+    ((struct sim *)self)->is_told = false;
+    if (meets(self, LC_FAULT_EINTR))
+        return -EINTR;
+    if (meets(self, LC_FAULT_EAGAIN))
+        return -EAGAIN;
+    return is_udp(self, number) ? sim_datagram_send(self, number, bytes, size) : -ENOTSOCK;
+}
+
+static int backend_accept(void *self, int number)
+{
+    ((struct sim *)self)->is_told = false;
+    return sim_accept(self, number, NULL);
+}
+
 static void backend_close_fd(void *self, int number)
 {
-    int error = close_end(self, number, false);
+    int error = sim_close(self, number, false);
     assert(error == 0);
     (void)error;
 }
@@ -428,6 +499,11 @@ struct rl_backend sim_backend(struct sim *sim)
                                      .read = backend_read,
                                      .write = backend_write,
                                      .shut = kernel_shut,
+                                     .receive = backend_receive,
+                                     .send = backend_send,
+                                     .accept = backend_accept,
+                                     .connect = sim_connect_by_address,
+                                     .finish_connect = sim_finish_connect,
                                      .close_fd = backend_close_fd,
                                      .close = backend_close,
                                      .self = sim};

@@ -1,9 +1,12 @@
 /* Property: whatever program runs on the reference loop while its kernel does all that a kernel may do, no rule is
  * broken: short reads and writes, calls that are interrupted or say "not now", events that come late, in another order,
- * with other bits or for nothing, small buffers, time that jumps ahead, connections reset at any call.
+ * with other bits or for nothing, small buffers, time that jumps ahead, connections reset at any call, datagrams that
+ * are lost, too large or refused late, accept without a free fd or memory,
+ * connects that end late or badly.
  *
  * Targets: the reference loop on sim_faults.c: rl_loop_turn, rl_stream_write, rl_stream_close, rl_watch_start,
- * rl_chunks_take, rl_flow_must_resume.
+ * rl_chunks_take, rl_flow_must_resume, rl_datagram_send, rl_datagram_close, rl_packets_take,
+ * rl_server_open, rl_stream_connect.
  */
 #include "program_faults.h"
 

@@ -3,7 +3,8 @@
  * and all memory is given back.
  *
  * Targets: rl_loop_turn, rl_loop_close, rl_loop_watch, rl_loop_check, rl_watch_start, rl_stream_open, rl_stream_write,
- * rl_stream_write_eof, rl_stream_close, rl_stream_abort, rl_handle_close, rl_handle_allocate.
+ * rl_server_open, rl_datagram_open, rl_stream_write_eof, rl_stream_close, rl_stream_abort, rl_handle_close,
+ * rl_handle_allocate.
  */
 #include <stdio.h>
 
@@ -36,7 +37,10 @@ static void *granted(void *block)
 
 static bool is_refused(void)
 {
-    return memory.is_in_loop && ++memory.requests == memory.failing;
+    const bool is_refused = memory.is_in_loop && ++memory.requests == memory.failing;
+    if (is_refused)
+        fuzz_faults_note_no_memory();
+    return is_refused;
 }
 
 void *__wrap_malloc(size_t size)

@@ -20,8 +20,14 @@ static void note_fault(void *arg, int fd, bool is_broken)
     fuzz_program_note((struct lc_obs){.what = LC_WHAT_OP,
                                       .code = LC_OP_FAULT,
                                       .handle = is_broken ? fuzz_program_handle(fd) : 0,
+                                      .bits = is_broken ? LC_FAULT_COSTLY : 0,
                                       .arg = 1,
                                       .time_ns = sim->now_ns});
+}
+
+void fuzz_faults_note_no_memory(void)
+{
+    note_fault(fuzz_faults_sim(), -1, true);
 }
 
 size_t fuzz_faults_run(const struct sim_plan *plan, const struct lc_program *program, struct lc_obs **merged)

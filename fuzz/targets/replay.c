@@ -47,6 +47,7 @@ static void on_signal(int number)
     static unsigned programs_seen;
     if (number == SIGALRM && fuzz_program_driver()->is_exact && programs_begun != programs_seen) {
         programs_seen = programs_begun;
+        signal(SIGALRM, on_signal); /* some systems have forgotten it by now */
         alarm(HANG_SECONDS_MAX);
         return;
     }

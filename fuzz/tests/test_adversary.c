@@ -54,6 +54,10 @@ static void test_loud_faults_only_on_request(void)
 {
     CHECK(drawn(&quiet_level, ADVERSARY_ACCEPT, ADVERSARY_EMFILE) == 0);
     CHECK(drawn(&quiet_level, ADVERSARY_READ, ADVERSARY_RESET) == 0);
+    CHECK(drawn(&quiet_level, ADVERSARY_WRITE, ADVERSARY_DROPPED) == 0);
+    CHECK(drawn(&quiet_level, ADVERSARY_READ, ADVERSARY_CUT) == 0);
+    CHECK(drawn(&linux_level, ADVERSARY_WRITE, ADVERSARY_DROPPED) > 0);
+    CHECK(drawn(&linux_level, ADVERSARY_READ, ADVERSARY_CUT) > 0);
     CHECK(drawn(&linux_level, ADVERSARY_ACCEPT, ADVERSARY_EMFILE) > 0);
     CHECK(drawn(&linux_level, ADVERSARY_READ, ADVERSARY_RESET) > 0);
 }
@@ -65,7 +69,8 @@ static void test_nobody_is_refused_twice_in_a_row(void)
         for (int fd = 0; fd < FDS; fd++)
             for (uint32_t number = 0, row = 0; number < NUMBERS; number++) {
                 enum adversary_fault fault = adversary_draw(&posix_level, (enum adversary_call)call, fd, number);
-                row = fault == ADVERSARY_NONE || fault == ADVERSARY_SHORT ? 0 : row + 1;
+                const bool is_taken = fault == ADVERSARY_SHORT || fault == ADVERSARY_DROPPED || fault == ADVERSARY_CUT;
+                row = fault == ADVERSARY_NONE || is_taken ? 0 : row + 1;
                 CHECK(row <= 1);
             }
 }
@@ -101,6 +106,22 @@ static void test_a_local_write_with_room_is_taken(void)
     for (int file = 0; file <= ADVERSARY_INET_STREAM; file++) {
         struct adversary_situation here = {.file = (enum adversary_file)file, .size = 9000};
         CHECK(allows(ADVERSARY_WRITE, ADVERSARY_EAGAIN, here) == (file == ADVERSARY_INET_STREAM));
+    }
+}
+
+/* No part of a datagram is moved, and none is reset; only the network loses one, and only memory is too small for it.
+ */
+static void test_datagrams_are_whole(void)
+{
+    struct adversary_situation here = {.file = ADVERSARY_DATAGRAM, .size = 9000};
+    for (int call = ADVERSARY_READ; call <= ADVERSARY_WRITE; call++) {
+        CHECK(!allows((enum adversary_call)call, ADVERSARY_SHORT, here));
+        CHECK(!allows((enum adversary_call)call, ADVERSARY_RESET, here));
+    }
+    for (int file = ADVERSARY_OTHER; file < ADVERSARY_DATAGRAM; file++) {
+        here.file = (enum adversary_file)file;
+        CHECK(!allows(ADVERSARY_WRITE, ADVERSARY_DROPPED, here) && !allows(ADVERSARY_WRITE, ADVERSARY_NOBUFS, here));
+        CHECK(!allows(ADVERSARY_READ, ADVERSARY_CUT, here));
     }
 }
 
@@ -155,6 +176,7 @@ int main(void)
         TEST(test_small_writes_to_pipes_are_whole),
         TEST(test_local_bytes_are_cut_at_the_level_of_posix_alone),
         TEST(test_a_local_write_with_room_is_taken),
+        TEST(test_datagrams_are_whole),
         TEST(test_reads_are_whole_once_the_peer_has_ended),
         TEST(test_what_is_left_alone),
         TEST(test_short_is_shorter_and_not_nothing),

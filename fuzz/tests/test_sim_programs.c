@@ -35,7 +35,7 @@ static void fit(struct lc_program *program)
         struct lc_op op = program->ops[i];
         if (op.op == LC_OP_FILL || op.op == LC_OP_FAULT)
             continue;
-        if (op.op == LC_OP_PUT || op.op == LC_OP_WRITE)
+        if (op.op == LC_OP_PUT || op.op == LC_OP_WRITE || op.op == LC_OP_SEND)
             op.n = (uint16_t)(op.n % BYTES_MAX);
         program->ops[kept++] = op;
     }

@@ -1,6 +1,6 @@
 /* The seam between the loop and a kernel, real or simulated: a clock, a set of watched fds, a sleep, and a way to end
- * the sleep from another thread; for streams also the calls that move bytes. All functions but wake are called on the
- * loop's thread, none from within another of them. */
+ * the sleep from another thread; for streams and datagrams also the calls that move bytes. All functions but wake are
+ * called on the loop's thread, none from within another of them. */
 #ifndef RL_BACKEND_H
 #define RL_BACKEND_H
 
@@ -44,6 +44,27 @@ struct rl_backend {
     /* Sends no more through fd: the peer reads end of file after what was written. Reading goes on. Returns 0 or
      * -errno: -ENOTSOCK for an fd that has no such half, the error of the connection if it broke. */
     int (*shut)(void *self, int fd);
+    /* The next two serve datagrams, and are NULL in a backend without them; rl_backend.close_fd is there with them.
+     *
+     * Takes the next datagram, and moves at most size bytes of it into bytes; the rest is gone. Returns the size of the
+     * whole datagram, which may be 0, or more than size; or -errno: -EAGAIN and -EINTR as above; -ECONNREFUSED and its
+     * like tell of a datagram that was sent before, once. */
+    int64_t (*receive)(void *self, int fd, void *bytes, size_t size);
+    /* Sends size bytes, also 0, as one datagram. Returns 0 or -errno: -EAGAIN, -ENOBUFS and -EINTR: not now; any other:
+     * this datagram is not sent; it may be an error of one that was sent before. */
+    int (*send)(void *self, int fd, const void *bytes, size_t size);
+    /* Serves servers, and is NULL in a backend without them; rl_backend.close_fd is there with it. Takes the first of
+     * those who have connected to the listener fd. Returns a new fd, non-blocking and close-on-exec; or -errno: -EAGAIN
+     * nobody is there; -EINTR, and the errors that accept(2) passes on from the network: the next one may be; -EMFILE,
+     * -ENFILE, -ENOBUFS and -ENOMEM: he is still there. */
+    int (*accept)(void *self, int fd);
+    /* The next two serve streams that the loop connects, and are NULL in a backend without them.
+     *
+     * Begins to connect fd to the address, a struct sockaddr of size bytes. Returns 0 or -EISCONN: it is connected;
+     * -EINPROGRESS, -EALREADY, -EINTR: fd becomes writable, or in error, when it is or cannot be; or another -errno. */
+    int (*connect)(void *self, int fd, const void *address, size_t size);
+    /* What came of it. Returns 0; -EINPROGRESS: nothing yet; or the -errno for which it failed. */
+    int (*finish_connect)(void *self, int fd);
     /* Closes fd, which is watched no more. */
     void (*close_fd)(void *self, int fd);
     /* Gives everything back. No function is called after it. */

@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* epoll_pwait2 */
+#define _GNU_SOURCE /* epoll_pwait2, accept4 */
 
 #include "backend/epoll.h"
 
@@ -192,6 +192,49 @@ static int64_t epoll_write(void *self, int fd, const void *bytes, size_t size)
     return sent < 0 ? -errno : (int64_t)sent;
 }
 
+/* MSG_TRUNC: the size of the whole datagram. */
+static int64_t epoll_receive(void *self, int fd, void *bytes, size_t size)
+{
+    (void)self;
+    ssize_t got = recv(fd, bytes, size, MSG_TRUNC);
+    return got < 0 ? -errno : (int64_t)got;
+}
+
+static int epoll_send(void *self, int fd, const void *bytes, size_t size)
+{
+    (void)self;
+    return send(fd, bytes, size, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int epoll_accept(void *self, int fd)
+{
+    (void)self;
+    const int accepted = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    return accepted < 0 ? -errno : accepted;
+}
+
+static int epoll_connect(void *self, int fd, const void *address, size_t size)
+{
+    (void)self;
+    return connect(fd, address, (socklen_t)size) == 0 ? 0 : -errno;
+}
+
+/* No error is told before the connect has ended, nor after it was told; only who is connected has a peer. */
+static int epoll_finish_connect(void *self, int fd)
+{
+    (void)self;
+    struct sockaddr_storage peer;
+    int error = 0;
+    socklen_t size = sizeof error, peer_size = sizeof peer;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        return -errno;
+    if (error != 0)
+        return -error;
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0)
+        return 0;
+    return errno == ENOTCONN ? -EINPROGRESS : -errno;
+}
+
 static int epoll_shut(void *self, int fd)
 {
     (void)self;
@@ -241,6 +284,11 @@ int rl_epoll_open(struct rl_epoll *epoll, struct rl_backend *backend)
                                    .read = epoll_read,
                                    .write = epoll_write,
                                    .shut = epoll_shut,
+                                   .receive = epoll_receive,
+                                   .send = epoll_send,
+                                   .accept = epoll_accept,
+                                   .connect = epoll_connect,
+                                   .finish_connect = epoll_finish_connect,
                                    .close_fd = epoll_close_fd,
                                    .close = epoll_close};
     return 0;

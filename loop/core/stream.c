@@ -10,8 +10,21 @@
 /* The table. A state that the event leaves as it is stands there too: nothing is implied. */
 static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
     {
+        [RL_STREAM_CONNECTING] =
+            {
+                [RL_STREAM_CONNECTED] = {RL_STREAM_OPEN, RL_STREAM_TELL_CONNECTED},
+                [RL_STREAM_WRITE] = {RL_STREAM_CONNECTING, RL_STREAM_REFUSE},
+                [RL_STREAM_WRITE_EOF] = {RL_STREAM_CONNECTING, RL_STREAM_REFUSE},
+                [RL_STREAM_DRAINED] = {RL_STREAM_CONNECTING, 0},
+                [RL_STREAM_PEER_EOF] = IMPOSSIBLE,
+                [RL_STREAM_CLOSE] = {RL_STREAM_CLOSING, 0},
+                [RL_STREAM_ABORT] = {RL_STREAM_LOSING, RL_STREAM_DROP | RL_STREAM_END},
+                [RL_STREAM_FAIL] = {RL_STREAM_LOSING, RL_STREAM_DROP | RL_STREAM_END},
+                [RL_STREAM_REPORT] = IMPOSSIBLE,
+            },
         [RL_STREAM_OPEN] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_OPEN, 0},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_ENDING, 0},
                 [RL_STREAM_DRAINED] = {RL_STREAM_OPEN, 0},
@@ -23,6 +36,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_ENDING] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_ENDING, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_ENDING, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_ENDED, RL_STREAM_SHUT},
@@ -34,6 +48,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_ENDED] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_ENDED, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_ENDED, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_ENDED, 0},
@@ -45,6 +60,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_PEER_ENDED] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_PEER_ENDED, 0},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_PEER_ENDED_ENDING, 0},
                 [RL_STREAM_DRAINED] = {RL_STREAM_PEER_ENDED, 0},
@@ -56,6 +72,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_PEER_ENDED_ENDING] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_PEER_ENDED_ENDING, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_PEER_ENDED_ENDING, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_BOTH_ENDED, RL_STREAM_SHUT},
@@ -67,6 +84,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_BOTH_ENDED] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_BOTH_ENDED, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_BOTH_ENDED, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_BOTH_ENDED, 0},
@@ -78,6 +96,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_CLOSING] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_CLOSING, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_CLOSING, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_LOSING, RL_STREAM_END},
@@ -89,6 +108,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_LOSING] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_LOSING, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_LOSING, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_LOSING, 0},
@@ -100,6 +120,7 @@ static const struct rl_stream_step table[RL_STREAM_STATES][RL_STREAM_EVENTS] =
             },
         [RL_STREAM_LOST] =
             {
+                [RL_STREAM_CONNECTED] = IMPOSSIBLE,
                 [RL_STREAM_WRITE] = {RL_STREAM_LOST, RL_STREAM_REFUSE},
                 [RL_STREAM_WRITE_EOF] = {RL_STREAM_LOST, RL_STREAM_REFUSE},
                 [RL_STREAM_DRAINED] = {RL_STREAM_LOST, 0},
@@ -122,6 +143,11 @@ void rl_stream_life_init(struct rl_stream_life *life)
     *life = (struct rl_stream_life){.state = RL_STREAM_OPEN};
 }
 
+void rl_stream_life_init_connecting(struct rl_stream_life *life)
+{
+    *life = (struct rl_stream_life){.state = RL_STREAM_CONNECTING};
+}
+
 unsigned rl_stream_life_take(struct rl_stream_life *life, enum rl_stream_event event)
 {
     struct rl_stream_step step = rl_stream_life_step(life->state, event);
@@ -140,6 +166,11 @@ bool rl_stream_life_is_reading(const struct rl_stream_life *life)
     return !life->is_paused && table[life->state][RL_STREAM_PEER_EOF].next != RL_STREAM_NO_STATE;
 }
 
+bool rl_stream_life_is_connecting(const struct rl_stream_life *life)
+{
+    return life->state == RL_STREAM_CONNECTING;
+}
+
 bool rl_stream_life_is_losing(const struct rl_stream_life *life)
 {
     return life->state == RL_STREAM_LOSING;
@@ -148,15 +179,11 @@ bool rl_stream_life_is_losing(const struct rl_stream_life *life)
 const char *rl_stream_state_name(enum rl_stream_state state)
 {
     static const char *const names[RL_STREAM_STATES] = {
-        [RL_STREAM_OPEN] = "open",
-        [RL_STREAM_ENDING] = "ending",
-        [RL_STREAM_ENDED] = "ended",
-        [RL_STREAM_PEER_ENDED] = "peer_ended",
-        [RL_STREAM_PEER_ENDED_ENDING] = "peer_ended_ending",
-        [RL_STREAM_BOTH_ENDED] = "both_ended",
-        [RL_STREAM_CLOSING] = "closing",
-        [RL_STREAM_LOSING] = "losing",
-        [RL_STREAM_LOST] = "lost",
+        [RL_STREAM_CONNECTING] = "connecting", [RL_STREAM_OPEN] = "open",
+        [RL_STREAM_ENDING] = "ending",         [RL_STREAM_ENDED] = "ended",
+        [RL_STREAM_PEER_ENDED] = "peer_ended", [RL_STREAM_PEER_ENDED_ENDING] = "peer_ended_ending",
+        [RL_STREAM_BOTH_ENDED] = "both_ended", [RL_STREAM_CLOSING] = "closing",
+        [RL_STREAM_LOSING] = "losing",         [RL_STREAM_LOST] = "lost",
     };
     return names[state];
 }
@@ -164,9 +191,9 @@ const char *rl_stream_state_name(enum rl_stream_state state)
 const char *rl_stream_event_name(enum rl_stream_event event)
 {
     static const char *const names[RL_STREAM_EVENTS] = {
-        [RL_STREAM_WRITE] = "write",       [RL_STREAM_WRITE_EOF] = "write_eof", [RL_STREAM_DRAINED] = "drained",
-        [RL_STREAM_PEER_EOF] = "peer_eof", [RL_STREAM_CLOSE] = "close",         [RL_STREAM_ABORT] = "abort",
-        [RL_STREAM_FAIL] = "fail",         [RL_STREAM_REPORT] = "report",
+        [RL_STREAM_CONNECTED] = "connected", [RL_STREAM_WRITE] = "write",       [RL_STREAM_WRITE_EOF] = "write_eof",
+        [RL_STREAM_DRAINED] = "drained",     [RL_STREAM_PEER_EOF] = "peer_eof", [RL_STREAM_CLOSE] = "close",
+        [RL_STREAM_ABORT] = "abort",         [RL_STREAM_FAIL] = "fail",         [RL_STREAM_REPORT] = "report",
     };
     return names[event];
 }
@@ -184,6 +211,8 @@ const char *rl_stream_effect_name(enum rl_stream_effect effect)
         return "tell_eof";
     case RL_STREAM_END:
         return "end";
+    case RL_STREAM_TELL_CONNECTED:
+        return "tell_connected";
     case RL_STREAM_TELL_LOST:
         return "tell_lost";
     }

@@ -10,6 +10,7 @@
 
 enum rl_stream_state {
     RL_STREAM_NO_STATE,          /* of a cell of the table that is impossible */
+    RL_STREAM_CONNECTING,        /* nothing goes yet */
     RL_STREAM_OPEN,              /* bytes go both ways */
     RL_STREAM_ENDING,            /* write_eof was called; bytes still wait */
     RL_STREAM_ENDED,             /* the peer was told that no more comes */
@@ -23,6 +24,7 @@ enum rl_stream_state {
 };
 
 enum rl_stream_event {
+    RL_STREAM_CONNECTED, /* the connection is there */
     RL_STREAM_WRITE,     /* the user writes */
     RL_STREAM_WRITE_EOF, /* the user will write no more */
     RL_STREAM_DRAINED,   /* no bytes wait */
@@ -36,12 +38,13 @@ enum rl_stream_event {
 
 /* What has to be done, in this order. */
 enum rl_stream_effect {
-    RL_STREAM_REFUSE = 1,    /* answer the user's verb with an error; nothing changes */
-    RL_STREAM_DROP = 2,      /* drop the bytes that wait */
-    RL_STREAM_SHUT = 4,      /* tell the kernel that no more is sent */
-    RL_STREAM_TELL_EOF = 8,  /* call eof */
-    RL_STREAM_END = 16,      /* watch the fd no more; call lost in a later turn */
-    RL_STREAM_TELL_LOST = 32 /* close the fd and call lost */
+    RL_STREAM_REFUSE = 1,          /* answer the user's verb with an error; nothing changes */
+    RL_STREAM_DROP = 2,            /* drop the bytes that wait */
+    RL_STREAM_SHUT = 4,            /* tell the kernel that no more is sent */
+    RL_STREAM_TELL_EOF = 8,        /* call eof */
+    RL_STREAM_END = 16,            /* watch the fd no more; call lost in a later turn */
+    RL_STREAM_TELL_CONNECTED = 32, /* call connected */
+    RL_STREAM_TELL_LOST = 64       /* close the fd and call lost */
 };
 
 struct rl_stream_step {
@@ -55,6 +58,8 @@ struct rl_stream_life {
 };
 
 void rl_stream_life_init(struct rl_stream_life *life);
+/* Of a stream that is not connected yet. */
+void rl_stream_life_init_connecting(struct rl_stream_life *life);
 /* The cell of the table; both are in range. */
 struct rl_stream_step rl_stream_life_step(enum rl_stream_state state, enum rl_stream_event event);
 /* Goes to the next state, which must not be RL_STREAM_NO_STATE. Returns the effects. */
@@ -63,6 +68,8 @@ void rl_stream_life_set_paused(struct rl_stream_life *life, bool is_paused);
 
 /* May data and eof come now? */
 bool rl_stream_life_is_reading(const struct rl_stream_life *life);
+/* Must it be connected first? */
+bool rl_stream_life_is_connecting(const struct rl_stream_life *life);
 /* Is there nothing left but to call lost? */
 bool rl_stream_life_is_losing(const struct rl_stream_life *life);
 

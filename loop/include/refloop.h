@@ -60,7 +60,8 @@ void rl_loop_stop(rl_loop *loop);
 void rl_loop_break(rl_loop *loop);
 /* The loop's clock in ns, which never goes back: inside a turn the time at which the sleep ended, else the time now. */
 uint64_t rl_loop_now_ns(rl_loop *loop);
-/* Is there a started soon, timer or watch, an open waker, or a stream that still waits for its fd or for lost? */
+/* Is there a started soon, timer or watch, an open waker or server, or a stream or endpoint that waits for its fd or
+ * for lost? */
 bool rl_loop_is_alive(const rl_loop *loop);
 /* Examines every part; 0 when sound, else a negative number that names the broken invariant. */
 int rl_loop_check(const rl_loop *loop);
@@ -120,6 +121,8 @@ void rl_waker_close(rl_waker *waker);
 }
 #endif
 
+#include "rl_datagram.h"
+#include "rl_server.h"
 #include "rl_stream.h"
 
 #endif

@@ -31,6 +31,8 @@ typedef struct rl_loop rl_loop;
 typedef struct rl_stream rl_stream;
 
 struct rl_stream_callbacks { /* any may be NULL but lost; without data, what is read is dropped */
+    /* Of a stream of rl_stream_connect, and the first: it is connected, and is from now on as any other. */
+    void (*connected)(rl_stream *stream, void *arg);
     /* The bytes, at least one, stay until the callback returns. */
     void (*data)(rl_stream *stream, void *arg, const void *bytes, size_t size);
     /* The peer sends no more. At most once; writing goes on, and the stream stays open. */
@@ -40,8 +42,9 @@ struct rl_stream_callbacks { /* any may be NULL but lost; without data, what is 
     void (*pause_writing)(rl_stream *stream, void *arg);
     /* No more than `low` bytes are buffered any more. Comes also while a closed stream sends what is buffered. */
     void (*resume_writing)(rl_stream *stream, void *arg);
-    /* The last callback, exactly once. The fd is closed already, and the stream's memory is gone when this returns.
-     * Error is 0 after close and abort; else the -errno with which the kernel ended the stream (-ECONNRESET, -EPIPE
+    /* The last callback, exactly once; of a stream that could not connect the only one. The fd is closed already, and
+     * the stream's memory is gone when this returns. Error is 0 after close and abort; else the -errno with which the
+     * kernel ended the stream (-ECONNRESET, -EPIPE
      * ...), whether or not it was closed meanwhile. */
     void (*lost)(rl_stream *stream, void *arg, int error);
 };
@@ -50,6 +53,11 @@ struct rl_stream_callbacks { /* any may be NULL but lost; without data, what is 
  * closes it, and reading is on from the next turn; on failure it is still the caller's. -EINVAL without a lost
  * callback; -EBADF and -EPERM as rl_watch_start; -ENOTSUP if the loop's backend has no streams. */
 int rl_stream_open(rl_loop *loop, int fd, const struct rl_stream_callbacks *callbacks, void *arg, rl_stream **out);
+/* As rl_stream_open, with a socket that is not connected yet and non-blocking: connects it to the address (a struct
+ * sockaddr of size bytes), then calls connected; or lost, with the -errno for which it could not. Until then writing is
+ * refused (-EPIPE), and close and abort give the connect up. It keeps the loop alive. */
+int rl_stream_connect(rl_loop *loop, int fd, const void *address, size_t size,
+                      const struct rl_stream_callbacks *callbacks, void *arg, rl_stream **out);
 /* Tries the kernel at once when nothing is buffered, and copies what it does not take. 0, also if the kernel refused:
  * that comes as lost; -EPIPE after write_eof, close, abort or a failure; -ENOMEM, and then the stream is as it was. */
 int rl_stream_write(rl_stream *stream, const void *bytes, size_t size);

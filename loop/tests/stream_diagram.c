@@ -82,7 +82,7 @@ static void put_page(void)
                 "states, events and effects mean. An arrow is labelled events / effects.\n\n"
                 "```mermaid\nstateDiagram-v2\n    [*] --> open\n",
                 out);
-    for (unsigned state = RL_STREAM_OPEN; state < RL_STREAM_STATES; state++)
+    for (unsigned state = RL_STREAM_CONNECTING; state < RL_STREAM_STATES; state++)
         put_arrows(state);
     (void)fputs("    lost --> [*]\n```\n\nThe whole table: next state and effects; \"-\" cannot come.\n\n| state", out);
     for (unsigned event = 0; event < RL_STREAM_EVENTS; event++)
@@ -91,7 +91,7 @@ static void put_page(void)
     for (unsigned event = 0; event < RL_STREAM_EVENTS; event++)
         (void)fputs("|---", out);
     (void)fputs("|\n", out);
-    for (unsigned state = RL_STREAM_OPEN; state < RL_STREAM_STATES; state++)
+    for (unsigned state = RL_STREAM_CONNECTING; state < RL_STREAM_STATES; state++)
         put_row(state);
 }
 

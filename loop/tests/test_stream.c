@@ -8,17 +8,18 @@ enum { LENGTH = 6, OP_BUFFER = RL_STREAM_EVENTS, OP_PAUSE, OP_RESUME, OPS };
 
 /* The naive model: a truth for each thing that can be asked. */
 static struct {
-    bool has_peer_ended, is_eof_asked, is_shut, is_closed, is_losing, is_lost;
+    bool is_connecting, has_peer_ended, is_eof_asked, is_shut, is_closed, is_losing, is_lost;
     bool is_paused, is_buffered;
 } model;
 
 static struct rl_stream_life life;
 static bool was_reached[RL_STREAM_STATES][RL_STREAM_EVENTS];
 
-static void reset(void)
+static void reset(bool is_connecting)
 {
     memset(&model, 0, sizeof model);
-    rl_stream_life_init(&life);
+    model.is_connecting = is_connecting;
+    (is_connecting ? rl_stream_life_init_connecting : rl_stream_life_init)(&life);
 }
 
 static bool is_over(void)
@@ -30,16 +31,18 @@ static bool is_over(void)
 static bool is_legal(unsigned op)
 {
     switch (op) {
+    case RL_STREAM_CONNECTED:
+        return model.is_connecting;
     case RL_STREAM_DRAINED:
         return !model.is_buffered;
     case RL_STREAM_PEER_EOF:
-        return !model.has_peer_ended && !model.is_closed && !is_over() && !model.is_paused;
+        return !model.is_connecting && !model.has_peer_ended && !model.is_closed && !is_over() && !model.is_paused;
     case RL_STREAM_FAIL:
         return !is_over();
     case RL_STREAM_REPORT:
         return model.is_losing;
     case OP_BUFFER: /* the kernel took less than was written */
-        return !model.is_eof_asked && !model.is_closed && !is_over();
+        return !model.is_connecting && !model.is_eof_asked && !model.is_closed && !is_over();
     default:
         return true;
     }
@@ -48,7 +51,7 @@ static bool is_legal(unsigned op)
 static unsigned lose(bool must_drop)
 {
     model.is_losing = true;
-    model.is_buffered = false;
+    model.is_buffered = model.is_connecting = false;
     return (must_drop ? RL_STREAM_DROP : 0u) | RL_STREAM_END;
 }
 
@@ -67,12 +70,15 @@ static unsigned expect_drained(void)
 /* Changes the model; returns the effects that it asks for. */
 static unsigned expect(unsigned event)
 {
-    bool is_refused = model.is_eof_asked || model.is_closed || is_over();
+    bool is_refused = model.is_connecting || model.is_eof_asked || model.is_closed || is_over();
     switch (event) {
+    case RL_STREAM_CONNECTED:
+        model.is_connecting = false;
+        return RL_STREAM_TELL_CONNECTED;
     case RL_STREAM_WRITE:
         return is_refused ? RL_STREAM_REFUSE : 0;
     case RL_STREAM_WRITE_EOF:
-        model.is_eof_asked = true;
+        model.is_eof_asked |= !model.is_connecting;
         return is_refused ? RL_STREAM_REFUSE : 0;
     case RL_STREAM_DRAINED:
         return expect_drained();
@@ -81,6 +87,7 @@ static unsigned expect(unsigned event)
         return RL_STREAM_TELL_EOF;
     case RL_STREAM_CLOSE:
         model.is_closed = true;
+        model.is_connecting = false; /* given up */
         return 0;
     case RL_STREAM_REPORT:
         model.is_losing = false;
@@ -107,14 +114,15 @@ static void apply(unsigned op)
     }
     CHECK(rl_stream_life_check(&life) == 0);
     CHECK(rl_stream_life_is_losing(&life) == model.is_losing);
-    bool may_read = !model.has_peer_ended && !model.is_closed && !is_over();
+    CHECK(rl_stream_life_is_connecting(&life) == model.is_connecting);
+    bool may_read = !model.is_connecting && !model.has_peer_ended && !model.is_closed && !is_over();
     CHECK(rl_stream_life_is_reading(&life) == (may_read && !model.is_paused));
 }
 
 /* As the owner does it: whenever nothing waits after an event, it says so. */
-static void apply_all(unsigned long code)
+static void apply_all(unsigned long code, bool is_connecting)
 {
-    reset();
+    reset(is_connecting);
     for (unsigned i = 0; i < LENGTH; i++) {
         apply(test_op(code, OPS, i));
         apply(RL_STREAM_DRAINED);
@@ -126,8 +134,9 @@ static void life_is_what_the_model_says(void)
 {
     memset(was_reached, 0, sizeof was_reached);
     for (unsigned long code = 0; code < test_sequences(OPS, LENGTH); code++)
-        apply_all(code);
-    for (unsigned state = RL_STREAM_OPEN; state < RL_STREAM_STATES; state++)
+        for (int is_connecting = 0; is_connecting <= 1; is_connecting++)
+            apply_all(code, is_connecting != 0);
+    for (unsigned state = RL_STREAM_CONNECTING; state < RL_STREAM_STATES; state++)
         for (unsigned event = 0; event < RL_STREAM_EVENTS; event++)
             CHECK(was_reached[state][event] == (rl_stream_life_step(state, event).next != RL_STREAM_NO_STATE));
 }
@@ -148,8 +157,8 @@ static void lost_is_the_end(void)
 /* Each state, event and effect has a name of its own. */
 static void names_are_distinct(void)
 {
-    for (unsigned a = RL_STREAM_OPEN; a < RL_STREAM_STATES; a++)
-        for (unsigned b = RL_STREAM_OPEN; b < a; b++)
+    for (unsigned a = RL_STREAM_CONNECTING; a < RL_STREAM_STATES; a++)
+        for (unsigned b = RL_STREAM_CONNECTING; b < a; b++)
             CHECK(strcmp(rl_stream_state_name(a), rl_stream_state_name(b)) != 0);
     for (unsigned a = 0; a < RL_STREAM_EVENTS; a++)
         for (unsigned b = 0; b < a; b++)
@@ -162,7 +171,7 @@ static void names_are_distinct(void)
 /* The validator notices what is no state. */
 static void check_sees_damage(void)
 {
-    reset();
+    reset(false);
     life.state = RL_STREAM_NO_STATE;
     CHECK(rl_stream_life_check(&life) == -1);
     life.state = RL_STREAM_STATES;

@@ -1,0 +1,218 @@
+/* Whatever accepting meets, and whatever the user does in between: each client is handed over once and in order, nobody
+ * is accepted after close, an fd that nobody takes is closed, and a server that rests tries again after a second and
+ * not before. On a kernel made for the test. */
+#include "backend/backend.h"
+#include "refloop.h"
+#include "testing/test.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { FD = 3, FD_NEW = 10, LENGTH = 5, HARMLESS = 3, SCARCE = 5 };
+enum op { CLIENT, HARMLESS_ERROR, SCARCE_ERROR, SECOND, CLOSE, TURN, OPS };
+enum answer { TAKE, REFUSE, CLOSE_AND_TAKE, CLOSE_AND_REFUSE, BREAK, ANSWERS };
+
+static const int harmless[HARMLESS] = {-EINTR, -ECONNABORTED, -EPROTO};
+static const int scarce[SCARCE] = {-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -EPERM};
+
+static struct {
+    uint64_t now_ns;
+    uint32_t interest;
+    unsigned clients, accepted, closed; /* numbers of fds: FD_NEW + the client's */
+    int error;                          /* what the next accept is told, once; EMFILE and its like for good */
+    bool is_scarce, is_listener_closed;
+    unsigned accepts;
+} kernel;
+static struct {
+    unsigned handed_over, refused, rests;
+} seen;
+static rl_loop *loop;
+static rl_server *server; /* NULL once closed */
+static enum answer answer;
+
+/* ---- the kernel ---------------------------------------------------------------------------------- */
+
+static uint64_t now_ns(void *self)
+{
+    (void)self;
+    return kernel.now_ns;
+}
+
+static int apply(void *self, int fd, uint32_t interest)
+{
+    (void)self;
+    CHECK(fd == FD && !kernel.is_listener_closed);
+    kernel.interest = interest;
+    return 0;
+}
+
+static int wait_events(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
+{
+    (void)self, (void)timeout_ns, (void)events_max;
+    events[0] = (struct rl_event){.fd = FD, .events = RL_IN};
+    return kernel.interest != 0 && kernel.accepted < kernel.clients;
+}
+
+static int accept_one(void *self, int fd)
+{
+    (void)self;
+    const int error = kernel.error;
+    CHECK(fd == FD && !kernel.is_listener_closed);
+    kernel.accepts++;
+    if (!kernel.is_scarce)
+        kernel.error = 0;
+    if (error != 0)
+        return error;
+    return kernel.accepted == kernel.clients ? -EAGAIN : FD_NEW + (int)kernel.accepted++;
+}
+
+static void close_fd(void *self, int fd)
+{
+    (void)self;
+    CHECK(fd != FD || (kernel.interest == 0 && !kernel.is_listener_closed));
+    kernel.is_listener_closed |= fd == FD;
+    kernel.closed += fd != FD;
+}
+
+static int wake(void *self)
+{
+    (void)self;
+    return 0;
+}
+
+static void close_backend(void *self)
+{
+    (void)self;
+}
+
+/* ---- the user ------------------------------------------------------------------------------------ */
+
+static void close_server(void)
+{
+    if (server != NULL)
+        rl_server_close(server);
+    server = NULL;
+}
+
+static bool on_accepted(rl_server *of, void *arg, int fd)
+{
+    (void)arg;
+    CHECK(of == server && fd == FD_NEW + (int)seen.handed_over);
+    seen.handed_over++;
+    if (answer == CLOSE_AND_TAKE || answer == CLOSE_AND_REFUSE)
+        close_server();
+    if (answer == BREAK)
+        rl_loop_break(loop);
+    const bool is_refused = answer == REFUSE || answer == CLOSE_AND_REFUSE;
+    seen.refused += is_refused;
+    return !is_refused;
+}
+
+static void on_resting(rl_server *of, void *arg, int error)
+{
+    (void)arg;
+    CHECK(of == server && error == kernel.error);
+    seen.rests++;
+    if (answer == CLOSE_AND_TAKE)
+        close_server();
+}
+
+static void act(unsigned op, unsigned choice)
+{
+    switch (op) {
+    case CLIENT:
+        kernel.clients += 2;
+        break;
+    case HARMLESS_ERROR:
+    case SCARCE_ERROR:
+        kernel.is_scarce = op == SCARCE_ERROR;
+        kernel.error = kernel.is_scarce ? scarce[choice % SCARCE] : harmless[choice % HARMLESS];
+        break;
+    case SECOND:
+        kernel.now_ns += RL_SERVER_REST_NS;
+        break;
+    case CLOSE:
+        close_server();
+        break;
+    default:
+        CHECK(rl_loop_turn(loop, false) >= 0);
+    }
+    CHECK(rl_loop_check(loop) == 0 && seen.handed_over == kernel.accepted && seen.refused == kernel.closed);
+}
+
+static void open_world(void)
+{
+    static const struct rl_server_callbacks callbacks = {.accepted = on_accepted, .resting = on_resting};
+    const struct rl_backend backend = {.now_ns = now_ns,
+                                       .apply = apply,
+                                       .wait = wait_events,
+                                       .wake = wake,
+                                       .accept = accept_one,
+                                       .close_fd = close_fd,
+                                       .close = close_backend};
+    memset(&kernel, 0, sizeof kernel);
+    memset(&seen, 0, sizeof seen);
+    kernel.now_ns = 1;
+    CHECK(rl_loop_open_on(&loop, &backend) == 0);
+    CHECK(rl_server_open(loop, FD, &callbacks, NULL, &server) == 0);
+}
+
+static void each_client_is_handed_over_once(void)
+{
+    for (answer = TAKE; answer < ANSWERS; answer++)
+        for (unsigned long code = 0; code < test_sequences(OPS, LENGTH); code++) {
+            open_world();
+            for (unsigned i = 0; i < LENGTH; i++)
+                act(test_op(code, OPS, i), (unsigned)code + i);
+            kernel.error = 0;
+            kernel.now_ns += RL_SERVER_REST_NS;
+            for (int turns = 0; turns < 10; turns++)
+                act(TURN, 0);
+            CHECK(server == NULL || seen.handed_over == kernel.clients);
+            CHECK(rl_loop_is_alive(loop) == (server != NULL));
+            CHECK(rl_loop_close(loop) == 0 && kernel.is_listener_closed);
+            server = NULL;
+        }
+}
+
+/* While no fd can be had, accept is asked once a second, however many turns there are. */
+static void resting_does_not_spin(void)
+{
+    answer = TAKE;
+    open_world();
+    kernel.clients = 1;
+    kernel.is_scarce = true;
+    kernel.error = -EMFILE;
+    for (unsigned seconds = 1; seconds <= 5; seconds++) {
+        for (int turns = 0; turns < 100; turns++)
+            act(TURN, 0);
+        CHECK(kernel.accepts == seconds && seen.rests == seconds);
+        kernel.now_ns += RL_SERVER_REST_NS - 1;
+        act(TURN, 0);
+        CHECK(kernel.accepts == seconds);
+        kernel.now_ns++;
+    }
+    CHECK(rl_loop_close(loop) == 0 && seen.handed_over == 0);
+    server = NULL;
+}
+
+/* Errors without end of single clients hold a turn up no longer than clients do. */
+static void errors_of_a_turn_are_bounded(void)
+{
+    answer = TAKE;
+    open_world();
+    kernel.clients = 1;
+    kernel.is_scarce = true;
+    kernel.error = -ECONNABORTED;
+    act(TURN, 0);
+    CHECK(kernel.accepts == RL_SERVER_ACCEPTS_MAX && seen.rests == 0);
+    kernel.error = 0;
+    act(TURN, 0);
+    CHECK(seen.handed_over == 1 && rl_loop_close(loop) == 0);
+    server = NULL;
+}
+
+static const struct test tests[] = {TEST(each_client_is_handed_over_once), TEST(resting_does_not_spin),
+                                    TEST(errors_of_a_turn_are_bounded)};
+
+TEST_MAIN(tests)
