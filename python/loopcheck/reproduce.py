@@ -134,7 +134,8 @@ def script(finding: Finding, loop: Spec, control: Spec | None, rules: Rules) -> 
             text = text.replace(line, "")
     is_of_order = rule.partition("-")[0] in ORDER_AREAS
     text = text.replace("HAS_ORDER = False", f"HAS_ORDER = {is_of_order}")
-    return pruned(text, drop=() if rule in FLOW_RULES else ("pause_writing", "resume_writing"))
+    is_of_flow = rule in FLOW_RULES or re.search('"(pause|resume)_writing"', body)  # or the program asks in them
+    return pruned(text, drop=() if is_of_flow else ("pause_writing", "resume_writing"))
 
 
 def pruned(text: str, drop: tuple[str, ...]) -> str:

@@ -237,6 +237,15 @@ def test_no_false_alarm(family: int, seed: int, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr, "WRONG" in done.stdout) == (0, "", False), done.stdout
 
 
+def test_callbacks_of_flow_control_in_which_something_is_asked() -> None:
+    text = "pair f1 f2\nstream s1 f1\nstep\non s1.{}: write s1 3\nlimits s1 64\nfill f1\nwrite s1 300\nstep\n"
+    scripts = [
+        reproduce.script(finding_of(c.parse(text.format(event))), CONTROL, CONTROL, RULES)
+        for event in ("data", "pause_writing")
+    ]
+    assert ["def pause_writing" in script for script in scripts] == [False, True]
+
+
 def test_only_what_is_needed() -> None:
     text = reproduce.script(finding_of(c.parse("soon c1\nstep\n")), CONTROL, CONTROL, RULES)
     for name in ("class Stream", "class Bytes", "def tcp", "def reset", "import socket", "import struct"):
