@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 static uint32_t width_of(const struct lc_obs *merged, size_t count)
 {

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 /* ---- the order of an endpoint's life --------------------------------------------------------- */
 

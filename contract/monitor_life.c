@@ -2,7 +2,7 @@
  */
 #include <inttypes.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 enum {
     STEPS_MADE_MAX = 8,           /* steps in which a stream must be made, or closed again before it was */

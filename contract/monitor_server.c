@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 /* A server's stream has come into being: for whom? */
 static void judge_accepted(struct lc_model *model, const struct lc_obs *obs)

@@ -1,5 +1,5 @@
 /* Rules SOON-1 to SOON-4, ERR-1 to ERR-3: callbacks of the next turn, and exceptions in callbacks. */
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 /* Does a turn end with the present step? Only then can "in the same turn" be seen from outside. */
 static bool is_one_turn(const struct lc_model *model)

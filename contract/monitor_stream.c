@@ -1,7 +1,7 @@
 /* Rules STREAM-1 to STREAM-6, FLOW-1, CLOSE-1, CLOSE-2, EOF-1, EOF-2 and ERR-4: streams of bytes. */
 #include <inttypes.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 struct scene { /* a stream, its end of the connection, and the other end */
     const struct lc_model_handle *stream, *end, *peer;

@@ -1,5 +1,5 @@
 /* Rules WAKE-2 and THREAD-1: posts from other threads, and the thread of the callbacks. */
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 /* They come inside the user's own call. */
 static bool may_come_at_rest(uint8_t event)

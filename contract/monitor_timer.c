@@ -2,7 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 static void judge_order(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {

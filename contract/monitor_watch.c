@@ -1,5 +1,5 @@
 /* Rules FD-1 and FD-3 to FD-6: watchers of file descriptors. */
-#include "monitor_model.h"
+#include "monitor_areas.h"
 
 static const char *bits_name(unsigned bits)
 {

@@ -31,7 +31,7 @@ struct sim_fd *sim_fd_at(struct sim *sim, int fd)
 }
 
 /* As poll(2) shows one end on Linux: of an AF_UNIX stream pair, or of a TCP connection. */
-static unsigned readiness(struct sim *sim, int number)
+unsigned sim_readiness(struct sim *sim, int number)
 {
     const struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
@@ -113,7 +113,7 @@ static int take_error(struct sim_fd *fd)
 }
 
 /* As recv(2): 0 is end of file. */
-static int64_t read_bytes(struct sim *sim, int number, void *bytes, size_t size)
+int64_t sim_read_bytes(struct sim *sim, int number, void *bytes, size_t size)
 {
     struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
@@ -127,7 +127,7 @@ static int64_t read_bytes(struct sim *sim, int number, void *bytes, size_t size)
 }
 
 /* As send(2) with MSG_NOSIGNAL. */
-static int64_t write_bytes(struct sim *sim, int number, const void *bytes, size_t size)
+int64_t sim_write_bytes(struct sim *sim, int number, const void *bytes, size_t size)
 {
     struct sim_fd *fd = sim_fd_at(sim, number), *peer;
     if (fd == NULL)
@@ -147,7 +147,7 @@ static int64_t write_bytes(struct sim *sim, int number, const void *bytes, size_
 
 /* ---- the runner's side --------------------------------------------------------------------- */
 
-static uint64_t later(const struct sim *sim, uint64_t duration_ns)
+uint64_t sim_later(const struct sim *sim, uint64_t duration_ns)
 {
     return duration_ns > LC_TIME_NS_MAX - sim->now_ns ? LC_TIME_NS_MAX : sim->now_ns + duration_ns;
 }
@@ -164,7 +164,7 @@ static uint64_t kernel_now_ns(void *self)
 static void kernel_advance(void *self, uint64_t duration_ns)
 {
     struct sim *sim = self;
-    sim->now_ns = later(sim, duration_ns);
+    sim->now_ns = sim_later(sim, duration_ns);
 }
 
 int sim_open(struct sim *sim)
@@ -233,7 +233,7 @@ static int kernel_udp(void *self, int fds[2])
     return SIM_DATAGRAM_ROOM_BYTES;
 }
 
-static bool is_udp(struct sim *sim, int number)
+bool sim_is_udp(struct sim *sim, int number)
 {
     const struct sim_fd *fd = sim_fd_at(sim, number);
     return fd != NULL && fd->is_udp;
@@ -241,18 +241,18 @@ static bool is_udp(struct sim *sim, int number)
 
 static int64_t kernel_write(void *self, int number, const void *bytes, size_t size)
 {
-    if (is_udp(self, number)) {
+    if (sim_is_udp(self, number)) {
         int error = sim_datagram_send(self, number, bytes, size);
         return error < 0 ? error : (int64_t)size;
     }
-    int64_t wrote = write_bytes(self, number, bytes, size);
+    int64_t wrote = sim_write_bytes(self, number, bytes, size);
     return wrote == -EAGAIN ? 0 : wrote;
 }
 
 static int64_t kernel_read(void *self, int number, void *bytes, size_t size)
 {
-    return is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size)
-                                : read_bytes(self, number, bytes, size);
+    return sim_is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size)
+                                    : sim_read_bytes(self, number, bytes, size);
 }
 
 static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
@@ -268,7 +268,7 @@ static int kernel_fault(void *self, enum lc_fault fault, unsigned calls)
     return 0;
 }
 
-static int kernel_shut(void *self, int number)
+int sim_shut(void *self, int number)
 {
     struct sim_fd *fd = sim_fd_at(self, number);
     if (fd == NULL)
@@ -279,7 +279,7 @@ static int kernel_shut(void *self, int number)
 
 static unsigned kernel_ready(void *self, int fd)
 {
-    return readiness(self, fd);
+    return sim_readiness(self, fd);
 }
 
 static uint64_t kernel_identity(void *self, int number)
@@ -300,7 +300,7 @@ static int kernel_open_fds(void *self)
 static int kernel_post(void *self, uint64_t delay_ns, void (*work)(void *), void *arg)
 {
     struct sim *sim = self;
-    struct sim_post post = {.due_ns = later(sim, delay_ns), .work = work, .arg = arg};
+    struct sim_post post = {.due_ns = sim_later(sim, delay_ns), .work = work, .arg = arg};
     if (delay_ns == 0) {
         work(arg);
         return 0;
@@ -314,7 +314,7 @@ static int kernel_post(void *self, uint64_t delay_ns, void (*work)(void *), void
     return 0;
 }
 
-static void post_first(struct sim *sim)
+void sim_post_first(struct sim *sim)
 {
     struct sim_post post = sim->posts[0];
     memmove(sim->posts, sim->posts + 1, --sim->posts_count * sizeof post);
@@ -327,7 +327,7 @@ static void kernel_join(void *self)
 {
     struct sim *sim = self;
     while (sim->posts_count > 0)
-        post_first(sim);
+        sim_post_first(sim);
 }
 
 struct lc_kernel sim_kernel(struct sim *sim)
@@ -342,7 +342,7 @@ struct lc_kernel sim_kernel(struct sim *sim)
                               .close = kernel_close,
                               .write = kernel_write,
                               .read = kernel_read,
-                              .shut = kernel_shut,
+                              .shut = sim_shut,
                               .ready = kernel_ready,
                               .identity = kernel_identity,
                               .open_fds = kernel_open_fds,
@@ -350,163 +350,4 @@ struct lc_kernel sim_kernel(struct sim *sim)
                               .post = kernel_post,
                               .join = kernel_join,
                               .self = sim};
-}
-
-/* ---- the loop's side ----------------------------------------------------------------------- */
-
-static uint64_t backend_now_ns(void *self)
-{
-    return ((struct sim *)self)->now_ns;
-}
-
-static int backend_apply(void *self, int number, uint32_t interest)
-{
-    struct sim_fd *fd = sim_fd_at(self, number);
-    ((struct sim *)self)->is_told = false;
-    if (fd == NULL)
-        return interest == 0 ? 0 : -EBADF;
-    fd->watched = interest;
-    return 0;
-}
-
-static int collect(struct sim *sim, struct rl_event *events, int events_max)
-{
-    const int first = (int)(sim->waits++ % ((unsigned)sim->fds_end + 1));
-    int count = 0;
-    for (int i = 0; i < sim->fds_end && count < events_max; i++) {
-        int fd = first + i < sim->fds_end ? first + i : first + i - sim->fds_end;
-        uint32_t watched = sim->fds[fd].watched;
-        if (watched == 0)
-            continue;
-        uint32_t bits = readiness(sim, fd) & (watched | RL_HUP | RL_ERR);
-        if (bits != 0)
-            events[count++] = (struct rl_event){.fd = fd, .events = bits};
-    }
-    return count;
-}
-
-static int backend_wait(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
-{
-    struct sim *sim = self;
-    uint64_t deadline_ns = timeout_ns < 0 ? LC_TIME_NS_MAX : later(sim, (uint64_t)timeout_ns);
-    int count = collect(sim, events, events_max);
-
-    sim->has_spun |= sim->is_told;
-    sim->is_told = false;
-    if (++sim->vain_waits > SIM_VAIN_WAITS_MAX) {
-        sim->on_deadlock(sim->on_deadlock_arg);
-        return -ECANCELED;
-    }
-    while (count == 0 && !sim->is_woken && timeout_ns != 0) {
-        if (sim->posts_count > 0 && sim->posts[0].due_ns <= deadline_ns) {
-            post_first(sim);
-        } else if (deadline_ns < LC_TIME_NS_MAX) {
-            sim->now_ns = deadline_ns;
-            timeout_ns = 0; /* slept long enough */
-        } else {
-            sim->on_deadlock(sim->on_deadlock_arg);
-            return -ECANCELED;
-        }
-        count = collect(sim, events, events_max);
-    }
-    sim->is_woken = false;
-    sim->is_told = count > 0;
-    return count;
-}
-
-static int backend_wake(void *self)
-{
-    ((struct sim *)self)->is_woken = true;
-    return 0;
-}
-
-/* Does the next read or write meet this fault? */
-static bool meets(struct sim *sim, enum lc_fault fault)
-{
-    if (sim->fault_calls == 0 || sim->fault != fault)
-        return false;
-    sim->fault_calls--;
-    return true;
-}
-
-static int64_t backend_read(void *self, int number, void *bytes, size_t size)
-{
-    ((struct sim *)self)->is_told = false;
-    if (meets(self, LC_FAULT_EINTR))
-        return -EINTR;
-    if (meets(self, LC_FAULT_EAGAIN))
-        return -EAGAIN;
-    return read_bytes(self, number, bytes, meets(self, LC_FAULT_SHORT_READ) ? least(size, 1) : size);
-}
-
-static int64_t backend_write(void *self, int number, const void *bytes, size_t size)
-{
-    ((struct sim *)self)->is_told = false;
-    if (meets(self, LC_FAULT_EINTR))
-        return -EINTR;
-    if (meets(self, LC_FAULT_EAGAIN))
-        return -EAGAIN;
-    return write_bytes(self, number, bytes, meets(self, LC_FAULT_SHORT_WRITE) ? least(size, 1) : size);
-}
-
-static int64_t backend_receive(void *self, int number, void *bytes, size_t size)
-{
-    ((struct sim *)self)->is_told = false;
-    if (meets(self, LC_FAULT_EINTR))
-        return -EINTR;
-    if (meets(self, LC_FAULT_EAGAIN))
-        return -EAGAIN;
-    return is_udp(self, number) ? sim_datagram_receive(self, number, bytes, size) : -ENOTSOCK;
-}
-
-static int backend_send(void *self, int number, const void *bytes, size_t size)
-{
-    ((struct sim *)self)->is_told = false;
-    if (meets(self, LC_FAULT_EINTR))
-        return -EINTR;
-    if (meets(self, LC_FAULT_EAGAIN))
-        return -EAGAIN;
-    return is_udp(self, number) ? sim_datagram_send(self, number, bytes, size) : -ENOTSOCK;
-}
-
-static int backend_accept(void *self, int number)
-{
-    ((struct sim *)self)->is_told = false;
-    return sim_accept(self, number, NULL);
-}
-
-static void backend_close_fd(void *self, int number)
-{
-    int error = sim_close(self, number, false);
-    assert(error == 0);
-    (void)error;
-}
-
-static void backend_close(void *self)
-{
-    struct sim *sim = self;
-    assert(sim->backends_open > 0);
-    sim->backends_open--;
-}
-
-struct rl_backend sim_backend(struct sim *sim)
-{
-    sim->backends_open++;
-    const struct rl_backend plain = {.now_ns = backend_now_ns,
-                                     .apply = backend_apply,
-                                     .wait = backend_wait,
-                                     .wake = backend_wake,
-                                     .read = backend_read,
-                                     .write = backend_write,
-                                     .shut = kernel_shut,
-                                     .receive = backend_receive,
-                                     .send = backend_send,
-                                     .accept = backend_accept,
-                                     .connect = sim_connect_by_address,
-                                     .finish_connect = sim_finish_connect,
-                                     .close_fd = backend_close_fd,
-                                     .close = backend_close,
-                                     .self = sim};
-    bool is_kind = sim->plan.adversary.level == ADVERSARY_OFF && sim->plan.failing_call == 0;
-    return is_kind ? plain : sim_faults_over(sim, &plain);
 }

@@ -8,6 +8,16 @@
 struct rl_backend sim_faults_over(struct sim *sim, const struct rl_backend *plain);
 /* The open file of this number, those without a number among them, or NULL. */
 struct sim_fd *sim_fd_at(struct sim *sim, int fd);
+bool sim_is_udp(struct sim *sim, int fd);
+/* As poll(2), recv(2), send(2) and shutdown(2) of an open file. */
+unsigned sim_readiness(struct sim *sim, int fd);
+int64_t sim_read_bytes(struct sim *sim, int fd, void *bytes, size_t size);
+int64_t sim_write_bytes(struct sim *sim, int fd, const void *bytes, size_t size);
+int sim_shut(void *self, int fd);
+/* The time a duration from now; at most LC_TIME_NS_MAX. */
+uint64_t sim_later(const struct sim *sim, uint64_t duration_ns);
+/* Time passes until the first post is due, which then comes. */
+void sim_post_first(struct sim *sim);
 /* The lowest number that is free, or -EMFILE. */
 int sim_open(struct sim *sim);
 int sim_close(struct sim *sim, int fd, bool is_reset);
