@@ -39,8 +39,9 @@ enum lc_capability {
     LC_CAP_BUFFERED = 1 << 18,   /* STREAM with LC_BUFFERED; without it the flag is left out */
     LC_CAP_SWITCH = 1 << 19,
     LC_CAP_TASK = 1 << 20,
+    LC_CAP_GC = 1 << 21,   /* GC, and DROP: memory is collected, not freed, and CLOSE drops what is still due */
     LC_CAP_EDGE = 1 << 22, /* EDGE */
-    LC_CAP_GC = 1 << 21    /* GC, and DROP: memory is collected, not freed, and CLOSE drops what is still due */
+    LC_CAP_END = 1 << 23   /* no bit from here on */
 };
 enum lc_promise {
     LC_PROMISE_FIFO = 1 << 0,  /* soon callbacks run in the order they were asked for */

@@ -1,11 +1,11 @@
-# sock_sendall sends what there is room for and calls it all (made up). Breaks STREAM-2.
+# sock_sendall sends what there is room for and calls it all (made up). Breaks SOCK-2.
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-BREAKS = "STREAM-2"
+BREAKS = "SOCK-2"
 
 
 class Loop(asyncio.SelectorEventLoop):

@@ -272,7 +272,7 @@ static void edge_t1(enum lc_edge edge, int result)
     const bool has_end = edge != LC_EDGE_NAN && edge != LC_EDGE_INF && edge != LC_EDGE_HUGE;
     opens(LC_CAP_EDGE, ORDER);
     terms(TICK_NS, true);
-    asks(LC_OP_EDGE, T1, has_end ? 0 : UINT64_MAX, edge, result);
+    asks(LC_OP_EDGE, T1, has_end ? 0 : UINT64_MAX, (uint8_t)edge, result);
     at(100);
     step();
 }

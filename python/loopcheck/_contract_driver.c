@@ -41,7 +41,7 @@ int lc_py_run_shared(struct lc_driver *driver, const struct lc_program *program,
 /* A sentence about what the driver states of itself, or NULL when it can be used. */
 static const char *why_not(const struct lc_driver *driver)
 {
-    const uint32_t capabilities = LC_CAP_GC * 2 - 1, promises = LC_PROMISE_TIES * 2 - 1;
+    const uint32_t capabilities = LC_CAP_END - 1, promises = LC_PROMISE_TIES * 2 - 1;
     if (driver->name == NULL || driver->name[0] == 0)
         return "it has no name";
     if (driver->apply == NULL)

@@ -29,7 +29,7 @@ DESERVED = {
     "SILENT": (1, "SOON-5"),
     "REFUSES": (1, "VACUOUS"),
     "EXITS": (1, "CRASH"),
-    "WRONG_ABI": (2, "built for version 4 of contract/driver.h, and this is version 3"),
+    "WRONG_ABI": (2, "built for version 5 of contract/driver.h, and this is version 4"),
     "GIVES_NULL": (2, "returned NULL"),
     "NO_APPLY": (2, "its apply is NULL"),
     "CANNOT_OPEN": (2, "could not open a loop"),

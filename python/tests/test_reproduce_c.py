@@ -117,7 +117,7 @@ send d2 9
 step
 step
 """
-STORED = ("watchers/0001-remove-in-own-callback", "threads/0007-post-in-every-callback", "streams/0013-pause-in-data")
+STORED = ("watchers/0001-remove-in-own-callback", "streams/0013-pause-in-data")
 DEAF = """
 #include <stdlib.h>
 #include <uv.h>
