@@ -36,9 +36,9 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
  */
 static void judge_edge(struct lc_model *model, const struct lc_obs *obs)
 {
-    const int why = -obs->result;
+    const int64_t why = -(int64_t)obs->result;
     if (why > 0 && why != EINVAL && why != ERANGE && why != EOVERFLOW && why != ENOSYS && why != ENOMEM)
-        lc_monitor_report(model, obs, "TIMER-9", "was refused for its delay with error %d", why);
+        lc_monitor_report(model, obs, "TIMER-9", "was refused for its delay with error %" PRId64, why);
 }
 
 void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs)
