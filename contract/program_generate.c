@@ -229,6 +229,12 @@ static uint16_t any_count(uint8_t code, uint64_t *seed, const struct lc_recipe *
     return (uint16_t)below(seed, 5);
 }
 
+/* Not NaN: with it a heap is in no order, and CPython 3.13's own loop cannot wait. Stored programs have it. */
+static uint8_t edge(uint64_t *seed)
+{
+    return (uint8_t)(LC_EDGE_INF + below(seed, LC_EDGE_COUNT - LC_EDGE_INF));
+}
+
 struct lc_op lc_recipe_any_op_of(uint8_t code, uint64_t *seed, const struct lc_recipe *recipe)
 {
     struct lc_op op = {.op = code};
@@ -251,7 +257,7 @@ struct lc_op lc_recipe_any_op_of(uint8_t code, uint64_t *seed, const struct lc_r
     if (form->fields & LC_FIELD_FAULT)
         op.flags = (uint8_t)(1 + below(seed, LC_FAULT_COUNT - 1));
     if (form->fields & LC_FIELD_EDGE)
-        op.flags = (uint8_t)(1 + below(seed, LC_EDGE_COUNT - 1));
+        op.flags = edge(seed);
     if (form->fields & LC_FIELD_COUNT)
         op.n = any_count(code, seed, recipe);
     if (form->fields & LC_FIELD_DELAY_US)
@@ -423,8 +429,7 @@ static void add_edges(struct lc_program *program, uint64_t seed, const struct lc
     for (unsigned i = 1; i <= EDGES && program->count < LC_PROGRAM_OPS_MAX; i++) {
         const size_t at = program->count == 0 ? 0 : below(&seed, (unsigned)program->count);
         const uint8_t timer = handle(LC_KIND_TIMER, HANDLES_USED + i);
-        insert(program, at,
-               (struct lc_op){.op = LC_OP_EDGE, .a = timer, .flags = (uint8_t)(1 + below(&seed, LC_EDGE_COUNT - 1))});
+        insert(program, at, (struct lc_op){.op = LC_OP_EDGE, .a = timer, .flags = edge(&seed)});
         if (below(&seed, 3) == 0 && program->count < LC_PROGRAM_OPS_MAX)
             insert(program, at + 1 + below(&seed, (unsigned)(program->count - at)),
                    (struct lc_op){.op = below(&seed, 2) ? LC_OP_CANCEL : LC_OP_DESTROY, .a = timer});
