@@ -164,7 +164,9 @@ static uint64_t kernel_now_ns(void *self)
 static void kernel_advance(void *self, uint64_t duration_ns)
 {
     struct sim *sim = self;
-    sim->now_ns = sim_later(sim, duration_ns);
+    const uint64_t then_ns = sim_later(sim, duration_ns),
+                   last_ns = LC_TIME_NS_MAX / 2; /* else a rest would have no end */
+    sim->now_ns = then_ns < last_ns || sim->now_ns > last_ns ? then_ns : last_ns;
 }
 
 int sim_open(struct sim *sim)
