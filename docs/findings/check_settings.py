@@ -384,6 +384,29 @@ def check_system_calls_go_on(loop):
     return counts != [1] and f"a signal that has a handler cuts read(2) of other code short: it returns {counts[0]}"
 
 
+def is_signal_served(loop):
+    calls = []
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.add_signal_handler(signal.SIGUSR1, calls.append, 1)
+    loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
+    loop.call_later(0.02, loop.stop)
+    loop.run_forever()
+    return bool(calls)
+
+
+def check_signals_are_served(loop):
+    """In processes of their own, each in the second run of its loop."""
+    sent, missed, end = 0, 0, time.monotonic() + 4
+    while sent < 200 and time.monotonic() < end:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if is_signal_served(type(loop)()) else 1)
+        sent += 1
+        missed += os.waitpid(child, 0)[1] != 0
+    return missed and f"of {sent} signals {missed} are lost"
+
+
 def check_sock_connect_to_a_name(loop):
     async def main(address):
         sock = socket.socket()
