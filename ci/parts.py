@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ import timing
 from steps import ROOT, Stop, say
 
 OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
+AGAIN_LINES = 60  # the last that a failed part printed; the end of a log shows them again
+_recent: deque[str] = deque(maxlen=AGAIN_LINES)  # lines of the part that runs
 
 
 class Skipped(Exception):
@@ -26,6 +29,7 @@ class Result:
     outcome: str
     detail: str
     seconds: float
+    last_lines: str = ""  # of a part that failed
 
 
 def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple[int, str]:
@@ -46,6 +50,7 @@ def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple
     with timing.limited(process):
         for line in process.stdout:
             lines.append(line)
+            _recent.append(line)
             sys.stdout.write(line)
             sys.stdout.flush()
         return process.wait(), "".join(lines)
@@ -73,6 +78,7 @@ class Run:
         """Runs one part; `work` returns a line for the table, raises Skipped or Stop. True: it went well."""
         print(f"\n==== {name}", flush=True)
         began = time.monotonic()
+        _recent.clear()
         try:
             outcome, detail = OK, work()
         except (Skipped, timing.OutOfTime) as skip:
@@ -81,8 +87,8 @@ class Run:
             outcome, detail = FAILED, str(stop)
         except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             outcome, detail = FAILED, f"{type(error).__name__}: {error}"
-        result = Result(name, outcome, detail, time.monotonic() - began)
-        self.results.append(result)
+        last_lines = "".join(_recent) if outcome == FAILED else ""
+        self.results.append(Result(name, outcome, detail, time.monotonic() - began, last_lines))
         say(f"{name}: {outcome}: {detail}")
         return outcome == OK
 
@@ -95,7 +101,10 @@ class Run:
         return "\n".join(lines)
 
     def finish(self) -> int:
-        """Prints the table. Returns the exit status."""
+        """Prints how the parts that failed ended, and the table. Returns the exit status."""
+        for result in self.results:
+            if result.last_lines:
+                print(f"\n==== {result.part}, which failed: its last lines again\n{result.last_lines}")
         print(f"\n{self.table()}")
         failed = [result.part for result in self.results if result.outcome == FAILED]
         skipped = [result.part for result in self.results if result.outcome == SKIPPED]

@@ -72,3 +72,14 @@ def test_runner_that_fails_or_says_nothing(text, word):
 
 def test_nothing_ran():
     assert parts.Run(strict=False).finish() == 1
+
+
+def test_end_of_a_log_says_again_how_the_failed_part_ended(capsys):
+    run = parts.Run(strict=False)
+    run.part(
+        "bad", lambda: parts.runner(script("print('the reason'); print('1 failed'); raise SystemExit(1)"), "failed")
+    )
+    run.part("good", lambda: parts.runner(script("print('hello'); print('1 passed')"), "passed"))
+    run.finish()
+    shown = capsys.readouterr().out
+    assert shown.count("the reason") == 2 and shown.count("hello") == 1

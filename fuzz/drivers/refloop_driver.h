@@ -42,6 +42,10 @@ extern const struct rl_stream_callbacks refloop_stream_callbacks;
 void refloop_report_made(const struct slot *slot);
 /* Opens a stream over the fd for the slot of this handle; 0 or -errno. */
 int refloop_open_stream(struct refloop_driver *driver, uint8_t handle, int fd);
+/* Ends a stream or an endpoint: it is closed when its lost has come. */
+int refloop_destroy_stream(struct slot *slot);
+/* Executes an op on streams, endpoints, servers or connects; any other is -ENOSYS. */
+int64_t refloop_use_streams(struct refloop_driver *driver, const struct lc_op *op);
 /* Executes an op on servers or connects; any other is -ENOSYS. */
 int64_t refloop_use_sockets(struct refloop_driver *driver, const struct lc_op *op);
 

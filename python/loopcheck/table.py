@@ -21,8 +21,8 @@ FAILURE_COLOUR = "red"
 # A rule under the head, one between loops, and no frame.
 TABLE_BOX = Box("    \n    \n ── \n    \n ── \n ── \n    \n    \n")
 DETAIL_CHARS_MAX = 600  # on the terminal; the files have all of it
-
-
+KNOWN_WHOLE_MAX = 12  # more verdicts that are as expected are told by their reasons
+KNOWN_CASES_MAX = 3  # that are named for one reason
 SLOWEST, SLOWEST_OF = 5, 200  # so many of so many verdicts are told
 
 
@@ -95,13 +95,18 @@ class Live(Watcher):
 
 
 def print_results(console: Console, results: Results) -> None:
-    """The table, then every verdict that is not PASS, then one line that sums up."""
+    """The table, then what is not PASS: in short what is expected, if it is much, and whole what is not; then one line
+    that sums up."""
     if results.rows:
         console.print()
         console.print(_table(results))
         _print_slowest(console, results)
     left = [row for row in results.rows if row.verdict != "PASS"]
-    for row in sorted(left, key=lambda row: row.is_unexpected):
+    known = [row for row in left if not row.is_unexpected]
+    if len(known) > KNOWN_WHOLE_MAX:
+        _print_in_short(console, known)
+        known = []
+    for row in [*known, *(row for row in left if row.is_unexpected)]:
         _print_row(console, row)
     console.print()
     style = "bold green" if results.exit_status == 0 else "bold red"
@@ -159,6 +164,25 @@ def _print_row(console: Console, row: Row) -> None:
     console.print(Text(f"  again {row.again}", style="cyan"), soft_wrap=True)
 
 
+def _print_in_short(console: Console, rows: list[Row]) -> None:
+    """Verdicts that are as expected: each reason once, with some of its cases."""
+    by_reason: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        why = reason(row) or (row.detail.splitlines() or [row.rule_sentence])[0]
+        by_reason.setdefault((row.loop, row.verdict, _shorten(why)), []).append(row)
+    text = f"{len(rows)} verdicts other than PASS are as expected; each whole: --report DIR, or -k CASE"
+    console.print(Text(f"\n{text}", style="dim"), soft_wrap=True)
+    for (loop, verdict, why), same in by_reason.items():
+        rules = ", ".join(dict.fromkeys(row.rule for row in same))
+        head = Text.assemble((verdict, f"bold {colour(verdict)}"), f" {rules} ", ("expected", "dim"), f"  {loop}")
+        cases = ", ".join(row.case for row in same[:KNOWN_CASES_MAX])
+        more = len(same) - KNOWN_CASES_MAX
+        console.print()
+        console.print(head, soft_wrap=True)
+        _print_labelled(console, "known", why)
+        _print_labelled(console, "cases", f"{cases}, and {more} more" if more > 0 else cases)
+
+
 def _print_labelled(console: Console, label: str, text: str) -> None:
     """A label of five letters and a text that hangs beside it, wrapped to the console."""
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, max(20, console.width - 8)) or [""]]
@@ -168,7 +192,9 @@ def _print_labelled(console: Console, label: str, text: str) -> None:
 
 
 def _shorten(detail: str) -> str:
-    return detail if len(detail) <= DETAIL_CHARS_MAX else f"{detail[: DETAIL_CHARS_MAX - 4]} ..."
+    """Beginning and end: a traceback says at its end what was raised."""
+    half = DETAIL_CHARS_MAX // 2
+    return detail if len(detail) <= DETAIL_CHARS_MAX else f"{detail[:half]} ... {detail[-half:]}"
 
 
 def print_rules(console: Console, rules: Sequence[Rule]) -> None:

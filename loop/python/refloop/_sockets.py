@@ -14,11 +14,9 @@ class Sockets(asyncio.SelectorEventLoop):
     if TYPE_CHECKING:  # what asyncio's stubs leave out
         _ensure_fd_no_transport: Any
 
-    def _make_socket_transport(
-        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
-    ) -> SocketTransport:
+    def _make_socket_transport(self, sock: Any, protocol: Any, waiter: Any = None, **options: Any) -> SocketTransport:
         self._ensure_fd_no_transport(sock)
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
+        return SocketTransport(self, sock, protocol, waiter, **options)
 
     def _make_datagram_transport(
         self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ssl
 import sys
 from asyncio import sslproto
@@ -128,11 +129,13 @@ class Tls(asyncio.SelectorEventLoop):
         *,
         extra: Any = None,
         server: Any = None,
+        context: contextvars.Context | None = None,
         **options: Any,
     ) -> Any:
         self._ensure_fd_no_transport(rawsock)
         tls = SSLProtocol(self, protocol, sslcontext, waiter, **options)
-        SocketTransport(self, rawsock, tls, None, extra, server)
+        of_transport = {} if context is None else {"context": context}  # from 3.15 on
+        SocketTransport(self, rawsock, tls, None, extra, server, **of_transport)
         return tls._app_transport
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:
