@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loopcheck.children import output_of, spawn
+from loopcheck.children import output_of, sh, spawn
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -39,6 +39,28 @@ def test_command_of_a_shell(kit: Kit, form: Callable[[str], Any]) -> None:
         return b"%d %s" % (child.returncode, out)
 
     kit.equal(kit.run(main()), b"3 42\n", "status and output")
+
+
+@family("PROC-1", option=("cwd", "env", "stderr"))
+def test_options_of_a_shell(kit: Kit, option: str) -> None:
+    """create_subprocess_shell obeys the options of Popen too"""
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"cwd": folder, "env": {"A": "set"}, "stderr": subprocess.STDOUT}
+        command = "pwd; echo $A$HOME; echo err >&2"
+        expected = subprocess.run(
+            command,
+            shell=True,
+            stdout=subprocess.PIPE,
+            check=True,
+            **{option: options[option]},  # type: ignore[call-overload]
+        ).stdout
+
+        async def main() -> bytes:
+            child = await asyncio.create_subprocess_shell(command, stdout=subprocess.PIPE, **{option: options[option]})
+            out, _ = await child.communicate()
+            return out
+
+        kit.equal(kit.run(main()), expected, "output")
 
 
 ASK = "import os,sys; print(os.getsid(0) == os.getpid(), os.getpgid(0) == os.getpid(), oct(os.umask(0)), sys.argv[1:])"
@@ -123,3 +145,34 @@ def test_signals_by_name_and_number(kit: Kit) -> None:
         child.transport.send_signal(signal.SIGCONT)
         kit.run(asyncio.wait_for(child.lost, 3))
         kit.equal(child.returncode, -number, "status")
+
+
+@case("PROC-1")
+def test_child_of_a_loop_in_another_thread(kit: Kit) -> None:
+    """A loop that runs in another thread than the main one starts a child and is told its status."""
+    told: list[object] = []
+
+    async def main() -> tuple[bytes, int | None]:
+        process = await sh("echo out; exit 3", stdout=subprocess.PIPE)
+        out, _ = await process.communicate()
+        return out, process.returncode
+
+    def run() -> None:
+        try:
+            told.append(kit.run(main()))
+        except Exception as error:
+            told.append(error)
+
+    kit.thread(run)
+    kit.close_threads()
+    kit.equal(told, [(b"out\n", 3)], "output and status")
+
+
+@case("PROC-1")
+def test_child_in_extra_info(kit: Kit) -> None:
+    """get_extra_info("subprocess") of the transport is the Popen object of the child."""
+    child = spawn(kit, "exit 3")
+    popen = child.transport.get_extra_info("subprocess")
+    kit.run(asyncio.wait_for(child.lost, None))
+    kit.check(isinstance(popen, subprocess.Popen), f"it is {popen!r}")
+    kit.equal((popen.pid, popen.args), (child.transport.get_pid(), ("/bin/sh", "-c", "exit 3")), "pid and arguments")

@@ -211,7 +211,7 @@ def test_write_eof_flushes(kit: Kit) -> None:
     kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")
 
 
-@case("STREAM-3")
+@case("PIPE-2")
 def test_write_pipe_flushes(kit: Kit) -> None:
     """Closing the transport of a pipe lets its buffered 300 kB go first (cpython gh-70850)."""
     read_end, write_end = os.pipe()

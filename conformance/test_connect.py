@@ -167,6 +167,8 @@ def test_wrong_options(kit: Kit, wrong: dict[str, Any]) -> None:
         options["sock"] = kit.own(socket.socket(socket.AF_INET, kind))
     for create in (kit.loop.create_connection, kit.loop.create_server):
         kit.raises(ValueError, lambda create=create: kit.run(create(asyncio.Protocol, **options)))
+    if list(options) == ["sock"]:
+        kit.raises(ValueError, lambda: kit.run(kit.loop.connect_accepted_socket(asyncio.Protocol, **options)))
 
 
 @case("CONN-2")

@@ -317,3 +317,25 @@ def test_context_of_a_runner(kit: Kit) -> None:
     kit.equal(
         (seen, context.run(VARIABLE.get)), ("nothing", "set by the task"), "the variable in the task, and after it"
     )
+
+
+@case("CTX-1")
+def test_both_watchers_of_one_descriptor(kit: Kit) -> None:
+    """Reader and writer of one descriptor each run in a copy of their own context, whichever came first."""
+    for order in (("reader", "writer"), ("writer", "reader")):
+        left, right = kit.socketpair()
+        kit.put(right)
+        seen: dict[str, object] = {}
+
+        def ask(side: str, sock: socket.socket = left, seen: dict[str, object] = seen) -> None:
+            def callback() -> None:
+                seen[side] = VARIABLE.get()
+                getattr(kit.loop, f"remove_{side}")(sock)
+
+            VARIABLE.set(side)
+            getattr(kit.loop, f"add_{side}")(sock, callback)
+
+        for side in order:
+            contextvars.copy_context().run(ask, side)
+        kit.turns(4)
+        kit.equal(seen, {"reader": "reader", "writer": "writer"}, f"the variable in each, {order[0]} first")

@@ -450,3 +450,22 @@ def test_sendto_the_connected_peer(kit: Kit) -> None:
         return data
 
     kit.equal(kit.run(main()), b"hello", "what arrived")
+
+
+@family("DGRAM-1", name={"path": "", "abstract": "\0"})
+def test_endpoint_of_unix_addresses(kit: Kit, name: str) -> None:
+    """local_addr and remote_addr of an endpoint of AF_UNIX are names, by which datagrams go both ways (uvloop#403)"""
+    with tempfile.TemporaryDirectory() as directory:
+        local, remote = (f"{name}{directory}/{end}" for end in ("local", "remote"))
+        peer = socket_of(kit, socket.AF_UNIX, remote)
+
+        async def main() -> list[bytes]:
+            one = await endpoint(kit, local_addr=local, remote_addr=remote, family=socket.AF_UNIX)
+            one.transport.sendto(b"hello")
+            data = await kit.loop.sock_recv(peer, 100)
+            peer.sendto(b"answer", local)
+            await one.until(lambda: one.got)
+            await one.close()
+            return [data, one.got[0][0]]
+
+        kit.equal(kit.run(main()), [b"hello", b"answer"], "datagrams")

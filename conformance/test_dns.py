@@ -8,6 +8,7 @@ import contextlib
 import errno
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -113,6 +114,30 @@ def test_cancelled_lookup(kit: Kit) -> None:
         return all(task.cancelled() or not task.exception() for task in tasks)
 
     kit.check(kit.run(main()), "a cancelled lookup raised something else")
+
+
+@case("DNS-2")
+def test_lookup_beside_the_loop(kit: Kit) -> None:
+    """The loop runs its callbacks while a lookup waits for its answer, where the socket module is what is asked."""
+    going = threading.Event()
+    ran: list[bool] = []
+    plain = socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:
+        ran.append(going.wait(1.0))
+        return plain(*args, **options)
+
+    async def main() -> object:
+        kit.loop.call_soon(going.set)
+        return await kit.loop.getaddrinfo("localhost", 80)
+
+    socket.getaddrinfo = slow
+    try:
+        kit.check(kit.run(main()), "no answer")
+    finally:
+        socket.getaddrinfo = plain
+    kit.check(all(ran), "no callback ran while a lookup waited")
+    kit.run(kit.loop.shutdown_default_executor())
 
 
 @case("DNS-2")

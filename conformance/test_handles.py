@@ -114,7 +114,7 @@ def test_any_callable(kit: Kit, way: str) -> None:
         kit.check(is_right, f"a {name} callable was called {len(ran)} times")
 
 
-@family("SOON-1", count={"few": 20, "many": 3000})
+@family("SOON-1", count={"few": 20, "many": 3000, "thousands": 70_000})
 def test_long_batches(kit: Kit, count: int) -> None:
     """However many callbacks wait, they run in order, and what they ask for runs behind them all."""
     ran: list[int] = []

@@ -171,3 +171,46 @@ def test_ended_twice(kit: Kit) -> None:
         kit.equal((log.events, os.read(read_end, 1)), (["made", "lost"], b""), f"after {ways}")
         os.close(read_end)
     kit.run(asyncio.sleep(0))
+
+
+@case("PIPE-1")
+def test_paused_inside_data_received(kit: Kit) -> None:
+    """A read pipe that is paused in data_received gives no more, however much waits, before it is resumed."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, MUCH[:60_000])
+    os.close(write_end)
+    log = reading(kit, read_end, data=lambda log, _: log.pause_reading())
+    while "lost" not in log.events:
+        kit.run_for(0.002)
+        log.resume_reading()
+    kit.check(bytes(log.received) == MUCH[:60_000], f"{len(log.received)} bytes came, or other ones")
+
+
+@family("PIPE-1", when=("at_once", "bytes_wait", "end_waits"))
+def test_close_of_a_paused_pipe(kit: Kit, when: str) -> None:
+    """close() of a read pipe that is paused ends it: connection_lost(None) comes, and nothing of what waits"""
+    read_end, write_end = os.pipe()
+    log = reading(kit, read_end)
+    log.pause_reading()
+    if when == "bytes_wait":
+        os.write(write_end, b"unread")
+    if when == "end_waits":
+        os.close(write_end)
+    kit.turns(2)
+    log.transport.close()
+    end(kit, log)
+    kit.equal((log.events, log.error), (["made", "lost"], None), "events and error")
+    if when != "end_waits":
+        os.close(write_end)
+
+
+@family("PIPE-1", end_of=("read", "write"))
+def test_pipe_never_blocks(kit: Kit, end_of: str) -> None:
+    """The file of a pipe transport is set to non-blocking, whatever it was"""
+    ends = os.pipe()
+    own, other = ends if end_of == "read" else reversed(ends)
+    log = reading(kit, own) if end_of == "read" else writing(kit, own)
+    kit.check(not os.get_blocking(own), f"the {end_of} end is blocking")
+    log.transport.close()
+    end(kit, log)
+    os.close(other)

@@ -162,6 +162,8 @@ def test_sleeps_after_work(kit: Kit) -> None:
     kit.put(right)
     kit.writer(left, kit.remove_writer, left)
     kit.reader(left, kit.remove_reader, left)
+    kit.put(left)
+    kit.reader(right.fileno(), kit.remove_reader, right.fileno())
     kit.run(kit.loop.run_in_executor(None, int))
     log, peer = kit.connection()
     log.transport.write(b"x" * 1000)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
+from typing import Any
 
+from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
 VAR: contextvars.ContextVar[str] = contextvars.ContextVar("VAR", default="unset")
@@ -106,9 +108,18 @@ def test_new_callback_waits_for_the_next_turn(kit: Kit) -> None:
     kit.equal(order, ["first", "second", "third", "asked"], "order")
 
 
-@case("SOON-2")
-def test_endless_chain_lets_io_in(kit: Kit) -> None:
-    """A callback that always asks for itself again keeps no ready fd waiting."""
+CHAINS: dict[str, Callable[[Kit, Callable[[], None]], object]] = {
+    "soon": lambda kit, chain: kit.loop.call_soon(chain),
+    "threadsafe": lambda kit, chain: kit.loop.call_soon_threadsafe(chain),
+    "later": lambda kit, chain: kit.loop.call_later(0, chain),
+    "at": lambda kit, chain: kit.loop.call_at(kit.loop.time(), chain),
+    "past": lambda kit, chain: kit.loop.call_at(0, chain),
+}
+
+
+@family("SOON-2", way=CHAINS)
+def test_endless_chain_lets_io_in(kit: Kit, way: Any) -> None:
+    """A callback that always asks for itself again, at once, keeps no ready fd waiting"""
     read_end, write_end = kit.pipe()
     kit.reader(read_end, kit.stop)
     left = [200_000]
@@ -118,7 +129,7 @@ def test_endless_chain_lets_io_in(kit: Kit) -> None:
         if left[0] == 199_990:
             kit.put(write_end)
         if left[0] > 0:
-            kit.loop.call_soon(chain)
+            way(kit, chain)
         else:
             kit.fail("200000 turns of a chain of callbacks passed and the ready fd was not served")
 

@@ -250,3 +250,29 @@ def test_place_in_the_file_afterwards(kit: Kit, kind: Callable[[], Any]) -> None
         with kind() as file:
             sent, _ = kit.run(send(kit, "sock", file, offset=offset, count=count))
             kit.check(not sent or file.tell() == offset + sent, f"the file is at {file.tell()}, not {offset + sent}")
+
+
+@family("SENDFILE-2", source={"file": real_file, "memory": None})
+def test_transport_after_a_cancelled_sendfile(kit: Kit, source: Callable[[], Any] | None) -> None:
+    """A sendfile that is cancelled while the peer reads nothing leaves a transport that writes, reads and closes"""
+    log, peer = kit.connection()
+    got = bytearray()
+
+    async def main(file: Any) -> None:
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, file))
+        await asyncio.sleep(0.003)
+        sending.cancel()
+        await asyncio.wait({sending})
+        if not sending.cancelled():
+            kit.fail(f"it ended with the result {sending.result()} though the peer read nothing")
+        log.transport.write(b"the end")
+        kit.put(peer, b"hello")
+        await log.until(lambda: bytes(log.received) == b"hello")
+        log.transport.close()
+        await collect(kit, peer, got)
+
+    with source() if source else io.BytesIO() as file:
+        _ = file.write(PATTERN * 8), file.seek(0)
+        kit.run(main(file))
+    kit.run(log.until_event("lost"))
+    kit.check(bytes(got) == (PATTERN * 8)[: len(got) - 7] + b"the end", "other bytes arrived than some, and the end")

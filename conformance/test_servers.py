@@ -12,6 +12,8 @@ from typing import Any
 
 from loopcheck.kit import Kit, case
 
+CLIENTS = 150  # that wait to be accepted together
+
 
 def refused(address: tuple[str, int]) -> bool:
     """Does nobody listen there?"""
@@ -51,16 +53,16 @@ def test_closed_server_frees_its_port(kit: Kit) -> None:
 
 @case("SERVER-1")
 def test_many_clients(kit: Kit) -> None:
-    """Forty clients that connect at once each get their own protocol and their own bytes back."""
-    logs = [kit.protocol(data=lambda log, data: log.transport.write(data)) for _ in range(40)]
+    """Many clients that connect at once each get their own protocol and their own bytes back."""
+    logs = [kit.protocol(data=lambda log, data: log.transport.write(data)) for _ in range(CLIENTS)]
     unused = list(logs)
 
     async def main() -> list[bytes]:
-        server = await kit.loop.create_server(lambda: unused.pop(), "127.0.0.1", 0)
-        clients = [kit.client(server.sockets[0].getsockname()) for _ in range(40)]
+        server = await kit.loop.create_server(lambda: unused.pop(), "127.0.0.1", 0, backlog=CLIENTS)
+        clients = [kit.client(server.sockets[0].getsockname()) for _ in range(CLIENTS)]
         for i, client in enumerate(clients):
-            kit.put(client, b"%02d" % i)
-        answers = [await receive(kit, client, 2) for client in clients]
+            kit.put(client, b"%03d" % i)
+        answers = [await receive(kit, client, 3) for client in clients]
         for client in clients:
             client.close()
         for log in logs:
@@ -68,7 +70,7 @@ def test_many_clients(kit: Kit) -> None:
         server.close()
         return answers
 
-    kit.equal(kit.run(main()), [b"%02d" % i for i in range(40)], "answers")
+    kit.equal(kit.run(main()), [b"%03d" % i for i in range(CLIENTS)], "answers")
 
 
 @case("SERVER-1")

@@ -7,6 +7,7 @@ import concurrent.futures
 import gc
 import logging
 import sys
+import warnings
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -231,6 +232,8 @@ REFUSED: dict[str, Callable[[asyncio.AbstractEventLoop, Any], object]] = {
     "run_in_executor": lambda loop, coro: loop.run_in_executor(None, int),
     "call_at": lambda loop, coro: loop.call_at(0, int),
     "call_soon_threadsafe": lambda loop, coro: loop.call_soon_threadsafe(int),
+    "add_reader": lambda loop, coro: loop.add_reader(0, int),
+    "add_writer": lambda loop, coro: loop.add_writer(1, int),
     "add_signal_handler": lambda loop, coro: loop.add_signal_handler(10, int),
 }
 
@@ -332,3 +335,20 @@ def test_generators_that_fail_to_close(kit: Kit) -> None:
     kit.equal(sorted(closed), [0, 1, 2], "generators closed")
     told = [(type(context.get("exception")), context.get("asyncgen") is kept[1]) for context in kit.errors]
     kit.equal(told, [(Planted, True)], "(exception, is the generator named) told")
+
+
+@case("LIFE-11")
+def test_generator_after_the_shutdown(kit: Kit) -> None:
+    """A generator that is first iterated after shutdown_asyncgens works, and gives a ResourceWarning."""
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        yield 1
+
+    async def main() -> list[int]:
+        await kit.loop.shutdown_asyncgens()
+        return [number async for number in numbers()]
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        kit.equal(kit.run(main()), [1], "what the generator gave")
+    kit.equal([one.category for one in seen], [ResourceWarning], "warnings")

@@ -142,3 +142,35 @@ def test_system_calls_go_on(kit: Kit) -> None:
     os.close(read_end)
     os.close(write_end)
     kit.equal((counts, calls), ([1], [1]), "what read(2) returned, and the calls of the handler")
+
+
+@case("SIGNAL-1")
+def test_removing_one_handler_leaves_the_others(kit: Kit) -> None:
+    """A handler is called while the loop sleeps, though those of two other signals were removed around it."""
+    numbers = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+    for number in numbers:
+        kit.loop.add_signal_handler(number, kit.observed(kit.stop))
+    for number in (numbers[0], numbers[2]):
+        kit.soon(kit.loop.remove_signal_handler, number)
+    kit.turns(3)
+    kit.thread(lambda: (time.sleep(0.01), os.kill(os.getpid(), numbers[1])))
+    kit.run_forever()
+    kit.soon(kit.loop.remove_signal_handler, numbers[1])
+    kit.turns(3)
+
+
+@case("SIGNAL-1")
+def test_every_signal(kit: Kit) -> None:
+    """Every signal that can be caught, those without a name too, reaches its handler, and no other."""
+    left_alone = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}  # the last is the loop's own where it has children
+    numbers = sorted(signal.valid_signals() - left_alone)
+    before = {number: signal.getsignal(number) for number in numbers}
+    handled: list[int] = []
+    for number in numbers:
+        kit.loop.add_signal_handler(number, kit.observed(lambda n=number: (handled.append(n), kit.stop())))
+        kit.soon(os.kill, os.getpid(), number)
+        kit.run_forever()
+        kit.soon(kit.loop.remove_signal_handler, number)
+        kit.turns(2)
+        signal.signal(number, before[number])
+    kit.equal(handled, numbers, "signals handled")

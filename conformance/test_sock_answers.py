@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import os
 import socket
 import tempfile
@@ -192,3 +193,27 @@ def test_connect_refused_on_every_family(kit: Kit) -> None:
         kit.equal(getattr(error, "errno", None), 111, "errno")  # ECONNREFUSED
     sock = kit.own(socket.socket(socket.AF_UNIX))
     kit.raises(FileNotFoundError, lambda: kit.run(kit.loop.sock_connect(sock, "/nonexistent/path")))
+
+
+@case("SOCK-2")
+def test_sendto_waits_for_room(kit: Kit) -> None:
+    """sock_sendto to a receiver that is full ends once there is room, and its datagram arrives behind the others."""
+    need_datagrams(kit)
+    with tempfile.TemporaryDirectory() as directory:
+        receiver, sender = (kit.own(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) for _ in range(2))
+        receiver.bind(f"{directory}/receiver")
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += bool(sender.sendto(b"x", receiver.getsockname()))
+
+        async def main() -> list[bytes]:
+            call = asyncio.ensure_future(kit.loop.sock_sendto(sender, b"last", receiver.getsockname()))
+            await asyncio.sleep(WAIT_S)
+            if call.done():
+                kit.fail(f"it ended with {call.result()!r} though there is no room")
+            first = [receiver.recv(10) for _ in range(sent)]
+            await call
+            return [*first, receiver.recv(10)]
+
+        kit.equal(kit.run(main()), [b"x"] * sent + [b"last"], "datagrams")

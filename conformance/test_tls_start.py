@@ -197,7 +197,7 @@ def test_start_tls_while_writing_is_paused(kit: Kit) -> None:
     kit.equal(kit.errors, [], "what the exception handler was told")
 
 
-@family("TLS-5", wrong=("context", "transport"))
+@family("TLS-5", wrong=("context", "true", "transport"))
 def test_start_tls_arguments(kit: Kit, wrong: str) -> None:
     """start_tls of what is no context, or of a transport that cannot be upgraded, raises TypeError"""
     tls = contexts()
@@ -205,8 +205,8 @@ def test_start_tls_arguments(kit: Kit, wrong: str) -> None:
     async def main() -> None:
         log, inside = await plain(kit)
         try:
-            if wrong == "context":
-                await kit.loop.start_tls(log.transport, log, "no context")  # type: ignore[arg-type]
+            if wrong != "transport":
+                await kit.loop.start_tls(log.transport, log, wrong == "true" or "no context")  # type: ignore[arg-type]
             else:
                 await kit.loop.start_tls(asyncio.Transport(), log, tls.client)
         except TypeError:

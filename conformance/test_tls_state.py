@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
+import threading
 from typing import Any
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log
 from loopcheck.tls import NAME, VERSIONS, Tls, contexts, join, part
+
+MUCH = bytes(range(256)) * 1024  # 256 KiB: several records, and more than small buffers take
 
 
 def pair(kit: Kit, tls: Tls | None = None) -> tuple[Log, Log]:
@@ -141,3 +145,56 @@ def test_name_that_is_checked(kit: Kit, asked: dict[str, Any]) -> None:
         return None
 
     kit.equal(kit.run(main()) is not None, asked is ASKED["number"], "was the connection refused")
+
+
+@family("TLS-1", checked={"checked": True, "unchecked": False})
+def test_server_is_told_the_name(kit: Kit, checked: bool) -> None:
+    """server_hostname is sent to the server whether the client checks it or not"""
+    tls, asked = contexts(), list[object]()
+    tls.server.sni_callback = lambda _, name, __: asked.append(name)
+    tls.client.check_hostname = checked
+    inside, log = kit.protocol(), kit.protocol()
+    kit.run(join(kit, tls, inside, log))
+    kit.run(part(log, inside))
+    kit.equal(asked, [NAME], "names that the server was asked for")
+
+
+@family("STREAM-6", version=VERSIONS.keys())
+def test_paused_inside_data_received(kit: Kit, version: str) -> None:
+    """Reading that is paused in data_received gives no more, though more was decrypted, before it is resumed"""
+    tls = contexts(version)
+    inside, log = kit.protocol(data=lambda log, _: log.pause_reading()), kit.protocol()
+    kit.run(join(kit, tls, inside, log))
+    log.transport.write(MUCH)
+    while len(inside.received) < len(MUCH):
+        kit.run_for(0.001)
+        inside.resume_reading()
+    kit.run(part(log, inside))
+    kit.check(bytes(inside.received) == MUCH, "other bytes arrived")
+
+
+@family("TLS-3", version=VERSIONS.keys())
+def test_close_while_the_socket_is_full(kit: Kit, version: str) -> None:
+    """close() when the socket takes no more sends all that waits, then a close_notify"""
+    tls, got, go, ended = contexts(version), bytearray(), threading.Event(), list[str]()
+    given, peer = kit.tcp_pair()
+
+    def read() -> None:
+        peer.setblocking(True)
+        with contextlib.suppress(OSError), tls.server.wrap_socket(peer, True, suppress_ragged_eofs=False) as wrapped:
+            go.wait()
+            while data := wrapped.recv(65536):  # a bare end of file would raise SSLEOFError
+                got.extend(data)
+            ended.append("close_notify")
+
+    kit.thread(read)
+    log = kit.protocol()
+    kit.run(kit.loop.create_connection(lambda: log, sock=given, ssl=tls.client, server_hostname=NAME))
+    log.transport.write(MUCH * 4)
+    log.transport.close()
+    kit.turns(3)
+    go.set()
+    kit.run(log.until_event("lost"))
+    kit.close_threads()
+    kit.check(bytes(got) == MUCH * 4, f"{len(got)} bytes arrived, or other ones")
+    kit.equal((ended, log.error), (["close_notify"], None), "end seen by the peer and error")

@@ -1,5 +1,5 @@
 # real clock
-"""Cases of waking (LIVE-*): a loop that sleeps wakes soon for whatever comes, and sleeps again after it.
+"""Cases of waking (LIVE-*, LIFE-4): a loop that sleeps wakes soon for whatever comes, and sleeps again after it.
 
 Each is tried seven times, and four have to be in time: a busy machine may delay some, a loop that polls delays most.
 """
@@ -22,6 +22,8 @@ from loopcheck.kit import Kit, case
 TRIES = 7
 IN_TIME_MIN = 4
 LATE_S = 0.05
+NEAR_S = 0.012  # of a timer for which a loop may be tempted to poll
+CPU_MAX_S = 0.04  # of 0.168 s in which the loop waits
 PAUSE_S = 0.006  # in which the loop falls asleep
 
 Wait = Callable[[Kit], float]  # makes the loop wait, and returns by how many seconds it was late
@@ -209,3 +211,22 @@ def test_everything_at_once(kit: Kit) -> None:
     kit.soon(kit.loop.remove_signal_handler, signal.SIGUSR1)
     kit.turns(3)
     kit.equal(served, {"signal", "fd", "post", "timer"}, "what was served")
+
+
+@case("LIFE-4")
+def test_sleeps_before_near_timers(kit: Kit) -> None:
+    """A loop that waits for timers a few milliseconds away sleeps until each: it uses no CPU in between."""
+    left = [15]
+
+    def again() -> None:
+        left[0] -= 1
+        _ = kit.later(NEAR_S, again) if left[0] else kit.stop()
+
+    kit.turns(1)
+    before_s = time.process_time()
+    again()
+    kit.run_forever()
+    used_s = time.process_time() - before_s
+    kit.check(
+        used_s < CPU_MAX_S, f"{used_s * 1000:.0f} ms of CPU while it waited for 14 timers of {NEAR_S * 1000:.0f} ms"
+    )

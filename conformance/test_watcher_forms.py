@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
+from loopcheck.protocols import reset
 
 
 class HasFileno:
@@ -167,3 +169,35 @@ def test_one_side_stays_when_the_other_goes(kit: Kit) -> None:
         kit.check(calls, f"the {stays} went with the {goes}")
         getattr(kit.loop, f"remove_{stays}")(sock.fileno())
     kit.turns(1)
+
+
+@family("FD-2", kind=("pipe", "socketpair", "tcp"))
+def test_full_and_left(kit: Kit, kind: str) -> None:
+    """The writer of what is full is called when the other end goes, though nothing will ever be taken"""
+    if kind == "pipe":
+        other, own = (os.fdopen(fd, mode, 0) for fd, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+        os.set_blocking(own.fileno(), False)
+    else:
+        own, other = kit.tcp_pair() if kind == "tcp" else socket.socketpair()
+        own.setblocking(False)
+    kit.fill(own.fileno())
+    kit.writer(own, lambda: (kit.remove_writer(own), kit.stop()))
+    kit.soon(reset if kind == "tcp" else type(other).close, other)
+    kit.run_forever()
+    own.close()
+
+
+@case("FD-2")
+def test_both_sides_stay_ready(kit: Kit) -> None:
+    """Of a socket that stays readable and writable neither the reader nor the writer keeps the other waiting."""
+    sock, calls = ready(kit), {"reader": 0, "writer": 0}
+
+    def count(side: str) -> None:
+        calls[side] += 1
+
+    for side in SIDES:
+        getattr(kit.loop, f"add_{side}")(sock, kit.observed(count), side)
+    kit.turns(10)
+    for side in SIDES:
+        getattr(kit.loop, f"remove_{side}")(sock)
+    kit.check(min(calls.values()) >= 3, f"calls in ten turns: {calls}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from loopcheck.family import family
@@ -170,3 +171,50 @@ def test_stream_that_is_aborted(kit: Kit) -> None:
         return got
 
     kit.equal(kit.run(main()), b"", "what read() gave")
+
+
+VIEWS: dict[str, Callable[[int], memoryview]] = {
+    "numbers": lambda size: memoryview(bytes(range(256)) * (size // 256)).cast("I"),
+    "rows": lambda size: memoryview(bytes(range(256)) * (size // 256)).cast("B", (2, size // 2)),
+}
+
+
+@family("STREAM-2", view=VIEWS, size={"small": 512, "large": 1 << 20}, how=("write", "writelines"))
+def test_views_of_any_shape(kit: Kit, view: Callable[[int], memoryview], size: int, how: str) -> None:
+    """A view whose items are no bytes is sent whole, also when the socket does not take all of it at once"""
+    log, peer = kit.connection()
+    data = view(size)
+    getattr(log.transport, how)(data if how == "write" else [data])
+    got = received(kit, log, peer)
+    kit.check(got == data.tobytes(), f"{len(got)} bytes of {size} arrived, or other ones")
+
+
+@family("STREAM-2", wrong={"text": "text", "number": 5, "list": [1, 2]}, how=("write", "writelines"))
+def test_no_bytes(kit: Kit, wrong: Any, how: str) -> None:
+    """What is no bytes is refused with TypeError, and the connection goes on"""
+    log, peer = kit.connection()
+    kit.raises(TypeError, getattr(log.transport, how), wrong if how == "write" else [wrong])
+    log.transport.write(b"bytes")
+    kit.equal(received(kit, log, peer), b"bytes", "what arrived")
+
+
+@family("CLOSE-1", pieces={"first": [b"", b"one"], "last": [b"one", b""]})
+def test_empty_pieces(kit: Kit, pieces: list[bytes]) -> None:
+    """writelines() with an empty piece sends the others, and holds nothing up (gh-155888)"""
+    log, peer = kit.connection()
+    log.transport.writelines(pieces)
+    kit.turns(3)
+    kit.equal(peer.recv(10), b"one", "what arrived")
+    log.transport.close()
+    kit.run_for(0.02)
+    kit.equal(log.events, ["made", "lost"], "events after close()")
+
+
+@case("CLOSE-1")
+def test_abort_inside_pause_writing(kit: Kit) -> None:
+    """A protocol that aborts in pause_writing is not told to resume (zuvloop#33)."""
+    log, _ = kit.connection(pause=lambda log, _: log.transport.abort())
+    log.transport.write(PATTERN * 4)
+    log.transport.write(PATTERN)
+    end(kit, log)
+    kit.equal((log.flow, log.error), (["pause"], None), "calls, and the error of connection_lost")

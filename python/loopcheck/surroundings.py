@@ -11,12 +11,20 @@ from dataclasses import dataclass
 RULE = "LIFE-14"
 
 
+def _modes(fd: int) -> tuple[bool, bool] | None:
+    try:
+        return os.get_inheritable(fd), os.get_blocking(fd)
+    except OSError:
+        return None
+
+
 @dataclass
 class Surroundings:
     """One look at the process."""
 
     directory: str
     streams: dict[str, object]
+    descriptors: dict[int, tuple[bool, bool] | None]  # standard: (is inherited, blocks), None where it is closed
     recursion_limit: int
     names: dict[str, object]  # of asyncio
 
@@ -29,6 +37,7 @@ class Surroundings:
         return cls(
             directory=directory,
             streams={name: getattr(sys, name, None) for name in ("stdin", "stdout", "stderr")},
+            descriptors={fd: _modes(fd) for fd in range(3)},
             recursion_limit=sys.getrecursionlimit(),
             names={name: vars(asyncio).get(name) for name in asyncio.__all__},
         )
@@ -39,6 +48,11 @@ class Surroundings:
         if after.directory != self.directory:
             found.append(f"the working directory is {after.directory} instead of {self.directory}")
         found += [f"sys.{name} was replaced" for name, was in self.streams.items() if after.streams[name] is not was]
+        found += [
+            f"of standard descriptor {fd} (is inherited, blocks) is {after.descriptors[fd]} instead of {was}"
+            for fd, was in self.descriptors.items()
+            if after.descriptors[fd] != was
+        ]
         if after.recursion_limit != self.recursion_limit:
             found.append(f"the recursion limit is {after.recursion_limit} instead of {self.recursion_limit}")
         found += [

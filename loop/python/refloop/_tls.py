@@ -101,6 +101,17 @@ class Filled(Upgraded):
 class Notified(asyncio_protocol):  # type: ignore[misc]
     """Of Python 3.10, where a close_notify ends the connection without eof_received [TLS-3]."""
 
+    def connection_made(self, transport: Any) -> None:
+        """Begins the handshake, by a pipe that gives what one read decrypted in one piece."""
+        super().connection_made(transport)
+        feed = self._sslpipe.feed_ssldata
+
+        def feed_joined(data: Any, only_handshake: bool = False) -> Any:
+            encrypted, plain = feed(data, only_handshake)  # piece by piece data_received would come after a pause
+            return encrypted, [b"".join(plain)] * any(plain) + [b""] * (b"" in plain)  # the end is empty [STREAM-6]
+
+        self._sslpipe.feed_ssldata = feed_joined
+
     def take_over(self, transport: Any) -> None:
         """The old protocol is told of pauses as before."""
 

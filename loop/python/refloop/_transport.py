@@ -39,11 +39,18 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
         if not self._has_seen_end and self.is_reading():
             super()._add_reader(fd, callback)
 
+    def write(self, data: Any) -> None:
+        if isinstance(data, memoryview) and (data.itemsize > 1 or data.ndim > 1):
+            data = data.cast(
+                "B"
+            )  # asyncio counts the bytes that were sent as if they were items (gh-135862) [STREAM-2]
+        super().write(data)
+
     def writelines(self, list_of_data: Any) -> None:
         # From 3.12 on asyncio does not look for the end, also not for one that the iterator brings (gh-136234)
         # [STREAM-1, INSIDE-3], nor, at first, whether it has to pause (gh-127655) [STREAM-5]; it asks for ever to send
         # empty parts, and may end a transport that is closed in the middle of its own work [CLOSE-1].
-        parts = [part for part in list_of_data if memoryview(part).nbytes]
+        parts = [memoryview(part).cast("B") for part in list_of_data if memoryview(part).nbytes]
         if self._conn_lost or self._closing:
             self.write(b"".join(parts))
         else:

@@ -1,0 +1,75 @@
+# real clock
+"""Cases of the threads area: what becomes of the jobs and threads of executors (THREAD-5)."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit, case
+
+JOBS = 100
+THREADS_MAX = 36  # the default executor has at most 32, or four more than cpus where these are fewer
+
+
+def thread_name() -> str:
+    return threading.current_thread().name.split("_")[0]
+
+
+@case("THREAD-5")
+def test_shutdown_waits_for_the_queue(kit: Kit) -> None:
+    """shutdown_default_executor lets the jobs end that wait for a thread."""
+    opened = threading.Event()
+    kit.loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
+
+    async def main() -> list[object]:
+        first = kit.loop.run_in_executor(None, opened.wait)
+        queued = [kit.loop.run_in_executor(None, max, number, 0) for number in range(1, 6)]
+        shutdown = asyncio.ensure_future(kit.loop.shutdown_default_executor())
+        await asyncio.sleep(0)
+        opened.set()
+        await shutdown
+        return await asyncio.wait_for(asyncio.gather(first, *queued, return_exceptions=True), 1.0)
+
+    kit.equal(kit.run(main()), [True, 1, 2, 3, 4, 5], "results of the jobs")
+
+
+@family("THREAD-5", use=("used", "unused"))
+def test_no_jobs_after_the_shutdown(kit: Kit, use: str) -> None:
+    """After shutdown_default_executor run_in_executor(None) raises RuntimeError, also where none was made before"""
+    if use == "used":
+        kit.run(kit.loop.run_in_executor(None, int))
+    kit.run(kit.loop.shutdown_default_executor())
+
+    def again() -> Any:
+        return kit.loop.run_in_executor(None, int)
+
+    kit.raises(RuntimeError, again)
+
+
+@case("THREAD-5")
+def test_new_default_after_use(kit: Kit) -> None:
+    """set_default_executor counts from the next job on, also when another one was used before."""
+    names: list[str] = []
+    for name in ("first", "second"):
+        with concurrent.futures.ThreadPoolExecutor(1, name) as pool:
+            kit.loop.set_default_executor(pool)
+            names.append(kit.run(kit.loop.run_in_executor(None, thread_name)))
+    kit.equal(names, ["first", "second"], "threads of the jobs")
+
+
+@case("THREAD-5")
+def test_threads_serve_again(kit: Kit) -> None:
+    """A hundred jobs, one after the other, do not get a thread each that stays."""
+    before = threading.active_count()
+
+    async def main() -> int:
+        for _ in range(JOBS):
+            await kit.loop.run_in_executor(None, int)
+        return threading.active_count() - before
+
+    kit.check(kit.run(main()) <= THREADS_MAX, f"{JOBS} jobs left more than {THREADS_MAX} threads")
+    kit.run(kit.loop.shutdown_default_executor())
