@@ -40,10 +40,9 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
             super()._add_reader(fd, callback)
 
     def write(self, data: Any) -> None:
+        # asyncio counts the bytes that were sent as if they were items (gh-135862) [STREAM-2].
         if isinstance(data, memoryview) and (data.itemsize > 1 or data.ndim > 1):
-            data = data.cast(
-                "B"
-            )  # asyncio counts the bytes that were sent as if they were items (gh-135862) [STREAM-2]
+            data = data.cast("B")
         super().write(data)
 
     def writelines(self, list_of_data: Any) -> None:
