@@ -14,8 +14,8 @@ from ._transport import SocketTransport
 asyncio_protocol: Any = sslproto.SSLProtocol  # asyncio's stubs leave out most of it
 
 
-class AppTransport(sslproto._SSLProtocolTransport):
-    """What a protocol over TLS has as its transport."""
+class SSLTransport(sslproto._SSLProtocolTransport):
+    """What a protocol over TLS has as its transport; its name says so, which a test of CPython asks for."""
 
     def abort(self) -> None:
         if self._ssl_protocol is not None:  # before 3.11.7 asyncio's does not ask, after a second close() [TLS-3]
@@ -30,7 +30,7 @@ class Upgraded(asyncio_protocol):  # type: ignore[misc]
 
     def _get_app_transport(self) -> Any:
         if not self._app_transport_created:
-            self._app_transport, self._app_transport_created = AppTransport(self._loop, self), True
+            self._app_transport, self._app_transport_created = SSLTransport(self._loop, self), True
         return super()._get_app_transport()
 
     def take_over(self, transport: Any) -> None:
