@@ -114,7 +114,7 @@ struct sim {
     struct sim_faults faults;
 };
 
-/* Time 0, no fd open, no post pending; the plan and the deadlock handler stay. */
+/* The clock at its beginning, no fd open, no post pending; the plan and the deadlock handler stay. */
 void sim_reset(struct sim *sim);
 /* The loop's side, with the faults of the plan. */
 struct rl_backend sim_backend(struct sim *sim);

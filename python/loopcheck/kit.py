@@ -353,8 +353,10 @@ class Kit:
     def close_files(self) -> list[tuple[str, str]]:
         """Closes the case's files; returns LIFE-3 for each that somebody else closed before."""
         stolen = []
-        for fd, inode in [(s.fileno(), inode) for s, inode in self._sockets] + self._fds:
-            if fd >= 0 and inode_of(fd) != inode and (fd, inode) not in self._fds:
+        for sock, inode in self._sockets:
+            fd = sock.fileno()
+            is_other = fd >= 0 and inode_of(fd) != inode
+            if is_other and sock.fileno() == fd:  # else a thread of the case has just closed it
                 stolen.append(("LIFE-3", f"the user's own socket (fd {fd}) was closed by the loop"))
         for sock, _ in self._sockets:
             with contextlib.suppress(OSError):

@@ -14,6 +14,7 @@ import pytest
 from loopcheck import _contract
 from loopcheck.kit import Broken, CaseInfo, Kit, Outcome, case, is_missing, run_case
 from loopcheck.recorder import HANDLES_MAX, exception_number, readiness
+from loopcheck.resources import inode_of
 
 TRACE_BYTES = 1 << 20
 
@@ -148,6 +149,15 @@ def test_stolen_file_is_told() -> None:
 
     leaks = Ran(steals).outcome.leaks
     assert leaks and "the user's own socket" in leaks[0][1]
+
+
+def test_file_that_the_case_closes_itself_is_not_stolen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closes(kit: Kit) -> None:
+        left, _ = kit.socketpair()
+        kit.turns(1)
+        monkeypatch.setattr("loopcheck.kit.inode_of", lambda fd: (left.close(), inode_of(fd))[1])  # as a thread may do
+
+    assert not Ran(closes).outcome.leaks
 
 
 def test_left_thread_is_told() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ._transport import DatagramTransport, SocketTransport
+from ._transport import DatagramTransport, ReadPipeTransport, SocketTransport
 
 
 class Sockets(asyncio.SelectorEventLoop):
@@ -23,6 +23,11 @@ class Sockets(asyncio.SelectorEventLoop):
     ) -> DatagramTransport:
         self._ensure_fd_no_transport(sock)
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> ReadPipeTransport:
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
 
     def _sock_accept(self, fut: asyncio.Future[Any], sock: Any) -> None:
         if (
