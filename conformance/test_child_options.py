@@ -171,7 +171,8 @@ def test_child_of_a_loop_in_another_thread(kit: Kit) -> None:
 @case("PROC-1")
 def test_child_in_extra_info(kit: Kit) -> None:
     """get_extra_info("subprocess") of the transport is the Popen object of the child."""
-    child = spawn(kit, "exit 3")
+    null = subprocess.DEVNULL
+    child = spawn(kit, "exit 3", stdin=null, stdout=null, stderr=null)
     popen = child.transport.get_extra_info("subprocess")
     kit.run(asyncio.wait_for(child.lost, None))
     kit.check(isinstance(popen, subprocess.Popen), f"it is {popen!r}")

@@ -192,9 +192,9 @@ def test_order_in_debug_mode(kit: Kit) -> None:
     for i in range(50):
         (kit.soon if i % 2 else kit.threadsafe)(ran.append, i)
     now = kit.loop.time()
-    kit.at(now + 0.004, ran.append, 51)
-    kit.at(now + 0.002, ran.append, 50)
-    kit.run_for(0.01)
+    kit.at(now + 0.06, ran.append, 51)
+    kit.at(now + 0.03, ran.append, 50)
+    kit.run_for(0.07)
     kit.equal((sorted(ran[:50]), ran[50:]), (list(range(50)), [50, 51]), "callbacks")
 
 

@@ -230,28 +230,6 @@ def test_system_exit_in_a_task(kit: Kit) -> None:
     kit.equal(kit.run(waiter), "kept", "result of the task that waited")
 
 
-@family("ERR-2", kind=("task", "future"))
-def test_exception_that_nobody_takes(kit: Kit, kind: str) -> None:
-    """The exception of a task or a future that is let go without being asked for it is told once"""
-    kit.errors.clear()
-
-    async def fails() -> None:
-        raise ValueError("planted")
-
-    async def main() -> None:
-        if kind == "task":
-            dropped: asyncio.Future[None] = kit.loop.create_task(fails())
-        else:
-            dropped = kit.loop.create_future()
-            dropped.set_exception(ValueError("planted"))
-        await asyncio.wait({dropped})
-
-    kit.run(main())
-    gc.collect()
-    kit.turns(3)
-    kit.equal([type(context.get("exception")) for context in kit.errors], [ValueError], "exceptions told")
-
-
 @family("ERR-3", way=("soon", "threadsafe", "later", "at"), error={"exit": SystemExit, "interrupt": KeyboardInterrupt})
 def test_what_left_the_run_does_not_come_again(kit: Kit, way: str, error: type[BaseException]) -> None:
     """A callback that left the run by an exception does not run again in the next, and what was behind it does"""

@@ -232,7 +232,7 @@ def test_clients_one_after_another(kit: Kit) -> None:
     kit.equal(kit.run(main()), [b"hello"] * 5, "answers")
 
 
-@case("SERVER-1")
+@case("UNIX-1")
 def test_unix_server_over_a_stale_socket(kit: Kit) -> None:
     """create_unix_server takes the place of a socket file that an earlier server left."""
     with tempfile.TemporaryDirectory() as directory:

@@ -270,6 +270,28 @@ def test_interrupted_run_leaves_no_stop(kit: Kit) -> None:
     kit.equal(len(ran), 6, "turns of the second run before it was stopped")
 
 
+@family("LIFE-8", error={"exit": SystemExit, "interrupt": KeyboardInterrupt})
+def test_stop_before_an_exit(kit: Kit, error: type[BaseException]) -> None:
+    """stop() in a run that an exception leaves in the same turn does not end the next run"""
+
+    def stop_and_leave() -> None:
+        kit.loop.stop()
+        raise error
+
+    kit.loop.call_soon(stop_and_leave)
+    with kit.running():
+        kit.raises(error, kit.loop.run_forever)
+    ran: list[int] = []
+
+    def count() -> None:
+        ran.append(len(ran))
+        _ = kit.stop() if len(ran) == 6 else kit.soon(count)
+
+    kit.soon(count)
+    kit.run_forever()
+    kit.equal(len(ran), 6, "turns of the second run before it was stopped")
+
+
 @case("LIFE-8", needs_run=False)
 def test_future_of_another_loop(kit: Kit) -> None:
     """run_until_complete refuses a future of another loop with ValueError, and can be called again."""
