@@ -31,8 +31,11 @@ struct slot {
 struct refloop_driver {
     struct lc_driver base;
     rl_loop *loop;
-    struct sim *sim;  /* NULL: epoll */
-    bool was_rescued; /* the simulated kernel found the loop asleep for ever in this step */
+    struct sim *sim;     /* NULL: epoll */
+    bool was_rescued;    /* the simulated kernel found the loop asleep for ever in this step */
+    bool has_left;       /* a callback has ended this step or run */
+    bool is_in_run;      /* and not in a step */
+    struct slot *untold; /* connected when has_left: it was not told that it is done */
     struct slot slots[256];
 };
 
