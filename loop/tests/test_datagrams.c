@@ -19,6 +19,7 @@ static struct {
     unsigned room;              /* datagrams that it still takes */
     int send_error;             /* what the next send that finds room is told, once */
     unsigned out, last, closes; /* datagrams that it took, and the number of the last one */
+    int apply_error;            /* what an apply of more than RL_IN is told */
 } kernel;
 
 static rl_loop *loop;
@@ -42,6 +43,8 @@ static int apply(void *self, int fd, uint32_t interest)
 {
     (void)self;
     CHECK(fd == FD && kernel.closes == 0);
+    if (kernel.apply_error != 0 && (interest & ~kernel.interest) != 0)
+        return kernel.apply_error;
     kernel.interest = interest;
     return 0;
 }
@@ -176,7 +179,7 @@ static void on_resume(rl_datagram *of, void *arg)
 static void on_lost(rl_datagram *of, void *arg, int error)
 {
     (void)of, (void)arg;
-    CHECK(seen.is_closed && error == 0 && kernel.closes == 1);
+    CHECK(seen.is_closed && error == kernel.apply_error && kernel.closes == 1);
     seen.losts++;
     endpoint = NULL;
     called(LOST);
@@ -274,9 +277,28 @@ static void what_waits_is_bounded(void)
         CHECK(++count < 100);
     CHECK(count == RL_DATAGRAM_WAITING_BYTES_MAX / (sizeof bytes + 8));
     CHECK(rl_datagram_send(endpoint, bytes, sizeof bytes) == -ENOBUFS && rl_datagram_send(endpoint, bytes, 1) == 0);
-    CHECK(rl_loop_close(loop) == 0);
+    const size_t left = RL_DATAGRAM_WAITING_BYTES_MAX - rl_datagram_buffered(endpoint) - 8; /* beside its bookkeeping */
+    CHECK(rl_datagram_send(endpoint, bytes, left + 1) == -ENOBUFS && rl_datagram_send(endpoint, bytes, left) == 0);
+    CHECK(rl_datagram_buffered(endpoint) == RL_DATAGRAM_WAITING_BYTES_MAX);
+    CHECK(rl_datagram_send(endpoint, bytes, 0) == -ENOBUFS && rl_loop_close(loop) == 0);
 }
 
-static const struct test tests[] = {TEST(nothing_is_lost_or_told_twice), TEST(what_waits_is_bounded)};
+/* An endpoint that cannot wait for room is lost with that error, and is told nothing before it: nothing can resume. */
+static void refused_interest_loses(void)
+{
+    static const unsigned char bytes[HIGH];
+    open_world();
+    memset(plan, -1, sizeof plan);
+    kernel.apply_error = -ENOSPC;
+    seen.is_in_send = true;
+    CHECK(rl_datagram_send(endpoint, bytes, sizeof bytes) == 0);
+    seen.is_in_send = false;
+    seen.is_closed = true;
+    CHECK(!seen.is_paused && rl_datagram_send(endpoint, bytes, 1) == -EPIPE);
+    CHECK(turn() == 1 && seen.losts == 1 && rl_loop_close(loop) == 0);
+}
+
+static const struct test tests[] = {TEST(nothing_is_lost_or_told_twice), TEST(what_waits_is_bounded),
+                                    TEST(refused_interest_loses)};
 
 TEST_MAIN(tests)
