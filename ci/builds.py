@@ -15,11 +15,12 @@ import steps
 from steps import BUILD, PYTHON, ROOT, Stop
 
 CLANG_PRESETS = ("asan", "ubsan", "tsan", "msan")
+SUPPRESSIONS = ROOT / "sanitizers" / "suppressions"
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0",
     "LSAN_OPTIONS": "print_suppressions=0",
     "UBSAN_OPTIONS": "print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={SUPPRESSIONS / 'tsan.txt'}",
     "MSAN_OPTIONS": "print_stats=0",
 }
 # ThreadSanitizer and MemorySanitizer put their shadow memory at fixed addresses. With more random bits than these in

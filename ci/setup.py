@@ -8,6 +8,7 @@
 
 System packages by apt where allowed, a virtual environment in .venv, the project in it. Each step is
 left out while the inputs that it was done for have not changed. Needs python3 >= 3.10, nothing else.
+Whatever the user's environment says, bytecode is kept: the tests start thousands of interpreters.
 Exit status 2: the machine lacks something that only its owner can provide; the message says what.
 """
 
@@ -156,7 +157,7 @@ def main(argv: list[str]) -> int:
         return 130
     script, *words = SCRIPTS[goal]
     command = [str(PYTHON), str(ROOT / script), *words, *rest]
-    os.execve(command[0], command, {**os.environ, "LOOPCHECK_SET_UP": "1"})
+    os.execve(command[0], command, {**os.environ, "LOOPCHECK_SET_UP": "1", "PYTHONDONTWRITEBYTECODE": ""})
 
 
 if __name__ == "__main__":

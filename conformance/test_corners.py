@@ -83,8 +83,8 @@ def test_handler_removed_by_another(kit: Kit) -> None:
 
 
 @case("SERVER-3")
-def test_cancelled_serve_forever_keeps_clients(kit: Kit) -> None:
-    """Cancelling serve_forever keeps the connections that exist (zuvloop#156, cpython gh-123720)."""
+def test_clients_of_a_cancelled_serve_forever(kit: Kit) -> None:
+    """Cancelling serve_forever leaves a connection that works, or, as newer Pythons do, ends it (gh-123720)."""
     log = kit.protocol(data=lambda log, data: log.transport.write(data))
 
     async def main() -> bytes:
@@ -101,7 +101,9 @@ def test_cancelled_serve_forever_keeps_clients(kit: Kit) -> None:
         await asyncio.wait({serving})
         return answer
 
-    kit.equal(kit.run(main()), b"hello", "answer after serve_forever was cancelled")
+    kit.check(
+        kit.run(main()) in (b"hello", b""), "an answer or an end of the connection after serve_forever was cancelled"
+    )
 
 
 @case("SERVER-3")

@@ -81,8 +81,8 @@ def ask(kit: Kit, way: str, fn: Any, *args: object) -> None:
     if way in ("reader", "writer"):
         left, right = kit.socketpair()
         kit.put(right)
-        getattr(loop, f"add_{way}")(left, fn, *args)
-        kit.soon(lambda: kit.soon(lambda: getattr(loop, f"remove_{way}")(left)))
+        getattr(loop, f"add_{way}")(left.fileno(), fn, *args)
+        kit.later(0.001, lambda: kit.soon(lambda: kit.soon(getattr(loop, f"remove_{way}"), left.fileno())))
     elif way == "signal":
         loop.add_signal_handler(signal.SIGUSR1, fn, *args)
         kit.soon(os.kill, os.getpid(), signal.SIGUSR1)
@@ -106,7 +106,7 @@ def test_any_callable(kit: Kit, way: str) -> None:
     for name, make in CALLABLES.items():
         ran: list[object] = []
         ask(kit, way, make(kit, ran), "argument")
-        kit.run_for(0.002)
+        kit.run_for(0.01 if way == "signal" else 0.002)
         kit.soon(kit.loop.remove_signal_handler, signal.SIGUSR1)
         kit.turns(2)
         is_right = ran if way in ("reader", "writer") else len(ran) == 1

@@ -123,7 +123,8 @@ def context_of(kit: Kit, source: str) -> dict[str, Any]:
     elif source == "reader":
         left, right = kit.socketpair()
         kit.put(right)
-        kit.loop.add_reader(left, lambda: (kit.loop.remove_reader(left), 1 / 0))
+        number = left.fileno()
+        kit.loop.add_reader(number, lambda: (kit.loop.remove_reader(number), 1 / 0))
         kit.turns(4)
     elif source in ("task", "future"):
         future = kit.loop.create_future()

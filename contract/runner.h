@@ -25,7 +25,8 @@ struct lc_stats {
 
 /* Runs the program on a fresh loop: LC_OP_OPEN, the ops, then every handle destroyed, steps until
  * each is CLOSED, LC_OP_CLOSE. `number` goes into the LC_WHAT_OPEN record. Returns 0, or -errno when
- * the driver cannot open a loop. Never fails otherwise: what the loop does wrong is in the trace. */
+ * the driver cannot open a loop. Never fails otherwise: what the loop does wrong is in the trace. A process runs one
+ * program at a time: the state of the run is static, since it is large. */
 int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t number, struct lc_trace *trace,
            struct lc_stats *stats);
 

@@ -5,6 +5,7 @@
 
 #include "bytes.h"
 #include "runner_datagrams.h"
+#include "runner_streams.h"
 
 enum {
     COST_BYTES =
@@ -242,26 +243,11 @@ void lc_runner_note_datagram(struct runner *r, const struct lc_seen *seen, struc
     struct handle *h = lc_runner_at(r, seen->handle), *end = &r->handles[h->fd_handle];
     if (h->state == FREE || h->fd_handle == 0)
         return;
-    switch (seen->event) {
-    case LC_EVENT_DATAGRAM:
-        note_arrival(r, end, seen->data, seen->size, obs);
-        obs->bits |= seen->bits != 0 ? LC_BYTES_FOREIGN : 0;
-        break;
-    case LC_EVENT_MADE:
-        h->is_made = true;
-        break;
-    case LC_EVENT_PAUSE_WRITING:
-    case LC_EVENT_RESUME_WRITING:
-        h->is_writing_paused = seen->event == LC_EVENT_PAUSE_WRITING;
-        break;
-    case LC_EVENT_LOST:
-    case LC_EVENT_CLOSED:
-        h->state = seen->event == LC_EVENT_LOST && h->state == ARMED ? IDLE : h->state;
-        end->state = CLOSED;
-        break;
-    default:
-        break;
-    }
+    lc_runner_note_life(h, end, seen->event);
+    if (seen->event != LC_EVENT_DATAGRAM)
+        return;
+    note_arrival(r, end, seen->data, seen->size, obs);
+    obs->bits |= seen->bits != 0 ? LC_BYTES_FOREIGN : 0;
 }
 
 bool lc_runner_is_datagram_promised(struct runner *r, const struct handle *h)

@@ -147,6 +147,26 @@ static void note_data(struct runner *r, const struct lc_seen *seen, struct handl
     end->got += seen->size;
 }
 
+void lc_runner_note_life(struct handle *h, struct handle *end, enum lc_event event)
+{
+    switch (event) {
+    case LC_EVENT_MADE:
+        h->is_made = true;
+        break;
+    case LC_EVENT_PAUSE_WRITING:
+    case LC_EVENT_RESUME_WRITING:
+        h->is_writing_paused = event == LC_EVENT_PAUSE_WRITING;
+        break;
+    case LC_EVENT_LOST:
+    case LC_EVENT_CLOSED:
+        h->state = event == LC_EVENT_LOST && h->state == ARMED ? IDLE : h->state;
+        end->state = CLOSED;
+        break;
+    default:
+        break;
+    }
+}
+
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs)
 {
     struct handle *h = lc_runner_at(r, seen->handle), *end = &r->handles[h->fd_handle];
@@ -154,28 +174,10 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
         return;
     if (seen->event == LC_EVENT_DONE)
         lc_runner_note_done(r, seen);
-    switch (seen->event) {
-    case LC_EVENT_DATA:
+    lc_runner_note_life(h, end, seen->event);
+    if (seen->event == LC_EVENT_DATA)
         note_data(r, seen, end, obs);
-        break;
-    case LC_EVENT_MADE:
-        h->is_made = true;
-        break;
-    case LC_EVENT_EOF:
-        h->has_seen_eof = true;
-        break;
-    case LC_EVENT_PAUSE_WRITING:
-    case LC_EVENT_RESUME_WRITING:
-        h->is_writing_paused = seen->event == LC_EVENT_PAUSE_WRITING;
-        break;
-    case LC_EVENT_LOST:
-    case LC_EVENT_CLOSED:
-        h->state = seen->event == LC_EVENT_LOST && h->state == ARMED ? IDLE : h->state;
-        end->state = CLOSED;
-        break;
-    default:
-        break;
-    }
+    h->has_seen_eof |= seen->event == LC_EVENT_EOF;
 }
 
 void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event)

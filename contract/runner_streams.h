@@ -12,6 +12,8 @@ bool lc_runner_execute_streams(struct runner *r, const struct lc_op *op);
 void lc_runner_note_raise(struct runner *r, uint8_t handle, uint8_t event);
 /* What a callback of a stream saw, for the record: into arg, bits and result. */
 void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct lc_obs *obs);
+/* What a callback says of the life of a stream, or of an endpoint of datagrams, and of the fd that it has. */
+void lc_runner_note_life(struct handle *h, struct handle *end, enum lc_event event);
 /* Has the loop to call this stream back soon? */
 bool lc_runner_is_stream_promised(struct runner *r, const struct handle *stream);
 /* Is something that a stream was given to send, or that was sent to one that reads, not yet where it should arrive? */

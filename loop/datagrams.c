@@ -154,13 +154,8 @@ static int run_datagram(struct rl_handle *handle)
 static void drop_datagram(struct rl_handle *handle)
 {
     rl_datagram *endpoint = RL_CONTAINER_OF(handle, rl_datagram, handle);
-    rl_loop *loop = handle->loop;
-    (void)rl_loop_watch(loop, &endpoint->watcher, endpoint->fd, 0);
-    rl_ready_remove(&handle->ready);
     drop_waiting(endpoint);
-    loop->backend.close_fd(loop->backend.self, endpoint->fd);
-    endpoint->fd = -1;
-    rl_list_remove(&handle->in_loop);
+    rl_handle_close_fd(handle, &endpoint->watcher, &endpoint->fd);
 }
 
 static int check_datagram(const struct rl_handle *handle)
@@ -200,14 +195,10 @@ int rl_datagram_open(rl_loop *loop, int fd, const struct rl_datagram_callbacks *
     rl_flow_init(&endpoint->flow, RL_DATAGRAM_HIGH_BYTES, RL_DATAGRAM_LOW_BYTES);
     endpoint->callbacks = *callbacks;
     endpoint->fd = fd;
-    const int error = rl_loop_watch(loop, &endpoint->watcher, fd, RL_IN);
-    if (error < 0) {
-        rl_list_remove(&endpoint->handle.in_loop);
-        free(endpoint);
-        return error;
-    }
-    *out = endpoint;
-    return 0;
+    const int error = rl_handle_take_fd(&endpoint->handle, &endpoint->watcher, fd, RL_IN);
+    if (error == 0)
+        *out = endpoint;
+    return error;
 }
 
 /* Keeps a copy until the kernel takes it. */

@@ -123,6 +123,14 @@ void *rl_handle_allocate(size_t size);
 /* Drops it, and frees it if open allocated it. */
 void rl_handle_close(struct rl_handle *handle);
 
+/* For each kind of handle that owns an fd.
+ *
+ * The end of open: makes the loop wait for interest in fd. Returns 0; or -errno: the handle is freed, and fd is still
+ * the user's. */
+int rl_handle_take_fd(struct rl_handle *handle, struct rl_watcher *watcher, int fd, uint32_t interest);
+/* The end of drop: takes the handle out of the loop, and closes *fd, which becomes -1. */
+void rl_handle_close_fd(struct rl_handle *handle, struct rl_watcher *watcher, int *fd);
+
 /* Is the loop inside a turn? */
 bool rl_loop_is_in_turn(const rl_loop *loop);
 /* Makes the loop wait for interest in fd on behalf of the watcher: RL_IN, RL_OUT, both, or 0 = for nothing. The watcher

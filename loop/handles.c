@@ -41,6 +41,26 @@ void rl_handle_close(struct rl_handle *handle)
     free(handle);
 }
 
+int rl_handle_take_fd(struct rl_handle *handle, struct rl_watcher *watcher, int fd, uint32_t interest)
+{
+    const int error = rl_loop_watch(handle->loop, watcher, fd, interest);
+    if (error < 0) {
+        rl_list_remove(&handle->in_loop);
+        free(handle);
+    }
+    return error;
+}
+
+void rl_handle_close_fd(struct rl_handle *handle, struct rl_watcher *watcher, int *fd)
+{
+    const struct rl_backend *backend = &handle->loop->backend;
+    (void)rl_loop_watch(handle->loop, watcher, *fd, 0); /* taking away succeeds; see backend.h */
+    rl_ready_remove(&handle->ready);
+    rl_list_remove(&handle->in_loop);
+    backend->close_fd(backend->self, *fd);
+    *fd = -1;
+}
+
 /* Soon. */
 
 static int run_soon(struct rl_handle *handle)

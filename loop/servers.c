@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 static void rest(rl_server *server)
 {
@@ -77,14 +76,10 @@ static int run_server(struct rl_handle *handle)
 static void drop_server(struct rl_handle *handle)
 {
     rl_server *server = RL_CONTAINER_OF(handle, rl_server, handle);
-    rl_loop *loop = handle->loop;
-    (void)rl_loop_watch(loop, &server->watcher, server->fd, 0);
-    rl_timers_disarm(&loop->turn.timers, &server->timer);
-    loop->backend.close_fd(loop->backend.self, server->fd);
-    server->fd = -1;
+    rl_timers_disarm(&handle->loop->turn.timers, &server->timer);
+    rl_handle_close_fd(handle, &server->watcher, &server->fd);
     if (server->is_gone != NULL)
         *server->is_gone = true;
-    rl_list_remove(&handle->in_loop);
 }
 
 static int check_server(const struct rl_handle *handle)
@@ -115,14 +110,10 @@ int rl_server_open(rl_loop *loop, int fd, const struct rl_server_callbacks *call
     rl_timers_entry_init(&server->timer, &server->handle.ready);
     server->callbacks = *callbacks;
     server->fd = fd;
-    const int error = rl_loop_watch(loop, &server->watcher, fd, RL_IN);
-    if (error < 0) {
-        rl_list_remove(&server->handle.in_loop);
-        free(server);
-        return error;
-    }
-    *out = server;
-    return 0;
+    const int error = rl_handle_take_fd(&server->handle, &server->watcher, fd, RL_IN);
+    if (error == 0)
+        *out = server;
+    return error;
 }
 
 void rl_server_close(rl_server *server)

@@ -210,13 +210,8 @@ static int run_stream(struct rl_handle *handle)
 static void drop_stream(struct rl_handle *handle)
 {
     rl_stream *stream = RL_CONTAINER_OF(handle, rl_stream, handle);
-    rl_loop *loop = handle->loop;
-    (void)rl_loop_watch(loop, &stream->watcher, stream->fd, 0);
-    rl_ready_remove(&handle->ready);
     drop_buffered(stream);
-    loop->backend.close_fd(loop->backend.self, stream->fd);
-    stream->fd = -1;
-    rl_list_remove(&handle->in_loop);
+    rl_handle_close_fd(handle, &stream->watcher, &stream->fd);
 }
 
 static int check_stream(const struct rl_handle *handle)
@@ -255,14 +250,10 @@ static int open_stream(rl_loop *loop, int fd, const struct rl_stream_callbacks *
     rl_flow_init(&stream->flow, RL_STREAM_HIGH_BYTES, RL_STREAM_LOW_BYTES);
     stream->callbacks = *callbacks;
     stream->fd = fd;
-    int error = rl_loop_watch(loop, &stream->watcher, fd, interest_of(stream));
-    if (error < 0) {
-        rl_list_remove(&stream->handle.in_loop);
-        free(stream);
-        return error;
-    }
-    *out = stream;
-    return 0;
+    int error = rl_handle_take_fd(&stream->handle, &stream->watcher, fd, interest_of(stream));
+    if (error == 0)
+        *out = stream;
+    return error;
 }
 
 int rl_stream_open(rl_loop *loop, int fd, const struct rl_stream_callbacks *callbacks, void *arg, rl_stream **out)

@@ -39,7 +39,6 @@ EXTENSIONS = (
 )
 
 SITE = ROOT / "sanitizers" / "site"
-SUPPRESSIONS = ROOT / "sanitizers" / "suppressions"
 RUNTIMES = {"asan": "asan", "ubsan": "ubsan_standalone", "tsan": "tsan"}
 IMMORTAL = (3, 12)  # from here on CPython does not give interned strings back: suppressions/lsan.txt
 SAYS_FILE = "import importlib, sys; print(importlib.import_module(sys.argv[1]).__file__)"
@@ -70,7 +69,7 @@ def environment(sanitizer: str, modules: dict[str, Path]) -> dict[str, str]:
     env["PYTHONPATH"] = str(SITE)
     env["LOOPCHECK_EXTENSIONS"] = ":".join(f"{name}={path}" for name, path in modules.items())
     if sanitizer == "asan" and sys.version_info >= IMMORTAL:
-        env["LSAN_OPTIONS"] += f":suppressions={SUPPRESSIONS / 'lsan.txt'}"
+        env["LSAN_OPTIONS"] += f":suppressions={builds.SUPPRESSIONS / 'lsan.txt'}"
     return env
 
 

@@ -157,10 +157,7 @@ static void soon_waits(uint32_t capabilities, int steps)
 {
     opens(capabilities, 0);
     soon(C1);
-    for (int i = 0; i < steps; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(steps);
 }
 
 /* [SOON-5] A callback that is due when three steps begin comes in one of them. */
@@ -188,13 +185,9 @@ static void soon_5_counts_anew(void)
             cancel(C1);
         rearm(C1, 0);
         stepped(0);
-        for (int i = 0; i < 2; i++) {
-            step();
-            stepped(0);
-        }
+        steps_pass(2);
         CHECK(breaks(""));
-        step();
-        stepped(0);
+        steps_pass(1);
         CHECK(breaks("SOON-5"));
     }
 }
@@ -224,13 +217,9 @@ static void soon_5_one_per_step(void)
     soon(C1);
     timer(T1, 1000000);
     timer(T2, 1000000);
-    for (int i = 0; i < ALLOWED + 2; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(ALLOWED + 2);
     CHECK(breaks(""));
-    step();
-    stepped(0);
+    steps_pass(1);
     CHECK(breaks("SOON-5"));
 }
 

@@ -234,10 +234,7 @@ static void t1_waits(uint32_t capabilities, uint64_t time_ns, int steps)
     terms(TICK_NS, true);
     timer(T1, 100);
     at(time_ns);
-    for (int i = 0; i < steps; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(steps);
 }
 
 /* [TIMER-5] A timer whose deadline is a tick past when three steps begin fires in one of them. */
@@ -266,13 +263,9 @@ static void timer_5_due_during_the_step(void)
     step();
     at(110);
     stepped(0);
-    for (int i = 0; i < 2; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(2);
     CHECK(breaks(""));
-    step();
-    stepped(0);
+    steps_pass(1);
     CHECK(breaks("TIMER-5"));
 }
 

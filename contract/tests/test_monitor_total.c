@@ -251,10 +251,7 @@ static void refused_ops_do_nothing(void)
     asks(LC_OP_SOON, C1, 0, 0, -12);
     asks(LC_OP_TIMER, T1, 0, 0, -12);
     asks(LC_OP_WATCH, W1, 0x51, LC_IN, -12);
-    for (int i = 0; i < 5; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(5);
     CHECK(breaks("") && verdict.ops == 0);
     step();
     CHECK(owes_nothing());

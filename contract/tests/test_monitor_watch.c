@@ -93,10 +93,7 @@ static void w1_waits(uint32_t capabilities, uint8_t asked, uint8_t shown, int st
     opens(capabilities, 0);
     fd_is(F1, shown);
     watch(W1, F1, asked);
-    for (int i = 0; i < steps; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(steps);
 }
 
 /* [FD-2] A watcher whose fd is ready when three steps begin is called in one of them, and again for as long. */
@@ -110,10 +107,7 @@ static void fd_2_never(void)
     ready(W1, IN, IN);
     stepped(0);
     CHECK(breaks(""));
-    for (int i = 0; i < 3; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(3);
     CHECK(breaks("FD-2"));
 }
 
@@ -126,10 +120,7 @@ static void fd_2_not_owed(void)
     CHECK(breaks(""));
     opens(0, 0);
     watch(W1, F1, IN);
-    for (int i = 0; i < 10; i++) {
-        step();
-        stepped(0);
-    }
+    steps_pass(10);
     CHECK(breaks(""));
     w1_waits(LC_CAP_ONE_PER_STEP, IN, IN, 4);
     CHECK(breaks(""));

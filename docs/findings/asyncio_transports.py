@@ -232,6 +232,20 @@ def check_empty_writelines(new_loop):
         return f"after writelines() of empty pieces the loop is busy for {spent:.2f} of 0.3 s; {protocol.events}"
 
 
+def check_writelines_with_a_bad_piece(new_loop):
+    loop, protocol = new_loop(), Log()
+    transport, peer = connect(loop, protocol)
+    peer.settimeout(1)
+    with contextlib.suppress(TypeError):
+        transport.writelines([b"first", object()])
+    transport.write(b"end")
+    run_for(loop, 0.05)
+    transport.close()
+    wait_for_end(loop, protocol)
+    if "lost" not in protocol.events:
+        return f"after a writelines() that raised, write() sends nothing and close() never ends; {protocol.events}"
+
+
 def check_fallback_of_sendfile(new_loop):
     loop = new_loop()
     transport, peer = connect(loop, Log())

@@ -291,6 +291,74 @@ def check_class_of_errors(loop):
         return f"a refused connect raises {error!r}"
 
 
+def check_names_after_the_end(loop):
+    log, peer = connect(loop)
+    names = log.transport.get_extra_info("peername")
+    log.transport.close()
+    run_for(loop)
+    told = log.transport.get_extra_info("peername")
+    return told != names and f"get_extra_info('peername') is {told} once the connection is closed"
+
+
+def check_reuse_port(loop):
+    server = loop.run_until_complete(loop.create_server(Log, "127.0.0.1", 0, reuse_port=True))
+    port = server.sockets[0].getsockname()[1]
+    try:
+        loop.run_until_complete(loop.create_server(Log, "127.0.0.1", port, reuse_port=True))
+    except OSError as error:
+        return f"two servers that were asked for with reuse_port=True: {error}"
+
+
+def check_server_closed_in_connection_made(loop):
+    logs, refused = [], []
+
+    def close(log):
+        try:
+            server.close()
+        except RuntimeError as error:
+            refused.append(error)
+
+    server, address = serve(loop, lambda: logs.append(Log(made=close)) or logs[-1])
+    peer = socket.create_connection(address)
+    peer.send(b"x")
+    run_for(loop)
+    if refused:
+        return f"close() of a server in connection_made raises {refused[0]!r}"
+    return logs[0].data != b"x" and f"a server that is closed in connection_made: {logs[0].events}"
+
+
+def check_refused_bind(loop):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        before = set(os.listdir("/proc/self/fd"))
+        error = None
+        try:
+            loop.run_until_complete(loop.create_server(Log, *taken.getsockname()))
+        except OSError as caught:
+            error = caught  # as whoever logs it later does
+        left = set(os.listdir("/proc/self/fd")) - before
+        return left and f"create_server() that raised {type(error).__name__} has left {len(left)} sockets open"
+
+
+def check_serve_everywhere(loop):
+    try:
+        loop.run_until_complete(loop.create_server(Log, "", 0))
+    except OSError as error:
+        return f"create_server(host='') raises {error!r}"
+
+
+def check_closed_loop_is_quiet(loop):
+    told = []
+    loop.set_exception_handler(lambda loop, context: told.append(context["message"]))
+    loop.close()
+    coro = asyncio.sleep(0)
+    try:
+        loop.create_task(coro)
+    except RuntimeError:
+        return told and f"create_task() of a closed loop raises, and tells the exception handler: {told[0]}"
+    finally:
+        coro.close()
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 

@@ -14,6 +14,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 
 
 class Log(asyncio.Protocol):
@@ -307,6 +308,54 @@ def check_exit_in_data_received(loop):
     except SystemExit:
         return loop.is_running() and "afterwards the loop says that it is running"
     return "SystemExit in data_received does not leave the run"
+
+
+def check_write_eof_while_bytes_wait(loop):
+    log, peer = connect(loop)
+    much = bytes(4 << 20)
+    received = bytearray()
+
+    def read():
+        try:
+            while data := peer.recv(1 << 20):
+                received.extend(data)
+        except OSError:
+            pass
+
+    log.transport.write(much)
+    log.transport.write_eof()
+    thread = threading.Thread(target=read)
+    thread.start()
+    run_for(loop, 0.5)
+    thread.join(1)
+    return len(received) != len(much) and f"write_eof() behind a write: {len(received)} of {len(much)} bytes arrive"
+
+
+def check_get_buffer_raises_later(loop):
+    lost = []
+
+    class Later(asyncio.BufferedProtocol):
+        asked = 0
+
+        def get_buffer(self, sizehint):
+            self.asked += 1
+            return bytearray(2) if self.asked < 3 else 1 // 0
+
+        def buffer_updated(self, count):
+            pass
+
+        def connection_lost(self, error):
+            lost.append(error)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        peer = listener.accept()[0]
+    ours.setblocking(False)
+    loop.set_exception_handler(lambda loop, context: None)
+    loop.run_until_complete(loop.create_connection(Later, sock=ours))
+    peer.send(b"hello")
+    run_for(loop, 0.1)
+    return not any(lost) and f"after an exception in get_buffer() connection_lost() was given {lost}"
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}

@@ -41,10 +41,16 @@ struct refloop_driver {
 
 void refloop_report_seen(const struct slot *slot, struct lc_seen seen);
 extern const struct rl_stream_callbacks refloop_stream_callbacks;
-/* MADE of a stream that the loop has connected. */
+/* DONE of a stream that the loop has connected. */
+void refloop_tell_done(struct slot *slot);
+/* MADE of it. */
 void refloop_report_made(const struct slot *slot);
 /* Opens a stream over the fd for the slot of this handle; 0 or -errno. */
 int refloop_open_stream(struct refloop_driver *driver, uint8_t handle, int fd);
+/* Ends a stream or an endpoint: it is closed when its lost has come. */
+int refloop_destroy_stream(struct slot *slot);
+/* Executes an op on streams, endpoints, servers or connects; any other is -ENOSYS. */
+int64_t refloop_use_streams(struct refloop_driver *driver, const struct lc_op *op);
 /* Executes an op on servers or connects; any other is -ENOSYS. */
 int64_t refloop_use_sockets(struct refloop_driver *driver, const struct lc_op *op);
 

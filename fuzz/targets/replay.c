@@ -73,10 +73,14 @@ static void read_program(const char *path, struct lc_program *program)
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         refuse(path, "cannot be opened");
-    size_t size = fread(data, 1, FILE_BYTES_MAX, file);
+    size_t size = fread(data, 1, sizeof data, file);
+    if (ferror(file))
+        refuse(path, "cannot be read");
     fclose(file);
-    data[size] = '\0';
     if (suffix != NULL && strcmp(suffix, ".loop") == 0) {
+        if (size > FILE_BYTES_MAX || memchr(data, '\0', size) != NULL)
+            refuse(path, size > FILE_BYTES_MAX ? "is longer than 64 KiB" : "has a byte 0: it is no text");
+        data[size] = '\0';
         int line = lc_program_parse(program, data, &why);
         char where[300];
         snprintf(where, sizeof where, "%s:%d", path, line);

@@ -41,6 +41,8 @@ static size_t read_file(const char *path)
     if (file == NULL)
         refuse(path, "cannot be opened");
     size_t size = fread(data, 1, sizeof data, file);
+    if (ferror(file))
+        refuse(path, "cannot be read");
     fclose(file);
     return size;
 }

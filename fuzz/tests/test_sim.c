@@ -1,51 +1,19 @@
 /* Real kernel. The simulated pair answers every read, write, end of file, close and poll as an AF_UNIX pair does. */
-#include "backend/epoll.h"
-#include "kernels/sim.h"
-#include "runner.h"
-#include "testing/test.h"
-
 #include <string.h>
+
+#include "sim_worlds.h"
+#include "testing/test.h"
 
 enum { WRITE, READ, SHUT, CLOSE, VERBS, OPS = 2 * VERBS, LENGTH = 5, WRITE_BYTES = 3, READ_BYTES = 2 };
 
-/* A kernel as the loop and as the runner see it, and one pair of it. */
-struct world {
-    struct rl_backend backend;
-    struct lc_kernel kernel;
-    int fds[2]; /* -1 once closed */
-};
-
-static struct sim sim;
-static struct rl_epoll epoll;
-static struct world worlds[2]; /* simulated, real */
 static unsigned char byte_next;
 
-static void open_worlds(void)
+static void open_pairs(void)
 {
-    sim_reset(&sim);
-    worlds[0] = (struct world){.backend = sim_backend(&sim), .kernel = sim_kernel(&sim)};
-    worlds[1] = (struct world){.kernel = *lc_kernel_posix()};
-    CHECK(rl_epoll_open(&epoll, &worlds[1].backend) == 0);
+    worlds_open();
     for (int i = 0; i < 2; i++)
         CHECK(worlds[i].kernel.pair(worlds[i].kernel.self, worlds[i].fds, false) == 0);
     byte_next = 1;
-}
-
-static void close_end(struct world *world, int end)
-{
-    if (world->fds[end] >= 0)
-        world->backend.close_fd(world->backend.self, world->fds[end]);
-    world->fds[end] = -1;
-}
-
-static void close_worlds(void)
-{
-    for (int i = 0; i < 2; i++) {
-        close_end(&worlds[i], 0);
-        close_end(&worlds[i], 1);
-        worlds[i].backend.close(worlds[i].backend.self);
-    }
-    CHECK(sim.backends_open == 0);
 }
 
 /* Returns what the kernel answered; what was read is in bytes. */
@@ -61,7 +29,7 @@ static int64_t act(struct world *world, int end, int verb, unsigned char bytes[W
         return backend->read(backend->self, fd, bytes, READ_BYTES);
     if (verb == SHUT)
         return backend->shut(backend->self, fd);
-    close_end(world, end);
+    world_close_end(world, end);
     return 0;
 }
 
@@ -79,23 +47,18 @@ static void act_in_both(int end, int verb)
     byte_next = (unsigned char)(byte_next + WRITE_BYTES);
 }
 
-static unsigned ready(const struct world *world, int end)
-{
-    return world->fds[end] < 0 ? 0 : world->kernel.ready(world->kernel.self, world->fds[end]);
-}
-
 /* Every sequence of five things that can be done at either end gets the same answers, bytes and readiness. */
 static void simulated_pair_answers_as_a_real_one(void)
 {
     for (unsigned long code = 0; code < test_sequences(OPS, LENGTH); code++) {
-        open_worlds();
+        open_pairs();
         for (unsigned i = 0; i < LENGTH; i++) {
             unsigned op = test_op(code, OPS, i);
             act_in_both((int)op / VERBS, (int)op % VERBS);
             for (int end = 0; end < 2; end++)
-                CHECK(ready(&worlds[0], end) == ready(&worlds[1], end));
+                CHECK(world_ready(&worlds[0], end) == world_ready(&worlds[1], end));
         }
-        close_worlds();
+        worlds_close();
     }
 }
 
@@ -103,7 +66,7 @@ static void simulated_pair_answers_as_a_real_one(void)
 static void full_buffer_keeps_its_bytes(void)
 {
     unsigned char bytes[SIM_BUFFER_BYTES + 100], got[SIM_BUFFER_BYTES];
-    open_worlds();
+    open_pairs();
     struct rl_backend *backend = &worlds[0].backend;
     const int *fds = worlds[0].fds;
     for (size_t i = 0; i < sizeof bytes; i++)
@@ -111,14 +74,14 @@ static void full_buffer_keeps_its_bytes(void)
     for (int round = 0; round < 5; round++) {
         CHECK(backend->write(backend->self, fds[0], bytes, 1000) == 1000);
         CHECK(backend->write(backend->self, fds[0], bytes + 1000, sizeof bytes - 1000) == SIM_BUFFER_BYTES - 1000);
-        CHECK(backend->write(backend->self, fds[0], bytes, 1) < 0 && (ready(&worlds[0], 0) & LC_OUT) == 0);
+        CHECK(backend->write(backend->self, fds[0], bytes, 1) < 0 && (world_ready(&worlds[0], 0) & LC_OUT) == 0);
         CHECK(backend->read(backend->self, fds[1], got, 1500) == 1500);
         CHECK(backend->read(backend->self, fds[1], got + 1500, sizeof got) == SIM_BUFFER_BYTES - 1500);
         CHECK(memcmp(bytes, got, sizeof got) == 0);
         CHECK(backend->write(backend->self, fds[0], bytes, 300) == 300); /* the next round begins elsewhere */
         CHECK(backend->read(backend->self, fds[1], got, sizeof got) == 300);
     }
-    close_worlds();
+    worlds_close();
 }
 
 static const struct test tests[] = {TEST(simulated_pair_answers_as_a_real_one), TEST(full_buffer_keeps_its_bytes)};

@@ -4,49 +4,19 @@
 #include <poll.h>
 #include <string.h>
 
-#include "backend/epoll.h"
-#include "kernels/sim_files.h"
-#include "runner.h"
+#include "sim_worlds.h"
 #include "testing/test.h"
 
 enum { SEND, SEND_EMPTY, RECEIVE, CLOSE, VERBS, OPS = 2 * VERBS, LENGTH = 4, BYTES = 3, PATIENCE_MS = 2000 };
 
-/* A kernel as the loop and as the runner see it, and one pair of it. */
-static struct world {
-    struct rl_backend backend;
-    struct lc_kernel kernel;
-    int fds[2]; /* -1 once closed */
-} worlds[2];    /* simulated, real */
-static struct sim sim;
-static struct rl_epoll epoll;
 static unsigned char byte_next;
 
-static void open_worlds(void)
+static void open_pairs(void)
 {
-    sim_reset(&sim);
-    worlds[0] = (struct world){.backend = sim_backend(&sim), .kernel = sim_kernel(&sim)};
-    worlds[1] = (struct world){.kernel = *lc_kernel_posix()};
-    CHECK(rl_epoll_open(&epoll, &worlds[1].backend) == 0);
+    worlds_open();
     for (int i = 0; i < 2; i++)
         CHECK(worlds[i].kernel.udp(worlds[i].kernel.self, worlds[i].fds) > 0);
     byte_next = 1;
-}
-
-static void close_end(struct world *world, int end)
-{
-    if (world->fds[end] >= 0)
-        world->backend.close_fd(world->backend.self, world->fds[end]);
-    world->fds[end] = -1;
-}
-
-static void close_worlds(void)
-{
-    for (int i = 0; i < 2; i++) {
-        close_end(&worlds[i], 0);
-        close_end(&worlds[i], 1);
-        worlds[i].backend.close(worlds[i].backend.self);
-    }
-    CHECK(sim.datagrams_count == 0 && sim.datagrams_size == 0);
 }
 
 /* Returns what the kernel answered; what was received is in bytes. */
@@ -60,18 +30,14 @@ static int64_t act(struct world *world, int end, int verb, unsigned char bytes[B
         return backend->receive(backend->self, fd, bytes, BYTES - 1);
     if (verb != CLOSE)
         return backend->send(backend->self, fd, bytes, verb == SEND ? BYTES : 0);
-    close_end(world, end);
+    world_close_end(world, end);
     return 0;
-}
-
-static unsigned ready(const struct world *world, int end)
-{
-    return world->fds[end] < 0 ? 0 : world->kernel.ready(world->kernel.self, world->fds[end]);
 }
 
 static bool is_ready_alike(void)
 {
-    return ready(&worlds[0], 0) == ready(&worlds[1], 0) && ready(&worlds[0], 1) == ready(&worlds[1], 1);
+    return world_ready(&worlds[0], 0) == world_ready(&worlds[1], 0) &&
+           world_ready(&worlds[0], 1) == world_ready(&worlds[1], 1);
 }
 
 /* A real datagram, and a real refusal, may take a moment. */
@@ -93,47 +59,47 @@ static void act_in_both(int end, int verb)
 static void simulated_sockets_answer_as_real_ones(void)
 {
     for (unsigned long code = 0; code < test_sequences(OPS, LENGTH); code++) {
-        open_worlds();
+        open_pairs();
         for (unsigned i = 0; i < LENGTH; i++) {
             const unsigned op = test_op(code, OPS, i);
             act_in_both((int)op / VERBS, (int)op % VERBS);
         }
-        close_worlds();
+        worlds_close();
     }
 }
 
 static void full_queue_keeps_its_datagrams(void)
 {
     unsigned char bytes[BYTES];
-    open_worlds();
+    open_pairs();
     struct rl_backend *backend = &worlds[0].backend;
     const int *fds = worlds[0].fds;
     sim.datagrams_max = 3;
     for (int round = 0; round < 5; round++) {
         for (unsigned char i = 0; i < 3; i++)
             CHECK(backend->send(backend->self, fds[0], memset(bytes, i, BYTES), i) == 0);
-        CHECK(backend->send(backend->self, fds[0], bytes, 1) == -EAGAIN && (ready(&worlds[0], 0) & LC_OUT) == 0);
+        CHECK(backend->send(backend->self, fds[0], bytes, 1) == -EAGAIN && (world_ready(&worlds[0], 0) & LC_OUT) == 0);
         for (unsigned char i = 0; i < 3; i++)
             CHECK(backend->receive(backend->self, fds[1], bytes, BYTES) == i && (i == 0 || bytes[0] == i));
-        CHECK(ready(&worlds[0], 0) & LC_OUT);
+        CHECK(world_ready(&worlds[0], 0) & LC_OUT);
     }
-    close_worlds();
+    worlds_close();
 }
 
 static void sizes_are_those_of_udp(void)
 {
     static unsigned char bytes[65508];
-    open_worlds();
+    open_pairs();
     for (int i = 0; i < 2; i++) {
         struct rl_backend *backend = &worlds[i].backend;
         CHECK(backend->send(backend->self, worlds[i].fds[0], bytes, 65508) == -EMSGSIZE);
         CHECK(backend->send(backend->self, worlds[i].fds[0], bytes, 65507) == 0);
-        for (int waited_ms = 0; (ready(&worlds[i], 1) & LC_IN) == 0; waited_ms++)
+        for (int waited_ms = 0; (world_ready(&worlds[i], 1) & LC_IN) == 0; waited_ms++)
             CHECK(waited_ms < PATIENCE_MS && poll(NULL, 0, 1) == 0);
         CHECK(backend->receive(backend->self, worlds[i].fds[1], bytes, 10) == 65507);
         CHECK(backend->receive(backend->self, worlds[i].fds[1], bytes, 10) == -EAGAIN);
     }
-    close_worlds();
+    worlds_close();
 }
 
 static const struct test tests[] = {TEST(simulated_sockets_answer_as_real_ones), TEST(full_queue_keeps_its_datagrams),

@@ -35,12 +35,6 @@ static bool is_faulty(void)
     return ++kernel.calls == kernel.fault_at;
 }
 
-static uint64_t now_ns(void *self)
-{
-    (void)self;
-    return 1;
-}
-
 static int apply(void *self, int fd, uint32_t interest)
 {
     (void)self;
@@ -73,12 +67,6 @@ static int wait_events(void *self, int64_t timeout_ns, struct rl_event *events, 
             events[count++] = (struct rl_event){.fd = fd, .events = bits};
     }
     return count;
-}
-
-static int wake(void *self)
-{
-    (void)self;
-    return 0;
 }
 
 static int64_t read_bytes(void *self, int fd, void *bytes, size_t size)
@@ -134,21 +122,14 @@ static void close_fd(void *self, int fd)
     file->closes++;
 }
 
-static void close_backend(void *self)
-{
-    (void)self;
-    kernel.backends_closed++;
-}
-
 struct rl_backend kernel_backend(void)
 {
-    return (struct rl_backend){.now_ns = now_ns,
-                               .apply = apply,
-                               .wait = wait_events,
-                               .wake = wake,
-                               .read = read_bytes,
-                               .write = write_bytes,
-                               .shut = shut,
-                               .close_fd = close_fd,
-                               .close = close_backend};
+    struct rl_backend backend = fake_backend(NULL);
+    backend.apply = apply;
+    backend.wait = wait_events;
+    backend.read = read_bytes;
+    backend.write = write_bytes;
+    backend.shut = shut;
+    backend.close_fd = close_fd;
+    return backend;
 }

@@ -2,7 +2,7 @@
 #ifndef STREAM_KERNEL_H
 #define STREAM_KERNEL_H
 
-#include "backend/backend.h"
+#include "fake_backend.h"
 
 #include <stdbool.h>
 
@@ -31,7 +31,7 @@ extern struct kernel {
     unsigned long calls;    /* reads and writes */
     unsigned long fault_at; /* the call, counted from 1, that answers fault_error and does nothing; 0: none */
     int fault_error;
-    int applies, backends_closed;
+    int applies;
 } kernel;
 
 /* The peers have sent nothing and take everything. */

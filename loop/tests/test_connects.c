@@ -1,23 +1,21 @@
 /* Whatever a connect meets, and whatever the user does meanwhile: connected comes once and before all else, or lost
  * alone; nothing is written or read before, and the fd is closed once. On a kernel made for the test. */
-#include "backend/backend.h"
+#include "fake_backend.h"
 #include "refloop.h"
 #include "testing/test.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { FD = 3, LENGTH = 4, TURNS = 6 };
+enum { LENGTH = 4, TURNS = 6 };
 enum op { WRITE, WRITE_EOF, CLOSE, ABORT, PAUSE, SPURIOUS, SUCCEED, FAIL, TURN, OPS };
 
 static const int beginnings[] = {0, -EISCONN, -EINPROGRESS, -EALREADY, -EINTR, -ECONNREFUSED, -ENETUNREACH};
 enum { BEGINNINGS = sizeof beginnings / sizeof *beginnings, AT_ONCE = 2, FAILING = 5 };
 
 static struct {
-    uint32_t interest;
     bool is_connected, is_ready;
     int error; /* what the end of the connect is told */
-    unsigned closes;
 } kernel;
 static struct {
     unsigned connected, losts;
@@ -30,40 +28,24 @@ static int beginning;
 
 /* ---- the kernel ---------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void *self)
+static uint32_t ready(void)
 {
-    (void)self;
-    return 1;
-}
-
-static int apply(void *self, int fd, uint32_t interest)
-{
-    (void)self;
-    CHECK(fd == FD && kernel.closes == 0);
-    kernel.interest = interest;
-    return 0;
-}
-
-static int wait_events(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
-{
-    (void)self, (void)timeout_ns, (void)events_max;
-    const uint32_t bits = kernel.is_ready || kernel.is_connected || kernel.error != 0 ? RL_OUT : 0u;
-    events[0] = (struct rl_event){.fd = FD, .events = (bits & kernel.interest) | (kernel.error != 0 ? RL_ERR : 0u)};
+    const bool is_out = kernel.is_ready || kernel.is_connected || kernel.error != 0;
     kernel.is_ready = false;
-    return kernel.interest != 0 && events[0].events != 0;
+    return (is_out ? RL_OUT : 0u) | (kernel.error != 0 ? RL_ERR : 0u);
 }
 
 static int begin_connect(void *self, int fd, const void *address, size_t size)
 {
     (void)self;
-    CHECK(fd == FD && size == 5 && memcmp(address, "there", 5) == 0);
+    CHECK(fd == FAKE_FD && size == 5 && memcmp(address, "there", 5) == 0);
     return beginning;
 }
 
 static int finish_connect(void *self, int fd)
 {
     (void)self;
-    CHECK(fd == FD && seen.connected == 0);
+    CHECK(fd == FAKE_FD && seen.connected == 0);
     return kernel.error != 0 ? kernel.error : kernel.is_connected ? 0 : -EINPROGRESS;
 }
 
@@ -88,24 +70,6 @@ static int shut(void *self, int fd)
     return 0;
 }
 
-static void close_fd(void *self, int fd)
-{
-    (void)self, (void)fd;
-    CHECK(kernel.interest == 0);
-    kernel.closes++;
-}
-
-static int wake(void *self)
-{
-    (void)self;
-    return 0;
-}
-
-static void close_backend(void *self)
-{
-    (void)self;
-}
-
 /* ---- the user ------------------------------------------------------------------------------------ */
 
 static void on_connected(rl_stream *of, void *arg)
@@ -119,7 +83,7 @@ static void on_connected(rl_stream *of, void *arg)
 static void on_lost(rl_stream *of, void *arg, int error)
 {
     (void)arg;
-    CHECK(of == stream && !seen.is_in_call && kernel.closes == 1);
+    CHECK(of == stream && !seen.is_in_call && fake.closes == 1);
     seen.losts++;
     seen.error = error;
     stream = NULL;
@@ -161,22 +125,17 @@ static void act(unsigned op)
 static void open_world(void)
 {
     static const struct rl_stream_callbacks callbacks = {.connected = on_connected, .lost = on_lost};
-    const struct rl_backend backend = {.now_ns = now_ns,
-                                       .apply = apply,
-                                       .wait = wait_events,
-                                       .wake = wake,
-                                       .read = read_bytes,
-                                       .write = write_bytes,
-                                       .shut = shut,
-                                       .connect = begin_connect,
-                                       .finish_connect = finish_connect,
-                                       .close_fd = close_fd,
-                                       .close = close_backend};
+    struct rl_backend backend = fake_backend(ready);
+    backend.read = read_bytes;
+    backend.write = write_bytes;
+    backend.shut = shut;
+    backend.connect = begin_connect;
+    backend.finish_connect = finish_connect;
     memset(&kernel, 0, sizeof kernel);
     memset(&seen, 0, sizeof seen);
     CHECK(rl_loop_open_on(&loop, &backend) == 0);
     seen.is_in_call = true;
-    CHECK(rl_stream_connect(loop, FD, "there", 5, &callbacks, NULL, &stream) == 0);
+    CHECK(rl_stream_connect(loop, FAKE_FD, "there", 5, &callbacks, NULL, &stream) == 0);
     seen.is_in_call = false;
 }
 
@@ -197,7 +156,7 @@ static void it_ends_once(void)
             CHECK(seen.losts == 0 || seen.error == error || (seen.is_given_up && seen.error == 0));
             CHECK(!kernel.is_connected || begun >= FAILING || seen.connected == 1 || seen.is_given_up);
             CHECK(rl_loop_is_alive(loop) == (stream != NULL) || kernel.is_connected);
-            CHECK(rl_loop_close(loop) == 0 && kernel.closes == 1);
+            CHECK(rl_loop_close(loop) == 0 && fake.closes == 1);
         }
 }
 

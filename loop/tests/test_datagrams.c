@@ -1,25 +1,23 @@
 /* Whatever the user, the peer and the kernel do, in whichever order: each datagram that was taken is sent once and in
  * order, refused, or dropped by abort; lost comes once and last, and the fd is closed once. On a kernel made for the
  * test. */
-#include "backend/backend.h"
+#include "fake_backend.h"
 #include "refloop.h"
 #include "testing/test.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { FD = 3, TURNS = 8, LENGTH = 4, CALLBACKS = 5, HIGH = 12, LOW = 8 };
+enum { TURNS = 8, LENGTH = 4, CALLBACKS = 5, HIGH = 12, LOW = 8 };
 enum callback { DATAGRAM, REFUSED, PAUSE, RESUME, LOST };
 enum op { SEND, CLOSE, ABORT, VERBS, PEER_SENDS = VERBS, PEER_REFUSES, KERNEL_TAKES, KERNEL_REFUSES, BREAK, TURN, OPS };
 
 static struct {
-    uint32_t interest;
-    unsigned in, received;      /* datagrams of the peer; its n-th has n % 3 bytes */
-    int receive_error;          /* what the next receive is told, once */
-    unsigned room;              /* datagrams that it still takes */
-    int send_error;             /* what the next send that finds room is told, once */
-    unsigned out, last, closes; /* datagrams that it took, and the number of the last one */
-    int apply_error;            /* what an apply of more than RL_IN is told */
+    unsigned in, received; /* datagrams of the peer; its n-th has n % 3 bytes */
+    int receive_error;     /* what the next receive is told, once */
+    unsigned room;         /* datagrams that it still takes */
+    int send_error;        /* what the next send that finds room is told, once */
+    unsigned out, last;    /* datagrams that it took, and the number of the last one */
 } kernel;
 
 static rl_loop *loop;
@@ -33,30 +31,10 @@ static int plan[CALLBACKS]; /* the verb of the next such callback; -1: none */
 
 /* ---- the kernel ---------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void *self)
+static uint32_t ready(void)
 {
-    (void)self;
-    return 1;
-}
-
-static int apply(void *self, int fd, uint32_t interest)
-{
-    (void)self;
-    CHECK(fd == FD && kernel.closes == 0);
-    if (kernel.apply_error != 0 && (interest & ~kernel.interest) != 0)
-        return kernel.apply_error;
-    kernel.interest = interest;
-    return 0;
-}
-
-static int wait_events(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
-{
-    (void)self, (void)timeout_ns, (void)events_max;
-    uint32_t bits = (kernel.received < kernel.in ? RL_IN : 0u) | (kernel.receive_error != 0 ? RL_ERR : 0u);
-    bits |= kernel.room > 0 ? RL_OUT : 0u;
-    bits &= kernel.interest | RL_ERR;
-    events[0] = (struct rl_event){.fd = FD, .events = bits};
-    return kernel.interest != 0 && bits != 0;
+    return (kernel.received < kernel.in ? RL_IN : 0u) | (kernel.receive_error != 0 ? RL_ERR : 0u) |
+           (kernel.room > 0 ? RL_OUT : 0u);
 }
 
 static int64_t receive(void *self, int fd, void *bytes, size_t size)
@@ -87,24 +65,6 @@ static int send_one(void *self, int fd, const void *bytes, size_t size)
     kernel.room--;
     kernel.out++;
     return 0;
-}
-
-static void close_fd(void *self, int fd)
-{
-    (void)self, (void)fd;
-    CHECK(kernel.interest == 0);
-    kernel.closes++;
-}
-
-static int wake(void *self)
-{
-    (void)self;
-    return 0;
-}
-
-static void close_backend(void *self)
-{
-    (void)self;
 }
 
 /* ---- the user ------------------------------------------------------------------------------------ */
@@ -179,7 +139,7 @@ static void on_resume(rl_datagram *of, void *arg)
 static void on_lost(rl_datagram *of, void *arg, int error)
 {
     (void)of, (void)arg;
-    CHECK(seen.is_closed && error == kernel.apply_error && kernel.closes == 1);
+    CHECK(seen.is_closed && error == fake.apply_error && fake.closes == 1);
     seen.losts++;
     endpoint = NULL;
     called(LOST);
@@ -220,18 +180,13 @@ static void open_world(void)
                                                            .pause_writing = on_pause,
                                                            .resume_writing = on_resume,
                                                            .lost = on_lost};
-    const struct rl_backend backend = {.now_ns = now_ns,
-                                       .apply = apply,
-                                       .wait = wait_events,
-                                       .wake = wake,
-                                       .receive = receive,
-                                       .send = send_one,
-                                       .close_fd = close_fd,
-                                       .close = close_backend};
+    struct rl_backend backend = fake_backend(ready);
+    backend.receive = receive;
+    backend.send = send_one;
     memset(&kernel, 0, sizeof kernel);
     memset(&seen, 0, sizeof seen);
     CHECK(rl_loop_open_on(&loop, &backend) == 0);
-    CHECK(rl_datagram_open(loop, FD, &callbacks, NULL, &endpoint) == 0);
+    CHECK(rl_datagram_open(loop, FAKE_FD, &callbacks, NULL, &endpoint) == 0);
     CHECK(rl_datagram_set_limits(endpoint, HIGH, LOW) == 0 && rl_datagram_set_limits(endpoint, 1, 2) == -EINVAL);
 }
 
@@ -261,7 +216,7 @@ static void nothing_is_lost_or_told_twice(void)
                 settle();
                 const bool was_closed = seen.is_closed;
                 CHECK(rl_loop_close(loop) == 0);
-                CHECK(kernel.closes == 1 && seen.losts == (was_closed ? 1u : 0u));
+                CHECK(fake.closes == 1 && seen.losts == (was_closed ? 1u : 0u));
             }
 }
 
@@ -289,7 +244,7 @@ static void refused_interest_loses(void)
     static const unsigned char bytes[HIGH];
     open_world();
     memset(plan, -1, sizeof plan);
-    kernel.apply_error = -ENOSPC;
+    fake.apply_error = -ENOSPC;
     seen.is_in_send = true;
     CHECK(rl_datagram_send(endpoint, bytes, sizeof bytes) == 0);
     seen.is_in_send = false;

@@ -1,14 +1,14 @@
 /* Whatever accepting meets, and whatever the user does in between: each client is handed over once and in order, nobody
  * is accepted after close, an fd that nobody takes is closed, and a server that rests tries again after a second and
  * not before. On a kernel made for the test. */
-#include "backend/backend.h"
+#include "fake_backend.h"
 #include "refloop.h"
 #include "testing/test.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { FD = 3, FD_NEW = 10, LENGTH = 5, HARMLESS = 3, SCARCE = 5 };
+enum { FD_NEW = 10, LENGTH = 5, HARMLESS = 3, SCARCE = 5 };
 enum op { CLIENT, HARMLESS_ERROR, SCARCE_ERROR, SECOND, CLOSE, TURN, OPS };
 enum answer { TAKE, REFUSE, CLOSE_AND_TAKE, CLOSE_AND_REFUSE, BREAK, ANSWERS };
 
@@ -16,12 +16,9 @@ static const int harmless[HARMLESS] = {-EINTR, -ECONNABORTED, -EPROTO};
 static const int scarce[SCARCE] = {-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM, -EPERM};
 
 static struct {
-    uint64_t now_ns;
-    uint32_t interest;
-    unsigned clients, accepted, closed; /* numbers of fds: FD_NEW + the client's */
-    int error;                          /* what the next accept is told, once; EMFILE and its like for good */
-    bool is_scarce, is_listener_closed;
-    int apply_error; /* what an apply of more than nothing is told */
+    unsigned clients, accepted; /* numbers of fds: FD_NEW + the client's */
+    int error;                  /* what the next accept is told, once; EMFILE and its like for good */
+    bool is_scarce;
     unsigned accepts;
 } kernel;
 static struct {
@@ -33,59 +30,22 @@ static enum answer answer;
 
 /* ---- the kernel ---------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void *self)
+static uint32_t ready(void)
 {
-    (void)self;
-    return kernel.now_ns;
-}
-
-static int apply(void *self, int fd, uint32_t interest)
-{
-    (void)self;
-    CHECK(fd == FD && !kernel.is_listener_closed);
-    if (interest != 0 && kernel.apply_error != 0)
-        return kernel.apply_error;
-    kernel.interest = interest;
-    return 0;
-}
-
-static int wait_events(void *self, int64_t timeout_ns, struct rl_event *events, int events_max)
-{
-    (void)self, (void)timeout_ns, (void)events_max;
-    events[0] = (struct rl_event){.fd = FD, .events = RL_IN};
-    return kernel.interest != 0 && kernel.accepted < kernel.clients;
+    return kernel.accepted < kernel.clients ? RL_IN : 0;
 }
 
 static int accept_one(void *self, int fd)
 {
     (void)self;
     const int error = kernel.error;
-    CHECK(fd == FD && !kernel.is_listener_closed);
+    CHECK(fd == FAKE_FD && fake.closes == 0);
     kernel.accepts++;
     if (!kernel.is_scarce)
         kernel.error = 0;
     if (error != 0)
         return error;
     return kernel.accepted == kernel.clients ? -EAGAIN : FD_NEW + (int)kernel.accepted++;
-}
-
-static void close_fd(void *self, int fd)
-{
-    (void)self;
-    CHECK(fd != FD || (kernel.interest == 0 && !kernel.is_listener_closed));
-    kernel.is_listener_closed |= fd == FD;
-    kernel.closed += fd != FD;
-}
-
-static int wake(void *self)
-{
-    (void)self;
-    return 0;
-}
-
-static void close_backend(void *self)
-{
-    (void)self;
 }
 
 /* ---- the user ------------------------------------------------------------------------------------ */
@@ -114,7 +74,7 @@ static bool on_accepted(rl_server *of, void *arg, int fd)
 static void on_resting(rl_server *of, void *arg, int error)
 {
     (void)arg;
-    CHECK(of == server && error == (kernel.apply_error != 0 ? kernel.apply_error : kernel.error));
+    CHECK(of == server && error == (fake.apply_error != 0 ? fake.apply_error : kernel.error));
     seen.rests++;
     if (answer == CLOSE_AND_TAKE)
         close_server();
@@ -132,7 +92,7 @@ static void act(unsigned op, unsigned choice)
         kernel.error = kernel.is_scarce ? scarce[choice % SCARCE] : harmless[choice % HARMLESS];
         break;
     case SECOND:
-        kernel.now_ns += RL_SERVER_REST_NS;
+        fake.now_ns += RL_SERVER_REST_NS;
         break;
     case CLOSE:
         close_server();
@@ -140,24 +100,18 @@ static void act(unsigned op, unsigned choice)
     default:
         CHECK(rl_loop_turn(loop, false) >= 0);
     }
-    CHECK(rl_loop_check(loop) == 0 && seen.handed_over == kernel.accepted && seen.refused == kernel.closed);
+    CHECK(rl_loop_check(loop) == 0 && seen.handed_over == kernel.accepted && seen.refused == fake.others_closed);
 }
 
 static void open_world(void)
 {
     static const struct rl_server_callbacks callbacks = {.accepted = on_accepted, .resting = on_resting};
-    const struct rl_backend backend = {.now_ns = now_ns,
-                                       .apply = apply,
-                                       .wait = wait_events,
-                                       .wake = wake,
-                                       .accept = accept_one,
-                                       .close_fd = close_fd,
-                                       .close = close_backend};
+    struct rl_backend backend = fake_backend(ready);
+    backend.accept = accept_one;
     memset(&kernel, 0, sizeof kernel);
     memset(&seen, 0, sizeof seen);
-    kernel.now_ns = 1;
     CHECK(rl_loop_open_on(&loop, &backend) == 0);
-    CHECK(rl_server_open(loop, FD, &callbacks, NULL, &server) == 0);
+    CHECK(rl_server_open(loop, FAKE_FD, &callbacks, NULL, &server) == 0);
 }
 
 static void each_client_is_handed_over_once(void)
@@ -168,12 +122,12 @@ static void each_client_is_handed_over_once(void)
             for (unsigned i = 0; i < LENGTH; i++)
                 act(test_op(code, OPS, i), (unsigned)code + i);
             kernel.error = 0;
-            kernel.now_ns += RL_SERVER_REST_NS;
+            fake.now_ns += RL_SERVER_REST_NS;
             for (int turns = 0; turns < 10; turns++)
                 act(TURN, 0);
             CHECK(server == NULL || seen.handed_over == kernel.clients);
             CHECK(rl_loop_is_alive(loop) == (server != NULL));
-            CHECK(rl_loop_close(loop) == 0 && kernel.is_listener_closed);
+            CHECK(rl_loop_close(loop) == 0 && fake.closes == 1);
             server = NULL;
         }
 }
@@ -190,10 +144,10 @@ static void rest_from(int error)
         for (int turns = 0; turns < 100; turns++)
             act(TURN, 0);
         CHECK(kernel.accepts == seconds && seen.rests == seconds);
-        kernel.now_ns += RL_SERVER_REST_NS - 1;
+        fake.now_ns += RL_SERVER_REST_NS - 1;
         act(TURN, 0);
         CHECK(kernel.accepts == seconds);
-        kernel.now_ns++;
+        fake.now_ns++;
     }
     CHECK(rl_loop_close(loop) == 0 && seen.handed_over == 0);
     server = NULL;
@@ -216,8 +170,8 @@ static void refused_interest_is_another_rest(void)
     act(TURN, 0);
     kernel.error = 0;
     for (unsigned seconds = 1; seconds <= 3; seconds++) {
-        CHECK(seen.rests == seconds && kernel.interest == 0);
-        kernel.apply_error = seconds < 3 ? -ENOMEM : 0;
+        CHECK(seen.rests == seconds && fake.interest == 0);
+        fake.apply_error = seconds < 3 ? -ENOMEM : 0;
         act(SECOND, 0), act(TURN, 0);
     }
     act(TURN, 0);

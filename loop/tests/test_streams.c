@@ -215,7 +215,7 @@ static void end_loop(void)
         return;
     }
     seen.is_lost = true; /* from here on a callback is a defect */
-    CHECK(rl_loop_close(loop) == 0 && kernel.backends_closed == 1);
+    CHECK(rl_loop_close(loop) == 0 && fake.backends_closed == 1);
     loop = NULL;
 }
 

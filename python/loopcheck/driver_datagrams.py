@@ -6,25 +6,12 @@ import asyncio
 import errno
 import socket
 import sys
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from loopcheck import _contract as c
-from loopcheck.driver_sockets import error_code, given_back
+from loopcheck.driver_sockets import Driver, error_code, given_back
 
 SENDS_EMPTY = sys.version_info >= (3, 13)  # before, sendto() says nowhere what it does with no bytes: asyncio's nothing
-
-
-class Driver(Protocol):
-    """What is needed of loopcheck.driver.AsyncioDriver."""
-
-    failures: list[str]
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop: ...
-
-    def called(
-        self, handle: int, event: int, bits: int = 0, error: int = 0, data: bytes = b"", fd: int = 0
-    ) -> None: ...
 
 
 class DatagramProtocol(asyncio.DatagramProtocol):

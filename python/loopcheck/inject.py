@@ -21,7 +21,7 @@ from typing import Any
 
 Factory = Callable[[], Any]
 
-POLICIES = ("_DefaultEventLoopPolicy", "DefaultEventLoopPolicy")  # the first of them that asyncio has
+POLICIES = ("_DefaultEventLoopPolicy", "DefaultEventLoopPolicy")  # of asyncio, or, from 3.14 on, of its unix_events
 
 
 class Made:
@@ -74,9 +74,10 @@ def _counted(original: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def inject_asyncio(factory: Factory) -> Maker:
     """Makes whatever asks asyncio for a loop get one of the factory. Returns what makes them."""
-    make = Maker(factory, own_factory(asyncio))
-    if policy_name(asyncio):
-        inject_policy(asyncio, make)
+    home = next((module for module in (asyncio, asyncio.unix_events) if policy_name(module)), asyncio)
+    make = Maker(factory, own_factory(home))
+    if policy_name(home):
+        inject_policy(home, make)
     else:
         asyncio.new_event_loop = asyncio.events.new_event_loop = make
     if sys.version_info >= (3, 14):
@@ -104,7 +105,7 @@ class Maker:
 
 
 def policy_name(home: types.ModuleType) -> str:
-    """The name of the default policy's class, "" where there are no policies."""
+    """The name of the default policy's class, "" where this module has none."""
     return next((name for name in POLICIES if name in vars(home)), "")
 
 
@@ -123,7 +124,7 @@ def inject_policy(home: types.ModuleType, make: Factory) -> None:
     setattr(home, name, policy)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        home.set_event_loop_policy(policy())
+        asyncio.set_event_loop_policy(policy())
 
 
 def _stand_in(cls: Any, make: Factory) -> type:

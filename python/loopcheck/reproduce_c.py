@@ -43,7 +43,7 @@ FEATURES = {  # of a template: the ops that need it
     "DATAGRAMS": (c.OP_UDP,),
     "SERVERS": (c.OP_LISTEN,),
     "POSTS": (c.OP_POST,),
-    "TIMERS": (c.OP_SOON, c.OP_TIMER, c.OP_AT),
+    "TIMERS": (c.OP_SOON, c.OP_TIMER, c.OP_AT, c.OP_EDGE),
     "WATCHES": (c.OP_WATCH,),
     "RUNS": (c.OP_RUN,),
 }
@@ -123,17 +123,19 @@ def library_of(driver: str) -> Library | None:
 
 
 def ops_of(finding: Finding, library: Library) -> list[Op]:
-    """Those that reached the loop or the kernel, and steps. The op that ends the process leaves no record."""
+    """Those that reached the loop or the kernel, and steps. The op that ends the process leaves no record.
+
+    A timer at an edge may be refused, and then never was, whatever the control says of it.
+    """
     accepted, refused, _ = asked(finding.records + finding.control_records)
+    reached = (accepted | refused) - {one for one in asked(finding.records)[1] if one[0] == c.OP_EDGE}
     program, size = finding.program, c.OP_BYTES
     is_violent = finding.sign.verdict in VIOLENT
     ops = [Op(program[at : at + size]) for at in range(0, len(program), size)]
     ops = [
         op
         for op in ops
-        if op.code in UNRECORDED
-        or (op.recorded, op.handle) in accepted | refused
-        or (is_violent and library.can_write(op))
+        if op.code in UNRECORDED or (op.recorded, op.handle) in reached or (is_violent and library.can_write(op))
     ]
     return [op for op in ops if not (op.on and op.code in (c.OP_STEP, c.OP_RUN))]
 

@@ -66,4 +66,9 @@ class Library:
         return (self.ops.get(op.code) or SOCKET_OPS[op.code])(op)
 
     def can_write(self, op: Op) -> bool:
-        return op.code in self.ops or op.code in SOCKET_OPS or op.code in (c.OP_PUT, c.OP_LISTEN, c.OP_STEP)
+        if op.code in (c.OP_PUT, c.OP_LISTEN, c.OP_STEP):
+            return True
+        try:
+            return bool(self.line(op))
+        except KeyError:
+            return False

@@ -29,6 +29,7 @@ struct handle {
     void *native;             /* the library's handle */
     bool is_soon;             /* a timer of 0 */
     bool is_absolute;         /* a timer that was given a deadline, not a delay */
+    bool is_edge;             /* a timer that is armed only once: its delay is the least or the most that there is */
     uint64_t delay_ms;        /* a timer's; a deadline counts from the start */
     uint64_t deadline_ms;     /* of a timer that is armed */
     bool wants_in, wants_out; /* what a watcher was asked for */

@@ -143,6 +143,20 @@ static void timer_at(struct handle *h, uint64_t deadline_ms)
     new_timer(h, "at");
 }
 
+/* The library gets the delay as it is. 0 and 1 are due at once, any longer one never is. */
+static void edge(struct handle *h, uint64_t delay_ms)
+{
+    if (h->state != FREE)
+        return;
+    uv_timer_init(&loop, &make(h)->timer);
+    of(h)->handle.data = h;
+    h->is_edge = true;
+    h->deadline_ms = delay_ms > 1 ? UINT64_MAX / 1000000 : now_ms();
+    h->state = ARMED;
+    if (asked(h, "edge", uv_timer_start(&of(h)->timer, on_timer, delay_ms, 0)) < 0)
+        h->state = IDLE;
+}
+
 /* ---- watchers of sockets -------------------------------------------------------------------- */
 
 static void on_poll(uv_poll_t *native, int status, int events)
@@ -214,7 +228,7 @@ static void cancel(struct handle *h)
 
 static void rearm(struct handle *h)
 {
-    if (h->state != IDLE)
+    if (h->state != IDLE || h->is_edge)
         return;
 #ifdef WATCHES
     if (h->name[0] == 'w') {

@@ -8,6 +8,13 @@ from loopcheck.reproduce_ops import Op
 
 EVENTS = {0: "0", c.IN: "UV_READABLE", c.OUT: "UV_WRITABLE", c.IN | c.OUT: "UV_READABLE | UV_WRITABLE"}
 
+# In ms, of what a number of ms without a sign can be; the driver refuses the others, and libuv never hears of them.
+EDGES = {c.EDGE_INF: "UINT64_MAX", c.EDGE_HUGE: "UINT64_MAX", c.EDGE_MINUS_ZERO: "0", c.EDGE_TINY: "1"}
+
+
+def edge(op: Op) -> str:
+    return f"edge(&{op.a}, {EDGES[op.flags]});"
+
 
 def watch(op: Op) -> str:
     return f"watch(&{op.a}, &{op.b}, {EVENTS[op.flags & (c.IN | c.OUT)]});"
@@ -22,6 +29,7 @@ LIBRARY = Library(
         c.OP_SOON: call("soon", "a"),
         c.OP_TIMER: call("timer", "a", "ms"),
         c.OP_AT: call("timer_at", "a", "ms"),
+        c.OP_EDGE: edge,
         c.OP_WATCH: watch,
         c.OP_WAKER: call("waker", "a"),
         c.OP_POST: call("post", "a", "us"),

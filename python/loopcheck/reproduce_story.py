@@ -19,6 +19,7 @@ OPS = {
     c.OP_SOON: "soon",
     c.OP_TIMER: "timer",
     c.OP_AT: "at",
+    c.OP_EDGE: "edge",
     c.OP_WATCH: "watch",
     c.OP_CANCEL: "cancel",
     c.OP_REARM: "rearm",
@@ -143,7 +144,7 @@ class _Reader:
     def take_op(self, record: Record) -> None:
         name, code = record.handle, record.code
         self.relate(record)
-        if code in (c.OP_TIMER, c.OP_AT) or (code == c.OP_REARM and name[0] == "t"):
+        if code in (c.OP_TIMER, c.OP_AT, c.OP_EDGE) or (code == c.OP_REARM and name[0] == "t"):
             self.deadlines_ns[name] = record.arg
             self.note(name, OPS[code] if record.result >= 0 else f"{OPS[code]} failed: {record.error}")
         elif code == c.OP_TAKE and name in self.udp:

@@ -13,6 +13,7 @@ import pytest
 from loopcheck import _contract as c
 from loopcheck import driver, paths, reproduce_c, reproduce_libuv
 from loopcheck.batch import CONFIRM, run_alone
+from loopcheck.edges import EDGES
 from loopcheck.findings import Finding, Signature
 from loopcheck.load import Spec
 from loopcheck.reproduce_story import Story
@@ -77,6 +78,16 @@ destroy t2
 advance 1ms
 step poll
 destroy s1
+edge t3 inf
+edge t4 huge
+edge t5 -0
+edge t6 tiny
+edge t7 nan
+edge t8 -1s
+edge t9 -inf
+on t6.timer: cancel t3
+step
+step
 """
 ON_SOCKETS = """
 listen l1 s5 2
@@ -174,12 +185,18 @@ def seen_by(program: Path) -> dict[str, str]:
     return {line.split()[0]: line[4 + 6 :] for line in lines}
 
 
+def op_of(code: int, flags: int) -> reproduce_c.Op:
+    return reproduce_c.Op(bytes([code, 0, 0, 0, 0, flags, *[0] * 10]))
+
+
 def test_every_op_of_the_driver_can_be_written() -> None:
     others = {c.OP_RAISE, c.OP_FLUSH, c.OP_ABORT, c.OP_RECV, c.OP_SENDALL, c.OP_TASK}
-    known = {code for code in range(1, c.OP_PROGRAM_END) if LIBUV.can_write(reproduce_c.Op(bytes([code, *[0] * 15])))}
+    known = {code for code in range(1, c.OP_PROGRAM_END) if LIBUV.can_write(op_of(code, c.EDGE_INF))}
     used = {c.parse(text)[at] for text in (ON_HANDLES, ON_SOCKETS) for at in range(0, len(c.parse(text)), c.OP_BYTES)}
     assert used <= known and not known & others
     assert known - used <= {c.OP_WRITELINES}
+    edges = {edge for edge in EDGES if LIBUV.can_write(op_of(c.OP_EDGE, edge))}
+    assert edges == EDGES.keys() - {c.EDGE_NAN, c.EDGE_MINUS, c.EDGE_MINUS_INF}  # which its driver refuses
 
 
 @pytest.mark.parametrize("name", ["handles", "sockets", *STORED])

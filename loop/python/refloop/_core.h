@@ -128,6 +128,9 @@ int rlpy_loop_check_open(const struct rlpy_loop *loop);
 void rlpy_loop_wake(struct rlpy_loop *loop);
 
 /* _schedule.c. */
+/* Takes a call apart as Python would bind (name, ..., *args, context=None). -1 with TypeError. */
+int rlpy_call_take(struct rlpy_call *call, const struct rlpy_state *state, const char *const *names,
+                   Py_ssize_t names_count, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 /* Moves what other threads posted to the queue. */
 void rlpy_loop_take_posts(struct rlpy_loop *loop);
 PyObject *rlpy_loop_call_soon(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
@@ -137,8 +140,8 @@ PyObject *rlpy_loop_call_at(PyObject *self, PyObject *const *args, Py_ssize_t co
 PyObject *rlpy_loop_time(PyObject *self, PyObject *unused);
 
 /* _watch.c: methods of the loop. */
-PyObject *rlpy_loop_add_reader(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *rlpy_loop_add_writer(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *rlpy_loop_add_reader(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
+PyObject *rlpy_loop_add_writer(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords);
 PyObject *rlpy_loop_remove_reader(PyObject *self, PyObject *file);
 PyObject *rlpy_loop_remove_writer(PyObject *self, PyObject *file);
 PyObject *rlpy_loop_watched(PyObject *self, PyObject *unused);

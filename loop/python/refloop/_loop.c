@@ -324,10 +324,12 @@ static PyMethodDef loop_methods[] = {
     {"get_debug", loop_get_debug, METH_NOARGS, "Is debug mode on?"},
     {"_check_closed", loop_check_closed, METH_NOARGS, "RuntimeError if the loop is closed."},
     {"_write_to_self", loop_write_to_self, METH_NOARGS, "Ends the loop's sleep, from any thread."},
-    {"_add_reader", METHOD(rlpy_loop_add_reader), METH_FASTCALL,
-     "_add_reader(file, callback, *args)\n\nReplaces the earlier reader [FD-9]. OSError for a file that cannot be "
+    {"_add_reader", METHOD(rlpy_loop_add_reader), METH_FASTCALL | METH_KEYWORDS,
+     "_add_reader(fd, callback, *args, context=None)\n\nReplaces the earlier reader [FD-9]. OSError for a file that "
+     "cannot be "
      "watched, ValueError for what is none."},
-    {"_add_writer", METHOD(rlpy_loop_add_writer), METH_FASTCALL, "_add_writer(file, callback, *args)"},
+    {"_add_writer", METHOD(rlpy_loop_add_writer), METH_FASTCALL | METH_KEYWORDS,
+     "_add_writer(fd, callback, *args, context=None)"},
     {"_remove_reader", rlpy_loop_remove_reader, METH_O, "_remove_reader(file)\n\nTrue: there was one [FD-8]."},
     {"_remove_writer", rlpy_loop_remove_writer, METH_O, "_remove_writer(file)\n\nTrue: there was one [FD-8]."},
     {"_watched", rlpy_loop_watched, METH_NOARGS, "{fd: 1 (read), 2 (write) or 3} of the watched fds."},

@@ -21,9 +21,8 @@ static int take_keyword(struct rlpy_call *call, const struct rlpy_state *state, 
     return -1;
 }
 
-/* As Python would bind (name, ..., *args, context=None). -1 with TypeError. */
-static int take_arguments(struct rlpy_call *call, const struct rlpy_state *state, const char *const *names,
-                          Py_ssize_t names_count, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
+int rlpy_call_take(struct rlpy_call *call, const struct rlpy_state *state, const char *const *names,
+                   Py_ssize_t names_count, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
     Py_ssize_t lead_count = count < names_count ? count : names_count;
     *call = (struct rlpy_call){.args = args + lead_count, .args_count = count - lead_count};
@@ -66,7 +65,7 @@ static struct rlpy_soon *new_soon(struct rlpy_loop *self, const char *method, bo
 {
     static const char *const names[] = {"callback"};
     struct rlpy_call call;
-    if (rlpy_loop_check_open(self) < 0 || take_arguments(&call, self->state, names, 1, args, count, keywords) < 0)
+    if (rlpy_loop_check_open(self) < 0 || rlpy_call_take(&call, self->state, names, 1, args, count, keywords) < 0)
         return NULL;
     if (self->is_debug && check_call(self, call.lead[0], method, is_threadsafe) < 0)
         return NULL;
@@ -147,7 +146,7 @@ PyObject *rlpy_loop_call_at(PyObject *object, PyObject *const *args, Py_ssize_t 
     static const char *const names[] = {"when", "callback"};
     struct rlpy_loop *self = (struct rlpy_loop *)object;
     struct rlpy_call call;
-    if (take_arguments(&call, self->state, names, 2, args, count, keywords) < 0)
+    if (rlpy_call_take(&call, self->state, names, 2, args, count, keywords) < 0)
         return NULL;
     if (call.lead[0] == Py_None) {
         PyErr_SetString(PyExc_TypeError, "when cannot be None");
@@ -170,7 +169,7 @@ PyObject *rlpy_loop_call_later(PyObject *object, PyObject *const *args, Py_ssize
     static const char *const names[] = {"delay", "callback"};
     struct rlpy_loop *self = (struct rlpy_loop *)object;
     struct rlpy_call call;
-    if (take_arguments(&call, self->state, names, 2, args, count, keywords) < 0)
+    if (rlpy_call_take(&call, self->state, names, 2, args, count, keywords) < 0)
         return NULL;
     if (call.lead[0] == Py_None) {
         PyErr_SetString(PyExc_TypeError, "delay must not be None");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ._transport import DatagramTransport, SocketTransport
+from ._transport import DatagramTransport, ReadPipeTransport, SocketTransport
 
 
 class Sockets(asyncio.SelectorEventLoop):
@@ -14,17 +14,20 @@ class Sockets(asyncio.SelectorEventLoop):
     if TYPE_CHECKING:  # what asyncio's stubs leave out
         _ensure_fd_no_transport: Any
 
-    def _make_socket_transport(
-        self, sock: Any, protocol: Any, waiter: Any = None, *, extra: Any = None, server: Any = None
-    ) -> SocketTransport:
+    def _make_socket_transport(self, sock: Any, protocol: Any, waiter: Any = None, **options: Any) -> SocketTransport:
         self._ensure_fd_no_transport(sock)
-        return SocketTransport(self, sock, protocol, waiter, extra, server)
+        return SocketTransport(self, sock, protocol, waiter, **options)
 
     def _make_datagram_transport(
         self, sock: Any, protocol: Any, address: Any = None, waiter: Any = None, extra: Any = None
     ) -> DatagramTransport:
         self._ensure_fd_no_transport(sock)
         return DatagramTransport(self, sock, protocol, address, waiter, extra)
+
+    def _make_read_pipe_transport(
+        self, pipe: Any, protocol: Any, waiter: Any = None, extra: Any = None
+    ) -> ReadPipeTransport:
+        return ReadPipeTransport(self, pipe, protocol, waiter, extra)
 
     def _sock_accept(self, fut: asyncio.Future[Any], sock: Any) -> None:
         if (

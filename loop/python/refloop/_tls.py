@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ssl
 import sys
 from asyncio import sslproto
@@ -13,10 +14,24 @@ from ._transport import SocketTransport
 asyncio_protocol: Any = sslproto.SSLProtocol  # asyncio's stubs leave out most of it
 
 
+class AppTransport(sslproto._SSLProtocolTransport):
+    """What a protocol over TLS has as its transport."""
+
+    def abort(self) -> None:
+        if self._ssl_protocol is not None:  # before 3.11.7 asyncio's does not ask, after a second close() [TLS-3]
+            super().abort()
+
+
 class Upgraded(asyncio_protocol):  # type: ignore[misc]
     """A protocol that start_tls puts between a transport and the protocol that the transport had."""
 
+    _app_transport_created: bool
     _was_paused = False
+
+    def _get_app_transport(self) -> Any:
+        if not self._app_transport_created:
+            self._app_transport, self._app_transport_created = AppTransport(self._loop, self), True
+        return super()._get_app_transport()
 
     def take_over(self, transport: Any) -> None:
         """Goes on where the old protocol is: what it has read ahead, and whether writing is paused."""
@@ -117,11 +132,13 @@ class Tls(asyncio.SelectorEventLoop):
         *,
         extra: Any = None,
         server: Any = None,
+        context: contextvars.Context | None = None,
         **options: Any,
     ) -> Any:
         self._ensure_fd_no_transport(rawsock)
         tls = SSLProtocol(self, protocol, sslcontext, waiter, **options)
-        SocketTransport(self, rawsock, tls, None, extra, server)
+        of_transport = {} if context is None else {"context": context}  # from 3.15 on
+        SocketTransport(self, rawsock, tls, None, extra, server, **of_transport)
         return tls._app_transport
 
     async def start_tls(self, transport: Any, protocol: Any, sslcontext: Any, **options: Any) -> Any:

@@ -1,9 +1,9 @@
-"""asyncio's transports over a socket, with what it gets wrong put right. Each has a case in loopcheck."""
+"""asyncio's transports over a socket or a pipe, with what it gets wrong put right. Each has a case in loopcheck."""
 
 from __future__ import annotations
 
 import sys
-from asyncio import selector_events
+from asyncio import selector_events, unix_events
 from typing import Any
 
 # asyncio counts 8 bytes more for each datagram in the queue and never takes them off, so that writing stays paused
@@ -62,3 +62,24 @@ class DatagramTransport(EndsOnce, selector_events._SelectorDatagramTransport):  
         super().sendto(data, addr)
         if COUNTS_HEADERS and len(self._buffer) > queued_before:
             self._buffer_size -= 8
+
+
+class ReadPipeTransport(unix_events._UnixReadPipeTransport):  # type: ignore[name-defined,misc]
+    """Reads nothing while it is paused, also where it was before it began; asyncio's begins all the same before 3.11.7
+    [PIPE-1]."""
+
+    _is_paused = False
+
+    def pause_reading(self) -> None:
+        self._is_paused = True
+        super().pause_reading()
+
+    def resume_reading(self) -> None:
+        self._is_paused = False
+        super().resume_reading()
+
+    def _read_ready(self) -> None:
+        if self._is_paused:
+            self._loop._remove_reader(self._fileno)
+        else:
+            super()._read_ready()

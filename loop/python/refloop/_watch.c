@@ -66,23 +66,20 @@ static struct rlpy_watch *find_closed(const struct rlpy_loop *loop, PyObject *fi
     return NULL;
 }
 
-static PyObject *add(PyObject *object, PyObject *const *args, Py_ssize_t count, unsigned interest)
+static PyObject *add(PyObject *object, PyObject *const *args, Py_ssize_t count, PyObject *keywords, unsigned interest)
 {
+    static const char *const names[] = {"fd", "callback"};
     struct rlpy_loop *self = (struct rlpy_loop *)object;
-    if (count < 2) {
-        PyErr_SetString(PyExc_TypeError, "a file and a callback are required");
+    struct rlpy_call call;
+    if (rlpy_call_take(&call, self->state, names, 2, args, count, keywords) < 0 || rlpy_loop_check_open(self) < 0)
         return NULL;
-    }
-    if (rlpy_loop_check_open(self) < 0)
-        return NULL;
-    int fd = fd_of(self, args[0]);
+    int fd = fd_of(self, call.lead[0]);
     if (fd < 0)
         return NULL;
-    struct rlpy_call call = {.args = args + 2, .args_count = count - 2};
-    struct rlpy_watch *added = (struct rlpy_watch *)rlpy_handle_new(self, self->state->watch_type, &call, args[1]);
+    struct rlpy_watch *added = (struct rlpy_watch *)rlpy_handle_new(self, self->state->watch_type, &call, call.lead[1]);
     if (added == NULL)
         return NULL;
-    added->file = Py_NewRef(args[0]);
+    added->file = Py_NewRef(call.lead[0]);
     if (rlpy_loop_check_open(self) < 0) { /* fileno() is the user's code */
         Py_DECREF(added);
         return NULL;
@@ -116,14 +113,14 @@ static PyObject *remove_watch(PyObject *object, PyObject *file, unsigned interes
     Py_RETURN_TRUE;
 }
 
-PyObject *rlpy_loop_add_reader(PyObject *self, PyObject *const *args, Py_ssize_t count)
+PyObject *rlpy_loop_add_reader(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    return add(self, args, count, RL_IN);
+    return add(self, args, count, keywords, RL_IN);
 }
 
-PyObject *rlpy_loop_add_writer(PyObject *self, PyObject *const *args, Py_ssize_t count)
+PyObject *rlpy_loop_add_writer(PyObject *self, PyObject *const *args, Py_ssize_t count, PyObject *keywords)
 {
-    return add(self, args, count, RL_OUT);
+    return add(self, args, count, keywords, RL_OUT);
 }
 
 PyObject *rlpy_loop_remove_reader(PyObject *self, PyObject *file)
