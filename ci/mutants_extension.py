@@ -45,7 +45,12 @@ def run(case: str) -> str | None:
     """Runs one case on the package; what it saw if it did not pass. Stop: no verdict."""
     put_together()
     argv = [PYTHON, "-m", "loopcheck", "check", f"{PACKAGE}:new_event_loop", "-k", case]
-    env = {"PYTHONPATH": str(BUILD / COPY.name / "package"), "PYTHONDONTWRITEBYTECODE": "1", "REFLOOP_CHECK": "1"}
+    env = {
+        "PYTHONPATH": str(BUILD / COPY.name / "package"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "REFLOOP_CHECK": "1",
+        "PYTHONMALLOC": "debug",  # what uses memory that was freed finds something else there
+    }
     try:
         done = subprocess.run(
             [str(word) for word in argv],

@@ -37,7 +37,7 @@ TARGETS = {
     "ready": "fuzz_ready",
     "stream": "fuzz_stream",
     "timers": "fuzz_timers",
-    "turn": mutants.PROGRAM_TARGET,
+    "turn": "fuzz_turn",
     "watch": "fuzz_watch",
 }
 # What a validator or an assertion says is about our own mistakes; names are for people; a comment is for nobody.

@@ -159,6 +159,16 @@ def test_posts_before_the_run_keep_their_order(kit: Kit) -> None:
     kit.equal(ran, list(range(100)), "order")
 
 
+@case("WAKE-3")
+def test_posts_and_soons_keep_their_order(kit: Kit) -> None:
+    """What one thread asks for by call_soon_threadsafe and call_soon in turn is served in that order."""
+    ran: list[int] = []
+    for i in range(100):
+        (kit.soon if i % 2 else kit.threadsafe)(ran.append, i)
+    kit.turns(3)
+    kit.equal(ran, list(range(100)), "order")
+
+
 def threads_of_callbacks(kit: Kit) -> dict[str, int]:
     """Runs one callback of each kind; returns the ident of the thread on which it ran."""
     seen: dict[str, int] = {}

@@ -28,6 +28,7 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_datagram(model, obs);
         lc_monitor_server(model, obs);
         lc_monitor_request(model, obs);
+        lc_monitor_liveness(model, obs);
         break;
     case LC_WHAT_STEPPED:
     case LC_WHAT_RAN:

@@ -1,5 +1,6 @@
 /* Rules SOON-5, TIMER-5, FD-2, FD-10, TASK-1, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1,
  * ERR-4, DGRAM-1, DGRAM-2, DGRAM-3, DGRAM-4 and DGRAM-6): what is due comes, within a few steps. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,15 +82,44 @@ static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
     lc_monitor_report_of(model, obs, lc_model_wide(model, i), what.rule, "%s", what.sentence);
 }
 
-/* The step was one sleep, from which the loop woke on time and called nobody. */
-static bool was_idle(const struct lc_model *model, const struct lc_obs *obs)
+/* Where time passes in sleeps alone, and is counted in ns. */
+static bool is_timed(const struct lc_model *model)
 {
-    return obs->what == LC_WHAT_STEPPED && model->is_exact && model->tick_ns == 1 &&
-           model->judgement->callbacks == model->callbacks_before;
+    return model->is_exact && model->tick_ns == 1;
+}
+
+static bool has_called(const struct lc_model *model)
+{
+    return model->judgement->callbacks != model->callbacks_before;
+}
+
+/* The step was one sleep, from which the loop woke on time and called nobody, though somebody was due by then. */
+static bool is_late(struct lc_model *model, const struct lc_obs *obs, unsigned kind, const struct lc_model_handle *h)
+{
+    if (obs->what != LC_WHAT_STEPPED || h->state != LC_ARMED || !is_timed(model) || has_called(model))
+        return false;
+    return kind == LC_KIND_TIMER ? h->latest_ns <= obs->time_ns
+                                 : kind == LC_KIND_WAKER && lc_model_is_due(model, kind, h, obs->time_ns);
+}
+
+/* The first callback after a sleep comes before the deadline of each timer, or at the first of them. */
+static void judge_sleep(struct lc_model *model, const struct lc_obs *obs)
+{
+    const unsigned end = (LC_KIND_TIMER + 1) * model->width;
+    if (model->phase == LC_AT_REST || model->has_jumped || !is_timed(model) || has_called(model))
+        return;
+    for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
+        const struct lc_model_handle *h = &model->handles[i];
+        if (h->state == LC_ARMED && h->latest_ns > model->turn_ns && h->latest_ns < obs->time_ns)
+            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "TIMER-5",
+                                 "was due %" PRIu64 " ns before the loop woke", obs->time_ns - h->latest_ns);
+    }
 }
 
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
 {
+    if (obs->what == LC_WHAT_BEGIN)
+        judge_sleep(model, obs);
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
         return;
     const bool is_counted = obs->what == LC_WHAT_STEPPED && (model->capabilities & LC_CAP_ONE_PER_STEP);
@@ -108,9 +138,7 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
         bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
         h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
         h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
-        const bool is_late =
-            kind == LC_KIND_TIMER && h->state == LC_ARMED && h->latest_ns <= obs->time_ns && was_idle(model, obs);
-        if (is_late || h->steps_unpaid >= steps_allowed(model, kind, h))
+        if (is_late(model, obs, kind, h) || h->steps_unpaid >= steps_allowed(model, kind, h))
             report(model, obs, i);
     }
 }

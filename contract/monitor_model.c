@@ -183,6 +183,7 @@ static void take_arming(struct lc_model *model, const struct lc_obs *obs, struct
     h->armed_turn = model->phase == LC_AT_REST ? 0 : model->turn;
     h->is_owed = false;
     h->steps_unpaid = 0;
+    h->found_seq = 0;
     if (kind == LC_KIND_TIMER) {
         uint64_t slack_ns = (uint64_t)obs->result;
         h->deadline_ns = obs->arg;
@@ -329,9 +330,22 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
 {
     model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
     model->turn++;
+    model->turn_ns = obs->time_ns;
+    model->has_jumped = false;
     model->callbacks_before = model->judgement->callbacks;
     model->thread = obs->thread;
     model->raises = model->errors = model->exits = model->refusals = model->stop_seq = model->depth = 0;
+}
+
+/* What was due in a turn that an exit has left waits at its place: what is armed from now on comes behind it. */
+static void take_exit(struct lc_model *model, const struct lc_obs *obs)
+{
+    const unsigned end = (LC_KIND_TIMER + 1) * model->width;
+    for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
+        struct lc_model_handle *h = &model->handles[i];
+        if (h->state == LC_ARMED && h->deadline_ns <= obs->time_ns && h->found_seq == 0)
+            h->found_seq = obs->seq;
+    }
 }
 
 void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
@@ -368,6 +382,8 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_RAN:
         model->phase = LC_AT_REST;
         model->is_late_run = true;
+        if (obs->result == LC_LEFT)
+            take_exit(model, obs);
         model->raises = model->errors = model->exits = model->refusals = 0;
         break;
     case LC_WHAT_FD:

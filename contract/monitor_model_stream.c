@@ -121,6 +121,9 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
 /* Of an fd: by this fault its connection is broken. */
 static void take_fault(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
+    model->has_jumped |= (obs->bits & LC_FAULT_JUMP) != 0;
+    if (obs->bits & LC_FAULT_JUMP)
+        return;
     model->faults += (uint32_t)obs->arg;
     model->costly += (obs->bits & LC_FAULT_COSTLY) != 0;
     model->fault_ns = obs->time_ns;

@@ -19,6 +19,8 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
         /* Some loops hand what is due already to their ready queue: TIMER-7 has cases of its own. */
         if (h->was_past || other->was_past)
             continue;
+        if (h->found_seq != 0 && other->armed_seq > h->found_seq)
+            continue;
         /* Each of the two deadlines may have been rounded by less than a tick. */
         if ((model->promises & LC_PROMISE_ORDER) && other->latest_ns < h->deadline_ns &&
             h->deadline_ns - other->latest_ns > 2 * (model->tick_ns - 1))

@@ -27,7 +27,8 @@ static uint8_t handle(unsigned kind, unsigned index)
 enum { HANDLES_USED = 4, OPS_MIN = 4, OPS_SPREAD = 20, CANARIES = 3, EDGES = 2 };
 #define FAMILY_SEED UINT64_C(0x66616d696c79) /* the families draw numbers of their own, */
 #define CANARY_SEED UINT64_C(0x63616e617279) /* and so do the canaries, */
-#define EDGE_SEED UINT64_C(0x65646765)       /* and the edges of numbers */
+#define EDGE_SEED UINT64_C(0x65646765)       /* and the edges of numbers, */
+#define SCENE_SEED UINT64_C(0x7363656e65)    /* and the scenes */
 
 static uint8_t any_handle(uint64_t *seed, unsigned kind)
 {
@@ -37,6 +38,12 @@ static uint8_t any_handle(uint64_t *seed, unsigned kind)
 static bool has(const struct lc_recipe *recipe, uint32_t capability)
 {
     return (recipe->profile->capabilities & capability) != 0;
+}
+
+/* May a callback end by anything but itself? */
+static bool can_raise(const struct lc_recipe *recipe)
+{
+    return has(recipe, LC_CAP_RAISE) || recipe->has_exits;
 }
 
 static bool has_stream(const struct lc_recipe *recipe, unsigned index)
@@ -177,16 +184,20 @@ static uint8_t permitted(uint8_t code, const struct lc_recipe *recipe)
         uint8_t code, instead;
         uint32_t capability;
     } needs[] = {
-        {LC_OP_RAISE, LC_OP_CANCEL, LC_CAP_RAISE},  {LC_OP_RUN, LC_OP_STEP, LC_CAP_STOP},
-        {LC_OP_STOP, LC_OP_STEP, LC_CAP_STOP},      {LC_OP_DROP, LC_OP_STEP, LC_CAP_GC},
-        {LC_OP_GC, LC_OP_STEP, LC_CAP_GC},          {LC_OP_FLUSH, LC_OP_DESTROY, LC_CAP_FLUSH},
-        {LC_OP_ABORT, LC_OP_DESTROY, LC_CAP_FLUSH}, {LC_OP_SWITCH, LC_OP_RESUME, LC_CAP_SWITCH},
-        {LC_OP_LIMITS, LC_OP_WRITE, LC_CAP_FLOW},   {LC_OP_WRITE_EOF, LC_OP_WRITE, LC_CAP_WRITE_EOF},
+        {LC_OP_RUN, LC_OP_STEP, LC_CAP_STOP},
+        {LC_OP_STOP, LC_OP_STEP, LC_CAP_STOP},
+        {LC_OP_DROP, LC_OP_STEP, LC_CAP_GC},
+        {LC_OP_GC, LC_OP_STEP, LC_CAP_GC},
+        {LC_OP_FLUSH, LC_OP_DESTROY, LC_CAP_FLUSH},
+        {LC_OP_ABORT, LC_OP_DESTROY, LC_CAP_FLUSH},
+        {LC_OP_SWITCH, LC_OP_RESUME, LC_CAP_SWITCH},
+        {LC_OP_LIMITS, LC_OP_WRITE, LC_CAP_FLOW},
+        {LC_OP_WRITE_EOF, LC_OP_WRITE, LC_CAP_WRITE_EOF},
     };
     for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
         if (needs[i].code == code && !has(recipe, needs[i].capability))
             return needs[i].instead;
-    return code;
+    return code == LC_OP_RAISE && !can_raise(recipe) ? LC_OP_CANCEL : code;
 }
 
 uint8_t lc_recipe_any_code(uint64_t *seed, const struct lc_recipe *recipe)
@@ -220,6 +231,8 @@ static uint16_t any_count(uint8_t code, uint64_t *seed, const struct lc_recipe *
 {
     static const uint8_t raises[] = {
         0, 0, 0, 0, LC_RAISE_CANCELLED, LC_RAISE_CANCELLED, LC_RAISE_EXIT, LC_RAISE_INTERRUPT};
+    if (code == LC_OP_RAISE && !has(recipe, LC_CAP_RAISE))
+        return (uint16_t)(LC_RAISE_EXIT + below(seed, 2));
     if (code == LC_OP_RAISE) /* an exit ends its turn: where loops cannot do it, it would only be ignored */
         return raises[below(seed, recipe->has_exits ? 8 : 6)];
     bool is_of_bytes = code == LC_OP_WRITE || code == LC_OP_WRITELINES || code == LC_OP_PUT || code == LC_OP_TAKE ||
@@ -315,7 +328,7 @@ static struct lc_op op_of_scene(uint8_t code, uint64_t *seed, const struct lc_re
 /* A scene, with other ops in between; returns how long the program is then. */
 static size_t generate_scene(struct lc_program *program, size_t count, uint64_t *seed, const struct lc_recipe *recipe)
 {
-    const uint8_t *scene = scenes[below(seed, has(recipe, LC_CAP_RAISE) ? SCENES : SCENES - SCENES_OF_RAISE)];
+    const uint8_t *scene = scenes[below(seed, can_raise(recipe) ? SCENES : SCENES - SCENES_OF_RAISE)];
     const unsigned stream = any_stream(seed, recipe);
     for (unsigned i = 0; i < SCENE_OPS_MAX && scene[i] != LC_OP_NOP; i++) {
         if (below(seed, 6) == 0)
@@ -421,6 +434,21 @@ static void add_canaries(struct lc_program *program, uint64_t seed)
     }
 }
 
+/* What random ops seldom bring together, in some programs, somewhere. */
+static void add_scene(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
+{
+    struct lc_program scene;
+    if (below(&seed, 3) != 0)
+        return;
+    lc_scenes_of_loop(&scene, &seed, profile);
+    const size_t at = below(&seed, (unsigned)program->count + 1);
+    if (scene.count > LC_PROGRAM_OPS_MAX - program->count)
+        return;
+    memmove(&program->ops[at + scene.count], &program->ops[at], (program->count - at) * sizeof *program->ops);
+    memcpy(&program->ops[at], scene.ops, scene.count * sizeof *scene.ops);
+    program->count += scene.count;
+}
+
 /* Timers of their own at the edges of numbers, in some programs. */
 static void add_edges(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
 {
@@ -438,7 +466,8 @@ static void add_edges(struct lc_program *program, uint64_t seed, const struct lc
 
 void lc_program_generate(struct lc_program *program, uint64_t seed, const struct lc_profile *profile)
 {
-    uint64_t family_seed = seed ^ FAMILY_SEED, canary_seed = seed ^ CANARY_SEED, edge_seed = seed ^ EDGE_SEED;
+    uint64_t family_seed = seed ^ FAMILY_SEED, canary_seed = seed ^ CANARY_SEED, edge_seed = seed ^ EDGE_SEED,
+             scene_seed = seed ^ SCENE_SEED;
     size_t ops = OPS_MIN + below(&seed, OPS_SPREAD);
     struct lc_recipe recipe = {.profile = profile};
     const enum lc_family family =
@@ -461,6 +490,8 @@ void lc_program_generate(struct lc_program *program, uint64_t seed, const struct
             program->count = generate_scene(program, program->count, &seed, &recipe);
         else
             program->count = append(program, program->count, any_op(&seed, &recipe));
+    if (recipe.streams == 0)
+        add_scene(program, scene_seed, profile);
     lc_program_canonical(program);
     add_canaries(program, canary_seed);
     add_edges(program, edge_seed, profile);

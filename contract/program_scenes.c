@@ -121,6 +121,20 @@ static const char *const of_datagrams[] = {
 #undef PUTS
 };
 
+/* Of programs of the loop itself; with handles of their own, so that they can stand anywhere. */
+static const char *const of_loop[] = {
+#define WATCHED "pair f5 f6\nwatch w5 f5 in\n{|watch w6 f5 in\n}"
+#define POST "post p5{| 300us}\n" /* before a sleep, or in it */
+    WATCHED "waker p5\non w5: take f5\nput f6 5\nstep\n" POST "step\n" STEPS,
+    WATCHED "waker p5\nput f6 5\nstep\n{cancel|destroy|rearm} w5\n" POST "step\n{take f5\nrearm w5\nstep\n|}",
+    WATCHED "on w5: {take f5|cancel w6|destroy w6|rearm w6}\nput f6 {1|100}\nstep\n{take f5\n|}" STEPS,
+    "waker p5\nwaker p6\non p5: {post p6|post p5|destroy p6|timer t5 0ns|soon c5}\n{|post p6 300us\n}" POST STEPS,
+    "soon c5\non c5: timer t5 3ms\nstep{| poll}\n{|advance 1ms\n|advance 2ms\n}step\n" STEPS,
+    "timer t5 3ms\nwaker p5\n" POST "step\n{|cancel t5\n|rearm t5\n}advance 2ms\n" STEPS,
+#undef WATCHED
+#undef POST
+};
+
 /* The first scene of each begins its programs. */
 static const struct {
     uint32_t capability;
@@ -169,10 +183,10 @@ static char *expand(const char *at, const char *end, char *out, const char *out_
     return out;
 }
 
-static void play(struct lc_program *scene, enum lc_family family, unsigned number, uint64_t *seed)
+static void play(struct lc_program *scene, const char *from, uint64_t *seed)
 {
     char text[SCENE_BYTES_MAX] = "";
-    const char *from = families[family].scenes[number], *why = NULL;
+    const char *why = NULL;
     *expand(from, from + strlen(from), text, text + sizeof text - 1, seed) = '\0';
     int line = lc_program_parse(scene, text, &why);
     assert(line == 0); /* the scenes are ours */
@@ -224,18 +238,26 @@ enum lc_family lc_scenes_family_of(const struct lc_program *program)
 void lc_scenes_generate(struct lc_program *program, uint64_t *seed, enum lc_family family)
 {
     struct lc_program scene;
-    play(program, family, 0, seed);
+    play(program, families[family].scenes[0], seed);
     for (unsigned scenes = SCENES_MIN + below(seed, SCENES_SPREAD); scenes > 0; scenes--) {
-        play(&scene, family, 1 + below(seed, families[family].count - 1), seed);
+        play(&scene, families[family].scenes[1 + below(seed, families[family].count - 1)], seed);
         memcpy(program->ops + program->count, scene.ops, scene.count * sizeof *scene.ops);
         program->count += scene.count;
     }
 }
 
+void lc_scenes_of_loop(struct lc_program *scene, uint64_t *seed, const struct lc_profile *profile)
+{
+    play(scene, of_loop[below(seed, sizeof of_loop / sizeof *of_loop)], seed);
+    for (size_t i = 0; i < scene->count; i++)
+        if (scene->ops[i].arg > profile->delay_ns_max || scene->ops[i].arg % profile->tick_ns != 0)
+            scene->ops[i].arg = profile->delay_ns_max / profile->tick_ns * profile->tick_ns;
+}
+
 struct lc_op lc_scenes_any_op(uint64_t *seed, enum lc_family family)
 {
     struct lc_program scene;
-    play(&scene, family, below(seed, families[family].count), seed);
+    play(&scene, families[family].scenes[below(seed, families[family].count)], seed);
     return scene.count > 0 ? scene.ops[below(seed, (unsigned)scene.count)]
                            : (struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT};
 }

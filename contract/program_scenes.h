@@ -12,6 +12,8 @@ enum lc_family lc_scenes_choose(uint64_t *seed, const struct lc_profile *profile
 enum lc_family lc_scenes_family_of(const struct lc_program *program);
 /* Makes a whole program of a family that fits. */
 void lc_scenes_generate(struct lc_program *program, uint64_t *seed, enum lc_family family);
+/* A scene of the loop itself, of which no family is made; no delay is longer than the profile's. */
+void lc_scenes_of_loop(struct lc_program *scene, uint64_t *seed, const struct lc_profile *profile);
 /* One op out of a random scene of the family. */
 struct lc_op lc_scenes_any_op(uint64_t *seed, enum lc_family family);
 

@@ -18,7 +18,8 @@ enum {
 /* Has the loop promised anything that will end a sleep? Otherwise it may rightly sleep for ever. */
 static bool is_promised(struct runner *r)
 {
-    uint64_t now = lc_runner_now_ns(r);
+    /* Where the kernel's clock is the loop's, the loop is not asked: so it would learn the time that it has to know. */
+    uint64_t now = r->driver->is_exact ? r->kernel->now_ns(r->kernel->self) : lc_runner_now_ns(r);
     uint64_t latest = r->driver->is_exact ? LC_TIME_NS_MAX : lc_runner_add_saturating(now, SLEEP_NS_MAX);
 
     if (r->was_rescued) /* the loop has slept through a promise before: once is enough to tell */

@@ -52,8 +52,9 @@ enum {
 
 /* Bits of LC_WHAT_CANARY: what was done to it. */
 enum { LC_CANARY_CLOSED = 1, LC_CANARY_READ = 2, LC_CANARY_WRITTEN = 4 };
-/* Bit of LC_OP_FAULT: a call of the loop has failed for good, and somebody who had connected may be lost by it. */
-enum { LC_FAULT_COSTLY = 128 };
+/* Bits of LC_OP_FAULT: a call of the loop has failed for good, and somebody who had connected may be lost by it; no
+ * call has failed, but more time has passed than any was asked to take. */
+enum { LC_FAULT_COSTLY = 128, LC_FAULT_JUMP = 64 };
 
 /* One record, 32 bytes. Handles are wider than in a program, since cases may use many. */
 struct lc_obs {

@@ -34,6 +34,23 @@ static void wake_1_lost(void)
 }
 
 /* [WAKE-1] Each post is owed a callback; where posts may be merged, one callback that begins after it is enough. */
+/* [WAKE-1] Where a step is one sleep, the one that a post ended calls the waker. */
+static void wake_1_late(void)
+{
+    for (int is_exact = 0; is_exact < 2; is_exact++) {
+        opens(0, 0);
+        terms(1, is_exact);
+        waker(P1);
+        step();
+        post(P1);
+        stepped(0);
+        step();
+        called(P1);
+        stepped(0);
+        CHECK(breaks(is_exact ? "WAKE-1" : ""));
+    }
+}
+
 static void wake_1_coalesce(void)
 {
     for (uint32_t capabilities = 0; capabilities <= COALESCE; capabilities += COALESCE) {
@@ -384,6 +401,7 @@ static void kit_1_unknown_record(void)
 
 static const struct test tests[] = {
     TEST(wake_1_lost),
+    TEST(wake_1_late),
     TEST(wake_1_coalesce),
     TEST(wake_1_rescue),
     TEST(wake_2_more_callbacks_than_posts),

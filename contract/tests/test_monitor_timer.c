@@ -110,8 +110,8 @@ static void timer_2_armed_in_the_turn(void)
         soon(C1);
         timer(T1, 100);
         timer(T2, 500);
-        step();
         at(1000);
+        step();
         begins(C1);
         cancel(T1);
         if (is_rearmed)
@@ -120,6 +120,30 @@ static void timer_2_armed_in_the_turn(void)
         called(T2);
         stepped(0);
         CHECK(breaks(""));
+    }
+}
+
+/* [TIMER-2] What an exit left in the middle of its batch keeps its place: what is armed later comes behind it. */
+static void timer_2_left_by_an_exit(void)
+{
+    for (int is_left = 0; is_left < 2; is_left++) {
+        opens(LC_CAP_EXIT, ORDER);
+        terms(1, true);
+        timer(T1, 100);
+        soon(C1);
+        at(200);
+        step();
+        begins(C1);
+        if (is_left)
+            raises_in(C1, LC_EVENT_SOON, LC_RAISE_EXIT);
+        ends(C1);
+        stepped(is_left ? LC_LEFT : 0);
+        timer(T2, 50);
+        step();
+        called(T1);
+        called(T2);
+        stepped(0);
+        CHECK(breaks(is_left ? "" : "TIMER-2"));
     }
 }
 
@@ -320,14 +344,41 @@ static void timer_9_nan(void)
     CHECK(breaks("TIMER-1"));
 }
 
+/* [TIMER-5] Where time passes in sleeps alone, none of them outlasts a deadline; a jump of time is not the loop's. */
+static void timer_5_slept_past(void)
+{
+    for (uint64_t woke_ns = 100; woke_ns <= 101; woke_ns++)
+        for (int jumps = 0; jumps < 2; jumps++) {
+            opens(0, 0);
+            terms(1, true);
+            timer(T1, 100);
+            step();
+            at(woke_ns);
+            if (jumps)
+                asks(LC_OP_FAULT, 0, 0, LC_FAULT_JUMP, 0);
+            called(T1);
+            stepped(0);
+            CHECK(breaks(woke_ns > 100 && !jumps ? "TIMER-5" : ""));
+        }
+}
+
 static const struct test tests[] = {
-    TEST(timer_1_early),   TEST(timer_1_inside_the_call),
-    TEST(timer_1_rearmed), TEST(timer_2_order),
-    TEST(timer_2_past),    TEST(timer_2_armed_in_the_turn),
-    TEST(timer_6_ties),    TEST(timer_3_cancelled),
-    TEST(timer_4_twice),   TEST(timer_5_due_during_the_step),
-    TEST(timer_5_never),   TEST(timer_5_rescue),
-    TEST(timer_9_fires),   TEST(timer_9_refused),
+    TEST(timer_1_early),
+    TEST(timer_1_inside_the_call),
+    TEST(timer_1_rearmed),
+    TEST(timer_2_order),
+    TEST(timer_2_past),
+    TEST(timer_2_armed_in_the_turn),
+    TEST(timer_2_left_by_an_exit),
+    TEST(timer_6_ties),
+    TEST(timer_3_cancelled),
+    TEST(timer_4_twice),
+    TEST(timer_5_due_during_the_step),
+    TEST(timer_5_never),
+    TEST(timer_5_rescue),
+    TEST(timer_5_slept_past),
+    TEST(timer_9_fires),
+    TEST(timer_9_refused),
     TEST(timer_9_nan),
 };
 TEST_MAIN(tests)

@@ -4,15 +4,28 @@
 #include <errno.h>
 
 #include "drivers.h"
+#include "handle.h"
 
 /* ---- callbacks ----------------------------------------------------------------------------- */
+
+/* What an exit is in C: the turn ends with the present callback, and the run with the turn. */
+static void leave(struct refloop_driver *d)
+{
+    d->has_left = true;
+    if (d->is_in_run)
+        rl_loop_break(d->loop);
+    else
+        rl_turn_break(&d->loop->turn); /* which asks no later run to stop */
+}
 
 void refloop_report_seen(const struct slot *slot, struct lc_seen seen)
 {
     struct lc_sink *sink = &slot->driver->base.sink;
     seen.handle = slot->handle;
-    sink->begin(sink->self, &seen);
+    const int raise = sink->begin(sink->self, &seen);
     sink->end(sink->self, seen.handle, seen.event);
+    if (raise == LC_RAISE_EXIT || raise == LC_RAISE_INTERRUPT)
+        leave(slot->driver);
 }
 
 static void report(const struct slot *slot, enum lc_event event, unsigned bits)
@@ -161,6 +174,8 @@ static int destroy(struct slot *slot)
 
 static int open_loop(struct refloop_driver *d)
 {
+    d->has_left = false;
+    d->untold = NULL;
     if (d->sim == NULL)
         return rl_loop_open(&d->loop);
     sim_reset(d->sim);
@@ -170,15 +185,22 @@ static int open_loop(struct refloop_driver *d)
 
 static int turn(struct refloop_driver *d, const struct lc_op *op)
 {
-    d->was_rescued = false;
+    struct slot *untold = d->untold;
+    d->was_rescued = d->has_left = false;
+    d->is_in_run = op->op == LC_OP_RUN;
+    d->untold = NULL;
     if (d->sim != NULL)
         d->sim->has_spun = false;
-    int result = op->op == LC_OP_RUN ? rl_loop_run(d->loop) : rl_loop_turn(d->loop, op->flags & LC_WAIT);
+    if (untold != NULL)
+        refloop_tell_done(untold);
+    int result = d->is_in_run ? rl_loop_run(d->loop) : rl_loop_turn(d->loop, op->flags & LC_WAIT);
     if (rl_loop_check(d->loop) != 0)
         return -ENOTRECOVERABLE; /* a broken invariant; the monitor reports it as LIFE-1 */
+    if (d->has_left)
+        return LC_LEFT;
     if (d->sim != NULL && (d->sim->has_spun || d->sim->is_told))
         return LC_SPUN;
-    return d->was_rescued ? 0 : result;
+    return d->was_rescued || result > 0 ? 0 : result;
 }
 
 static int64_t apply(struct lc_driver *base, const struct lc_op *op)
@@ -220,7 +242,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
 enum {
     CAPABILITIES = LC_CAP_MULTI | LC_CAP_STOP | LC_CAP_TURNS | LC_CAP_COALESCE | LC_CAP_STREAM | LC_CAP_FLUSH |
                    LC_CAP_WRITE_EOF | LC_CAP_FLOW | LC_CAP_DATAGRAM | LC_CAP_SERVER | LC_CAP_CONNECT | LC_CAP_CANCEL |
-                   LC_CAP_EDGE,
+                   LC_CAP_EDGE | LC_CAP_EXIT,
     PROMISES = LC_PROMISE_FIFO | LC_PROMISE_TURN | LC_PROMISE_ORDER | LC_PROMISE_TIES
 };
 

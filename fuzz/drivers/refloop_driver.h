@@ -31,14 +31,19 @@ struct slot {
 struct refloop_driver {
     struct lc_driver base;
     rl_loop *loop;
-    struct sim *sim;  /* NULL: epoll */
-    bool was_rescued; /* the simulated kernel found the loop asleep for ever in this step */
+    struct sim *sim;     /* NULL: epoll */
+    bool was_rescued;    /* the simulated kernel found the loop asleep for ever in this step */
+    bool has_left;       /* a callback has ended this step or run */
+    bool is_in_run;      /* and not in a step */
+    struct slot *untold; /* connected when has_left: it was not told that it is done */
     struct slot slots[256];
 };
 
 void refloop_report_seen(const struct slot *slot, struct lc_seen seen);
 extern const struct rl_stream_callbacks refloop_stream_callbacks;
-/* MADE of a stream that the loop has connected. */
+/* DONE of a stream that the loop has connected. */
+void refloop_tell_done(struct slot *slot);
+/* MADE of it. */
 void refloop_report_made(const struct slot *slot);
 /* Opens a stream over the fd for the slot of this handle; 0 or -errno. */
 int refloop_open_stream(struct refloop_driver *driver, uint8_t handle, int fd);

@@ -49,14 +49,22 @@ static void on_lost(rl_stream *stream, void *arg, int error)
 }
 
 /* Destroyed when it is made, it is told no more. */
+void refloop_tell_done(struct slot *slot)
+{
+    if (!slot->is_destroyed)
+        report(slot, LC_EVENT_DONE);
+}
+
 static void on_connected(rl_stream *stream, void *arg)
 {
     struct slot *slot = arg;
     (void)stream;
     slot->is_connecting = false;
     refloop_report_made(slot);
-    if (!slot->is_destroyed)
-        report(slot, LC_EVENT_DONE);
+    if (slot->driver->has_left)
+        slot->driver->untold = slot; /* in the next turn */
+    else
+        refloop_tell_done(slot);
 }
 
 const struct rl_stream_callbacks refloop_stream_callbacks = {.connected = on_connected,

@@ -169,9 +169,16 @@ static void kernel_advance(void *self, uint64_t duration_ns)
     sim->now_ns = then_ns < last_ns || sim->now_ns > last_ns ? then_ns : last_ns;
 }
 
+/* Of the runs of one program with a failing call, each begins at another number: so each is once the last that fits
+ * into some table. */
+static int first_fd(const struct sim *sim)
+{
+    return SIM_FD_FIRST + (int)(sim->plan.failing_call % SIM_FD_FIRSTS);
+}
+
 int sim_open(struct sim *sim)
 {
-    for (int fd = SIM_FD_FIRST; fd < SIM_FDS_MAX; fd++)
+    for (int fd = first_fd(sim); fd < SIM_FDS_MAX; fd++)
         if (!sim->fds[fd].is_open) {
             sim->fds[fd] = (struct sim_fd){.is_open = true, .opening = ++sim->openings, .peer = -1};
             sim->fds_end = fd < sim->fds_end ? sim->fds_end : fd + 1;

@@ -16,7 +16,8 @@ enum {
     SIM_PENDING_MAX = 16, /* ends of connections that were not yet accepted: they have no number */
     SIM_FILES_MAX = SIM_FDS_MAX + SIM_PENDING_MAX,
     SIM_PORT_FIRST = 40000,  /* ports are given out from here on, each once */
-    SIM_FD_FIRST = 3,        /* fd numbers are given out from here, the lowest free one first */
+    SIM_FD_FIRST = 3,        /* fd numbers are given out from here, the lowest free one first; or from one of the */
+    SIM_FD_FIRSTS = 16,      /* so many, where a call is to fail */
     SIM_BUFFER_BYTES = 4096, /* what a socket end holds unread before its peer cannot write */
     SIM_POSTS_MAX = 32,
     SIM_DATAGRAMS_MAX = 512,           /* on their way at a time, */
@@ -69,6 +70,7 @@ struct sim_plan {
     uint32_t failing_choice; /* by which of the errors that such a call can have */
     /* Called for each fault: whoever judges the run has to know. is_broken: the connection of fd fails by it. */
     void (*on_fault)(void *arg, int fd, bool is_broken);
+    void (*on_jump)(void *arg);
     void *arg;
 };
 

@@ -11,6 +11,7 @@ enum {
     ONE_IN_SPURIOUS = 16, /* wake-ups of a stream for nothing */
     ONE_IN_LATE = 3,      /* waits that the end of a connect, or a refusal of a datagram, outlasts on its way */
     ONE_IN_JUMP = 8,      /* waits after which more time has passed than was asked for */
+    PARTS = 8,            /* of a sleep that a signal ends */
     JUMP_BITS = 34        /* of the ns that pass then: up to 17 s */
 };
 
@@ -134,6 +135,20 @@ static void jump(struct sim *sim)
         return;
     const uint64_t late_ns = UINT64_C(1) << choice(sim, 2, JUMP_BITS);
     sim->now_ns = late_ns > LC_TIME_NS_MAX - sim->now_ns ? LC_TIME_NS_MAX : sim->now_ns + late_ns;
+    if (sim->plan.on_jump != NULL)
+        sim->plan.on_jump(sim->plan.arg);
+}
+
+/* A signal may come in the middle of a sleep: a part of its time has passed then, unless something would have ended it
+ * earlier. */
+static void sleep_a_part(struct sim *sim, int64_t timeout_ns)
+{
+    bool is_ready = sim->is_woken || sim->posts_count > 0 || timeout_ns <= 0;
+    for (int fd = 0; fd < sim->fds_end && !is_ready; fd++)
+        is_ready =
+            sim->fds[fd].watched != 0 && (sim_readiness(sim, fd) & (sim->fds[fd].watched | RL_HUP | RL_ERR)) != 0;
+    if (!is_ready)
+        sim->now_ns = sim_later(sim, (uint64_t)timeout_ns / PARTS * choice(sim, 3, PARTS));
 }
 
 /* A wait may be interrupted or hold events back, but not two in a row: what is ready must come. */
@@ -145,6 +160,7 @@ static int adverse_wait(struct sim *sim, int64_t timeout_ns, struct rl_event *ev
     const bool may_delay = !faults->has_delayed;
     faults->has_delayed = may_delay && adversary_draw(adversary, ADVERSARY_WAIT, WAITS, number) == ADVERSARY_EINTR;
     if (faults->has_delayed) {
+        sleep_a_part(sim, timeout_ns);
         tell(sim, WAITS, false);
         return -EINTR;
     }

@@ -87,15 +87,22 @@ static bool passes(struct sim_plan plan, uint32_t request, const struct lc_progr
     return found->count == 0;
 }
 
+/* Under every other program sockets hold little, so that much has to wait. */
+static struct sim_plan plan_for(const struct lc_program *program)
+{
+    return (struct sim_plan){.has_small_buffers = program->count % 2 == 1, .adversary.seed = program->count};
+}
+
 void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *judgement)
 {
     const struct sim_faults *faults = &fuzz_faults_sim()->faults;
     for (uint32_t n = 2; /* the first is for the loop itself: without it there is no run */ n <= CALLS_MAX; n++)
-        if (!passes((struct sim_plan){0}, n, program, judgement))
+        if (!passes(plan_for(program), n, program, judgement))
             return;
         else if (memory.requests < n)
             break;
-    for (struct sim_plan plan = {.failing_call = 1}; plan.failing_call <= CALLS_MAX; plan.failing_call++)
+    struct sim_plan plan = plan_for(program);
+    for (plan.failing_call = 1; plan.failing_call <= CALLS_MAX; plan.failing_call++)
         for (plan.failing_choice = 0; plan.failing_choice < ERRORS_MAX; plan.failing_choice++)
             if (!passes(plan, 0, program, judgement) || faults->calls < plan.failing_call)
                 return;

@@ -25,6 +25,13 @@ static void note_fault(void *arg, int fd, bool is_broken)
                                       .time_ns = sim->now_ns});
 }
 
+static void note_jump(void *arg)
+{
+    const struct sim *sim = arg;
+    fuzz_program_note(
+        (struct lc_obs){.what = LC_WHAT_OP, .code = LC_OP_FAULT, .bits = LC_FAULT_JUMP, .time_ns = sim->now_ns});
+}
+
 void fuzz_faults_note_no_memory(void)
 {
     note_fault(fuzz_faults_sim(), -1, true);
@@ -35,6 +42,7 @@ size_t fuzz_faults_run(const struct sim_plan *plan, const struct lc_program *pro
     struct sim *sim = fuzz_faults_sim();
     sim->plan = *plan;
     sim->plan.on_fault = note_fault;
+    sim->plan.on_jump = note_jump;
     sim->plan.arg = sim;
     size_t count = fuzz_program_run(fuzz_program_driver(), program, merged);
     sim->plan = (struct sim_plan){.adversary.level = ADVERSARY_OFF};

@@ -15,6 +15,8 @@ static int apply(void *self, int fd, uint32_t interest)
 {
     (void)self;
     assert(fd == FAKE_FD && fake.closes == 0);
+    if (fake.apply_error != 0 && (interest & ~fake.interest) != 0)
+        return fake.apply_error;
     fake.interest = interest;
     return 0;
 }

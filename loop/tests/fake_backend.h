@@ -11,6 +11,7 @@ extern struct fake {
     uint64_t now_ns;         /* 1 until the test moves it */
     uint32_t (*ready)(void); /* the bits of FAKE_FD; called once in each wait */
     uint32_t interest;       /* in FAKE_FD, as the loop applied it */
+    int apply_error;         /* what an apply of more than that is told; 0: it is taken */
     unsigned closes;         /* of FAKE_FD, */
     unsigned others_closed;  /* of other fds, */
     unsigned backends_closed;

@@ -139,7 +139,7 @@ static void on_resume(rl_datagram *of, void *arg)
 static void on_lost(rl_datagram *of, void *arg, int error)
 {
     (void)of, (void)arg;
-    CHECK(seen.is_closed && error == 0 && fake.closes == 1);
+    CHECK(seen.is_closed && error == fake.apply_error && fake.closes == 1);
     seen.losts++;
     endpoint = NULL;
     called(LOST);
@@ -232,9 +232,28 @@ static void what_waits_is_bounded(void)
         CHECK(++count < 100);
     CHECK(count == RL_DATAGRAM_WAITING_BYTES_MAX / (sizeof bytes + 8));
     CHECK(rl_datagram_send(endpoint, bytes, sizeof bytes) == -ENOBUFS && rl_datagram_send(endpoint, bytes, 1) == 0);
-    CHECK(rl_loop_close(loop) == 0);
+    const size_t left = RL_DATAGRAM_WAITING_BYTES_MAX - rl_datagram_buffered(endpoint) - 8; /* beside its bookkeeping */
+    CHECK(rl_datagram_send(endpoint, bytes, left + 1) == -ENOBUFS && rl_datagram_send(endpoint, bytes, left) == 0);
+    CHECK(rl_datagram_buffered(endpoint) == RL_DATAGRAM_WAITING_BYTES_MAX);
+    CHECK(rl_datagram_send(endpoint, bytes, 0) == -ENOBUFS && rl_loop_close(loop) == 0);
 }
 
-static const struct test tests[] = {TEST(nothing_is_lost_or_told_twice), TEST(what_waits_is_bounded)};
+/* An endpoint that cannot wait for room is lost with that error, and is told nothing before it: nothing can resume. */
+static void refused_interest_loses(void)
+{
+    static const unsigned char bytes[HIGH];
+    open_world();
+    memset(plan, -1, sizeof plan);
+    fake.apply_error = -ENOSPC;
+    seen.is_in_send = true;
+    CHECK(rl_datagram_send(endpoint, bytes, sizeof bytes) == 0);
+    seen.is_in_send = false;
+    seen.is_closed = true;
+    CHECK(!seen.is_paused && rl_datagram_send(endpoint, bytes, 1) == -EPIPE);
+    CHECK(turn() == 1 && seen.losts == 1 && rl_loop_close(loop) == 0);
+}
+
+static const struct test tests[] = {TEST(nothing_is_lost_or_told_twice), TEST(what_waits_is_bounded),
+                                    TEST(refused_interest_loses)};
 
 TEST_MAIN(tests)

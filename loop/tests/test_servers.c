@@ -74,7 +74,7 @@ static bool on_accepted(rl_server *of, void *arg, int fd)
 static void on_resting(rl_server *of, void *arg, int error)
 {
     (void)arg;
-    CHECK(of == server && error == kernel.error);
+    CHECK(of == server && error == (fake.apply_error != 0 ? fake.apply_error : kernel.error));
     seen.rests++;
     if (answer == CLOSE_AND_TAKE)
         close_server();
@@ -132,14 +132,14 @@ static void each_client_is_handed_over_once(void)
         }
 }
 
-/* While no fd can be had, accept is asked once a second, however many turns there are. */
-static void resting_does_not_spin(void)
+/* While no fd or memory can be had, accept is asked once a second, however many turns there are. */
+static void rest_from(int error)
 {
     answer = TAKE;
     open_world();
     kernel.clients = 1;
     kernel.is_scarce = true;
-    kernel.error = -EMFILE;
+    kernel.error = error;
     for (unsigned seconds = 1; seconds <= 5; seconds++) {
         for (int turns = 0; turns < 100; turns++)
             act(TURN, 0);
@@ -150,6 +150,32 @@ static void resting_does_not_spin(void)
         fake.now_ns++;
     }
     CHECK(rl_loop_close(loop) == 0 && seen.handed_over == 0);
+    server = NULL;
+}
+
+static void resting_does_not_spin(void)
+{
+    for (unsigned i = 0; i < SCARCE; i++)
+        rest_from(scarce[i]);
+}
+
+/* A server that has rested and cannot be watched then rests again. */
+static void refused_interest_is_another_rest(void)
+{
+    answer = TAKE;
+    open_world();
+    kernel.clients = 1;
+    kernel.is_scarce = true;
+    kernel.error = -EMFILE;
+    act(TURN, 0);
+    kernel.error = 0;
+    for (unsigned seconds = 1; seconds <= 3; seconds++) {
+        CHECK(seen.rests == seconds && fake.interest == 0);
+        fake.apply_error = seconds < 3 ? -ENOMEM : 0;
+        act(SECOND, 0), act(TURN, 0);
+    }
+    act(TURN, 0);
+    CHECK(seen.rests == 3 && seen.handed_over == 1 && rl_loop_close(loop) == 0);
     server = NULL;
 }
 
@@ -170,6 +196,6 @@ static void errors_of_a_turn_are_bounded(void)
 }
 
 static const struct test tests[] = {TEST(each_client_is_handed_over_once), TEST(resting_does_not_spin),
-                                    TEST(errors_of_a_turn_are_bounded)};
+                                    TEST(errors_of_a_turn_are_bounded), TEST(refused_interest_is_another_rest)};
 
 TEST_MAIN(tests)

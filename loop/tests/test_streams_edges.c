@@ -336,6 +336,21 @@ static void refused_shut_loses(void)
     }
 }
 
+/* [CLOSE] What a closed stream could not send is told as the error that kept it from it. */
+static void failed_flush_is_told(void)
+{
+    open_loop();
+    open_stream(0, &all_callbacks);
+    kernel.fds[0].room = 0;
+    CHECK(rl_stream_write(streams[0], big, 1) == 0);
+    rl_stream_close(streams[0]);
+    kernel.fds[0].room = 1;
+    kernel.fds[0].write_error = -ECONNRESET;
+    (void)turn(), (void)turn();
+    CHECK(counts[0].losts == 1 && counts[0].error == -ECONNRESET && kernel.fds[0].closes == 1);
+    close_loop();
+}
+
 /* Without callbacks bytes are dropped, end of file passes, and lost still comes. */
 static void callbacks_may_be_missing(void)
 {
@@ -420,6 +435,7 @@ static const struct test tests[] = {TEST(failed_open_leaves_the_fd),
                                     TEST(break_ends_the_reading),
                                     TEST(refused_interest_loses),
                                     TEST(refused_shut_loses),
+                                    TEST(failed_flush_is_told),
                                     TEST(callbacks_may_be_missing),
                                     TEST(alive_while_it_waits),
                                     TEST(closing_the_loop_closes_streams),
