@@ -10,6 +10,7 @@ import contextvars
 import importlib
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -82,6 +83,15 @@ def check_timer_beside_a_cancelled_one(loop):
     return (
         len(fired) != 1 or fired[0] > 0.2
     ) and f"a timer that is due at once, beside one that was cancelled: {fired}"
+
+
+def check_cancelled_timers_wake_nobody(loop):
+    for number in range(50):
+        loop.call_later(0.05 + number * 0.004, int).cancel()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    run_for(loop, 0.3)
+    wakes = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before
+    return wakes > 20 and f"fifty timers that were cancelled wake the loop {wakes} times"
 
 
 def check_handles(loop):
