@@ -20,7 +20,7 @@ struct lc_model_handle {
     uint64_t latest_ns;      /* timer: the deadline, if the loop read its clock as late as it can have */
     uint8_t edge;            /* timer: enum lc_edge, if it was made by EDGE */
     bool was_past;           /* timer: its deadline had passed when it was armed, on a real clock */
-    uint32_t found_seq;      /* timer: the end of a turn that an exit left, and that may have found it due; 0: none */
+    uint32_t found_seq;      /* timer: the begin of a turn that an exit left, and that may have found it due; 0: none */
     uint16_t fd;             /* watch, stream, datagram: its fd's handle, 0 unknown */
     uint8_t asked;           /* watch: the bits it was armed for */
     uint8_t ready_since;     /* watch: bits that were ready at any time since its last callback */

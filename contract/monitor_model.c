@@ -331,20 +331,21 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
     model->phase = obs->what == LC_WHAT_RUN ? LC_IN_RUN : LC_IN_STEP;
     model->turn++;
     model->turn_ns = obs->time_ns;
+    model->turn_seq = obs->seq;
     model->has_jumped = false;
     model->callbacks_before = model->judgement->callbacks;
     model->thread = obs->thread;
     model->raises = model->errors = model->exits = model->refusals = model->stop_seq = model->depth = 0;
 }
 
-/* What was due in a turn that an exit has left waits at its place: what is armed from now on comes behind it. */
+/* What was due in a turn that an exit has left waits at its place: what was armed since the turn began comes behind. */
 static void take_exit(struct lc_model *model, const struct lc_obs *obs)
 {
     const unsigned end = (LC_KIND_TIMER + 1) * model->width;
     for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         struct lc_model_handle *h = &model->handles[i];
         if (h->state == LC_ARMED && h->deadline_ns <= obs->time_ns && h->found_seq == 0)
-            h->found_seq = obs->seq;
+            h->found_seq = model->turn_seq;
     }
 }
 

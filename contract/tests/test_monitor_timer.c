@@ -123,10 +123,12 @@ static void timer_2_armed_in_the_turn(void)
     }
 }
 
-/* [TIMER-2] What an exit left in the middle of its batch keeps its place: what is armed later comes behind it. */
+/* [TIMER-2] What an exit left in the middle of its batch keeps its place: what was armed in it, or later, comes behind.
+ */
 static void timer_2_left_by_an_exit(void)
 {
-    for (int is_left = 0; is_left < 2; is_left++) {
+    for (int way = 0; way < 4; way++) {
+        const bool is_left = way & 1, is_armed_inside = way & 2;
         opens(LC_CAP_EXIT, ORDER);
         terms(1, true);
         timer(T1, 100);
@@ -134,11 +136,14 @@ static void timer_2_left_by_an_exit(void)
         at(200);
         step();
         begins(C1);
+        if (is_armed_inside)
+            timer(T2, 50);
         if (is_left)
             raises_in(C1, LC_EVENT_SOON, LC_RAISE_EXIT);
         ends(C1);
         stepped(is_left ? LC_LEFT : 0);
-        timer(T2, 50);
+        if (!is_armed_inside)
+            timer(T2, 50);
         step();
         called(T1);
         called(T2);
