@@ -383,7 +383,8 @@ void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
     case LC_WHAT_RAN:
         model->phase = LC_AT_REST;
         model->is_late_run = true;
-        if (obs->result == LC_LEFT)
+        model->was_left = obs->result == LC_LEFT;
+        if (model->was_left)
             take_exit(model, obs);
         model->raises = model->errors = model->exits = model->refusals = 0;
         break;

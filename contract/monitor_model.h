@@ -25,6 +25,7 @@ struct lc_model {
     bool is_loop_closed;
     bool has_nan;                    /* a timer of NaN was taken */
     bool is_late_run;                /* the loop has completed a step or run before */
+    bool was_left;                   /* the last step or run was left by an exit, with what waited in it */
     uint32_t turn;                   /* steps and runs begun; 0 before the first */
     uint32_t depth;                  /* callbacks we are inside of */
     uint16_t thread;                 /* of the present step or run */

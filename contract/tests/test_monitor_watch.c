@@ -47,6 +47,34 @@ static void fd_1_ready_at_some_time(void)
     CHECK(breaks("FD-1"));
 }
 
+/* [FD-1] What an exit left in the middle of its turn may come beside what the next one finds, in that one alone. */
+static void fd_1_left_by_an_exit(void)
+{
+    for (int way = 0; way < 4; way++) {
+        opens(LC_CAP_EXIT, 0);
+        fd_is(F1, IN);
+        watch(W1, F1, IN);
+        soon(C1);
+        step();
+        begins(C1);
+        if (way & 1)
+            raises_in(C1, LC_EVENT_SOON, LC_RAISE_EXIT);
+        ends(C1);
+        stepped(way & 1 ? LC_LEFT : 0);
+        step();
+        ready(W1, IN, IN);
+        fd_is(F1, NOTHING);
+        ready(W1, IN, NOTHING); /* of the readiness before it was taken */
+        if (way & 2) {
+            stepped(0);
+            step();
+        }
+        ready(W1, IN, NOTHING);
+        stepped(0);
+        CHECK(breaks(way == 1 ? "" : "FD-1"));
+    }
+}
+
 /* [FD-1] The readiness at the end of a callback is that of the next one; what was ready before the arming is not. */
 static void fd_1_since_when(void)
 {
@@ -228,12 +256,10 @@ static void fd_6_not_asked_for(void)
 }
 
 static const struct test tests[] = {
-    TEST(fd_1_not_ready),     TEST(fd_1_ready_at_some_time),
-    TEST(fd_1_since_when),    TEST(fd_1_inside_the_call),
-    TEST(fd_1_error),         TEST(fd_2_never),
-    TEST(fd_2_not_owed),      TEST(fd_2_hang_up_and_rescue),
-    TEST(fd_3_cancelled),     TEST(fd_4_new_owner),
-    TEST(fd_4_old_owner),     TEST(fd_5_emptied),
-    TEST(fd_6_not_asked_for),
+    TEST(fd_1_not_ready),  TEST(fd_1_ready_at_some_time), TEST(fd_1_left_by_an_exit),
+    TEST(fd_1_since_when), TEST(fd_1_inside_the_call),    TEST(fd_1_error),
+    TEST(fd_2_never),      TEST(fd_2_not_owed),           TEST(fd_2_hang_up_and_rescue),
+    TEST(fd_3_cancelled),  TEST(fd_4_new_owner),          TEST(fd_4_old_owner),
+    TEST(fd_5_emptied),    TEST(fd_6_not_asked_for),
 };
 TEST_MAIN(tests)
