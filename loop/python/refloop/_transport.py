@@ -49,7 +49,7 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
         # From 3.12 on asyncio does not look for the end, also not for one that the iterator brings (gh-136234)
         # [STREAM-1, INSIDE-3], nor, at first, whether it has to pause (gh-127655) [STREAM-5]; it asks for ever to send
         # empty parts, and may end a transport that is closed in the middle of its own work [CLOSE-1].
-        parts = [memoryview(part).cast("B") for part in list_of_data if memoryview(part).nbytes]
+        parts = [view.cast("B") for view in map(memoryview, list_of_data) if view.nbytes]
         if self._conn_lost or self._closing:
             self.write(b"".join(parts))
         else:
@@ -83,6 +83,9 @@ class ReadPipeTransport(unix_events._UnixReadPipeTransport):  # type: ignore[nam
     def resume_reading(self) -> None:
         self._is_paused = False
         super().resume_reading()
+
+    def is_reading(self) -> bool:
+        return not self._is_paused and not self.is_closing()
 
     def _read_ready(self) -> None:
         if self._is_paused:
