@@ -49,7 +49,8 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
         # From 3.12 on asyncio does not look for the end, also not for one that the iterator brings (gh-136234)
         # [STREAM-1, INSIDE-3], nor, at first, whether it has to pause (gh-127655) [STREAM-5]; it asks for ever to send
         # empty parts, and may end a transport that is closed in the middle of its own work [CLOSE-1].
-        parts = [view.cast("B") for view in map(memoryview, list_of_data) if view.nbytes]
+        views: list[Any] = [memoryview(part) for part in list_of_data]
+        parts = [view.cast("B") for view in views if view.nbytes]
         if self._conn_lost or self._closing:
             self.write(b"".join(parts))
         else:
@@ -77,8 +78,8 @@ class ReadPipeTransport(unix_events._UnixReadPipeTransport):  # type: ignore[nam
     _is_paused = False
 
     def pause_reading(self) -> None:
-        self._is_paused = True
         super().pause_reading()
+        self._is_paused = True
 
     def resume_reading(self) -> None:
         self._is_paused = False
