@@ -49,7 +49,7 @@ def stored(folder: Path, name: str) -> tuple[Path, list[str]]:
 def test_finds_a_broken_loop(name: str, tmp_path: Path) -> None:
     rule, ops_max = FOUND[name]
     loop = f"{BROKEN / name}.py:new_event_loop"
-    done = fuzz(loop, tmp_path, runs=32)
+    done = fuzz(loop, tmp_path, runs=128)
     assert done.returncode == 1, done.stdout + done.stderr
     file, ops = stored(tmp_path, rule.lower())
     assert len(ops) <= ops_max, ops
