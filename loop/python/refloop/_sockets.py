@@ -43,7 +43,13 @@ class Sockets(asyncio.SelectorEventLoop):
 
     async def _sendfile_fallback(self, transp: Any, file: Any, offset: int, count: int | None) -> Any:
         rewind(file, offset)
-        return await super()._sendfile_fallback(transp, file, offset, count)  # type: ignore[misc]
+        try:
+            return await super()._sendfile_fallback(transp, file, offset, count)  # type: ignore[misc]
+        except BaseException:
+            # asyncio says nothing of a pause in which it gives the transport back; resume_writing() comes [SENDFILE-2].
+            if transp._protocol_paused and not getattr(transp, "_conn_lost", 0):
+                transp.get_protocol().pause_writing()
+            raise
 
     async def create_server(self, *args: Any, **options: Any) -> Any:
         server = await super().create_server(*args, **options)
