@@ -211,6 +211,19 @@ def check_given_socket_is_closed(loop):
     )
 
 
+def check_failed_datagrams_do_not_count(loop):
+    other = bound()
+    log = endpoint(loop, Log(), remote_addr=other.getsockname())
+    try:
+        for _ in range(3):
+            log.transport.sendto(bytes(65_508))  # one too many
+    except OSError as error:
+        return f"sendto() raises {error!r} instead of telling error_received"
+    run_for(loop)
+    size = log.transport.get_write_buffer_size()
+    return size and f"datagrams that failed stay in get_write_buffer_size(): {size}"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 
