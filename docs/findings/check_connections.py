@@ -418,6 +418,15 @@ def check_cancelled_connect_is_made(loop):
     return log.events == ["made"] and "a create_connection() that is cancelled makes its connection, which stays"
 
 
+def check_client_of_a_factory_that_raises(loop):
+    loop.set_exception_handler(lambda loop, context: None)
+    server = loop.run_until_complete(loop.create_server(lambda: 1 / 0, "127.0.0.1", 0))
+    client = socket.create_connection(server.sockets[0].getsockname())
+    client.settimeout(0.5)
+    run_for(loop)
+    return not sees_the_end(client) and "the client whose factory raised stays connected, to nobody"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 
