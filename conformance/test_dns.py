@@ -117,12 +117,13 @@ def test_cancelled_lookup(kit: Kit) -> None:
     kit.check(kit.run(main()), "a cancelled lookup raised something else")
 
 
-@case("DNS-2")
-def test_lookup_beside_the_loop(kit: Kit) -> None:
-    """The loop runs its callbacks while a lookup waits for its answer, where the socket module is what is asked."""
+@family("DNS-2", lookup=("getaddrinfo", "getnameinfo"))
+def test_lookup_beside_the_loop(kit: Kit, lookup: str) -> None:
+    """The loop runs its callbacks while a lookup waits for its answer, where the socket module is what is asked"""
     going = threading.Event()
     ran: list[bool] = []
-    plain = socket.getaddrinfo
+    plain = getattr(socket, lookup)
+    given = ("localhost", 80) if lookup == "getaddrinfo" else (("127.0.0.1", 80),)
 
     def slow(*args: Any, **options: Any) -> Any:
         ran.append(going.wait(1.0))
@@ -130,13 +131,13 @@ def test_lookup_beside_the_loop(kit: Kit) -> None:
 
     async def main() -> object:
         kit.loop.call_soon(going.set)
-        return await kit.loop.getaddrinfo("localhost", 80)
+        return await getattr(kit.loop, lookup)(*given)
 
-    socket.getaddrinfo = slow
+    setattr(socket, lookup, slow)
     try:
         kit.check(kit.run(main()), "no answer")
     finally:
-        socket.getaddrinfo = plain
+        setattr(socket, lookup, plain)
     kit.check(all(ran), "no callback ran while a lookup waited")
     kit.run(kit.loop.shutdown_default_executor())
 
@@ -409,3 +410,12 @@ def test_each_failure_is_its_own(kit: Kit) -> None:
         return first is second, bool(lists[1])
 
     kit.equal(kit.run(main()), (False, True), "is it the same error, and is the second list whole")
+
+
+@case("DNS-1")
+def test_canonical_name(kit: Kit) -> None:
+    """getaddrinfo tells the canonical name when it is asked for."""
+    options = {"type": STREAM, "flags": socket.AI_CANONNAME | socket.AI_NUMERICHOST}
+    answer = kit.run(kit.loop.getaddrinfo("127.0.0.1", 80, **options))
+    kit.equal(answer, socket.getaddrinfo("127.0.0.1", 80, **options), "the answer")
+    kit.run(kit.loop.shutdown_default_executor())

@@ -202,6 +202,9 @@ def test_task_that_leaves_the_run_is_told_once(kit: Kit, error: type[BaseExcepti
         kit.raises(error, lambda: kit.loop.run_until_complete(leave()))
     gc.collect()
     kit.turns(2)
+    other = kit.new_loop()
+    kit.raises(error, lambda: other.run_until_complete(leave()))
+    other.close()
     gc.collect()
     kit.equal([one.get("message") for one in kit.errors], [], "messages to the exception handler")
 

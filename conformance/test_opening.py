@@ -13,6 +13,7 @@ from typing import Any
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
+from loopcheck.protocols import reset
 from loopcheck.tls import contexts
 
 Opens = Callable[[Kit], Awaitable[Any]]
@@ -227,3 +228,40 @@ def test_lost_that_raises_frees_its_server(kit: Kit) -> None:
         return int(sock.fileno())
 
     kit.equal(kit.run(main()), -1, "fileno() of the socket of the lost connection", rule="CONN-3")
+
+
+class Serve(asyncio.Protocol):
+    """Notes what it was given, and ends the connection."""
+
+    def __init__(self, seen: list[bytes]) -> None:
+        self.seen = seen
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.seen.append(data)
+        self.transport.close()
+
+
+@family("SERVER-4", gone={"first": 1, "all": 3})
+def test_client_that_is_gone_before_it_is_accepted(kit: Kit, gone: int) -> None:
+    """Clients that reset before they are accepted are no error, and the next is served"""
+    seen: list[bytes] = []
+
+    async def main() -> None:
+        server = await kit.loop.create_server(lambda: Serve(seen), "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+        clients = [socket.create_connection(address) for _ in range(3)]
+        for client in clients[:gone]:
+            reset(client)
+        last = kit.client(address)
+        kit.put(last, b"hello")
+        await asyncio.wait_for(kit.loop.sock_recv(last, 10), 2)
+        for client in clients:
+            client.close()
+        server.close()
+        await asyncio.sleep(0.005)
+
+    kit.run(main())
+    kit.equal(seen, [b"hello"], "what was served")

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import socket
 import ssl
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -188,3 +190,24 @@ def test_sendall_of_nothing_to_a_full_socket(kit: Kit) -> None:
     left, _right = kit.socketpair()
     kit.fill(left)
     kit.run(asyncio.wait_for(kit.loop.sock_sendall(left, b""), 2))
+
+
+@family("LIFE-11", call=CALLS)
+def test_socket_is_let_go(kit: Kit, call: str) -> None:
+    """The socket of a call that has ended is let go"""
+
+    async def main() -> weakref.ref[socket.socket]:
+        it = scene(kit, call)
+        asked = asyncio.ensure_future(it.ask())
+        await asyncio.sleep(WAIT_S)
+        it.feed()
+        result = await asyncio.wait_for(asked, 2)
+        if call == "accept":
+            result[0].close()
+        return weakref.ref(it.sock)
+
+    kept = kit.run(main())
+    kit.turns(2)
+    kit.close_files()
+    gc.collect()
+    kit.check(kept() is None, "the socket is still held")

@@ -241,3 +241,90 @@ def test_devnull_is_not_our_own(kit: Kit, stream: str) -> None:
         with contextlib.suppress(BlockingIOError):
             kit.equal(right.recv(100), b"", "what the child wrote to our own stdout")
         kit.equal(left.recv(100), b"ours\n", "what is left on our own stdin")
+
+
+class Nested(asyncio.BufferedProtocol):
+    """Pauses and resumes reading in each buffer_updated; counts how many of these run at once."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit, self.space = kit, bytearray(100)
+        self.received = self.depth = self.depth_max = 0
+        self.lost = kit.loop.create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        return self.space
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.kit.recorder.note()
+        self.depth += 1
+        self.depth_max = max(self.depth, self.depth_max)
+        self.received += nbytes
+        self.transport.pause_reading()
+        self.transport.resume_reading()
+        self.depth -= 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set_result(None)
+
+
+@case("THREAD-1")
+def test_no_callback_inside_another(kit: Kit) -> None:
+    """Over TLS a buffer_updated that pauses and resumes reading is not called again before it has returned."""
+    log = Nested(kit)
+    inside = kit.protocol(data=lambda inside, _: (inside.transport.write(bytes(2000)), inside.transport.close()))
+    tls = contexts()
+
+    async def main() -> None:
+        server = await kit.loop.create_server(lambda: inside, "127.0.0.1", 0, ssl=tls.server)
+        address = server.sockets[0].getsockname()
+        options: dict[str, Any] = {"ssl": tls.client, "server_hostname": "localhost"}
+        await kit.loop.create_connection(lambda: log, *address, **options)
+        log.transport.write(b"go")
+        server.close()
+        await asyncio.wait_for(log.lost, 3)
+        await inside.until_event("lost")
+
+    kit.run(main())
+    kit.equal((log.received, log.depth_max), (2000, 1), "bytes, and calls of buffer_updated at once")
+
+
+@case("TLS-6")
+def test_silent_visitor_keeps_no_other_waiting(kit: Kit) -> None:
+    """A client that does not shake hands does not keep the next from being served."""
+    tls = contexts()
+    log = kit.protocol()
+
+    async def main() -> None:
+        server = await kit.loop.create_server(asyncio.Protocol, "127.0.0.1", 0, ssl=tls.server)
+        address = server.sockets[0].getsockname()
+        silent = kit.client(address)
+        await asyncio.sleep(0.003)
+        options: dict[str, Any] = {"ssl": tls.client, "server_hostname": "localhost"}
+        await asyncio.wait_for(kit.loop.create_connection(lambda: log, *address, **options), 2)
+        await part(log)
+        silent.close()
+        server.close()
+        await asyncio.sleep(0.005)
+
+    kit.run(main())
+
+
+@case("TLS-6")
+def test_silent_visitor_is_sent_away(kit: Kit) -> None:
+    """A server ends the connection of a client that does not shake hands within ssl_handshake_timeout."""
+    kit.errors.clear()
+
+    async def main() -> bytes:
+        options: dict[str, Any] = {"ssl": contexts().server, "ssl_handshake_timeout": 0.02}
+        server = await kit.loop.create_server(asyncio.Protocol, "127.0.0.1", 0, **options)
+        silent = kit.client(server.sockets[0].getsockname())
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            answer = await asyncio.wait_for(kit.loop.sock_recv(silent, 10), 2)
+        server.close()
+        return answer
+
+    kit.equal(kit.run(main()), b"", "what the client reads")
