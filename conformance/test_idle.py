@@ -50,7 +50,6 @@ def flushed_endpoint(kit: Kit) -> Any:
         for _ in range(2000):
             transport.sendto(b"x", f"{folder}/peer")
         kit.run(collected(peer.fileno(), 2000))
-        kit.equal(transport.get_write_buffer_size(), 0, "bytes that wait")
     return transport
 
 
