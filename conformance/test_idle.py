@@ -16,9 +16,10 @@ from loopcheck.family import family
 from loopcheck.kit import Kit
 from loopcheck.protocols import reset
 
-IDLE_S = 0.08
-SWITCHES_MAX = 10  # a loop that looks every 5 ms makes 16
-CPU_MAX_S = 0.04
+IDLE_S = 0.06
+SWITCHES_MAX = 8  # a loop that looks every 5 ms makes 12
+CPU_MAX_S = 0.004  # of a busy machine a loop that spins gets no more than a few times this
+TRIES = 3  # in one of which it has to be idle: memory is collected, and the like
 MUCH = bytes(1 << 20)
 
 
@@ -27,7 +28,7 @@ def flushed_tcp(kit: Kit) -> Any:
     log.transport.write(MUCH)
     kit.run(collected(peer.fileno(), len(MUCH)))
     kit.equal(log.transport.get_write_buffer_size(), 0, "bytes that wait")
-    return log.transport
+    return log.transport.close
 
 
 def flushed_pipe(kit: Kit) -> Any:
@@ -37,7 +38,7 @@ def flushed_pipe(kit: Kit) -> Any:
     log.transport.write(MUCH)
     kit.run(collected(read_end, len(MUCH)))
     kit.equal(log.transport.get_write_buffer_size(), 0, "bytes that wait")
-    return log.transport
+    return log.transport.close
 
 
 def flushed_endpoint(kit: Kit) -> Any:
@@ -50,7 +51,7 @@ def flushed_endpoint(kit: Kit) -> Any:
         for _ in range(2000):
             transport.sendto(b"x", f"{folder}/peer")
         kit.run(collected(peer.fileno(), 2000))
-    return transport
+    return transport.close
 
 
 async def collected(number: int, size: int) -> None:
@@ -67,7 +68,7 @@ def paused_and_left(kit: Kit) -> Any:
     log, peer = kit.connection()
     log.pause_reading()
     reset(peer)
-    return log.transport
+    return log.transport.close
 
 
 def paused_pipe_and_left(kit: Kit) -> Any:
@@ -76,13 +77,13 @@ def paused_pipe_and_left(kit: Kit) -> Any:
     kit.run(kit.loop.connect_read_pipe(lambda: log, os.fdopen(read_end, "rb", 0)))
     log.pause_reading()
     os.close(write_end)
-    return log.transport
+    return log.transport.close
 
 
-def job(kit: Kit) -> None:
+def job(kit: Kit) -> Any:
     ended = threading.Event()
     kit.loop.run_in_executor(None, ended.wait, 3)
-    kit.later(IDLE_S + 0.03, ended.set)
+    return ended.set
 
 
 COMPANY: dict[str, Callable[[Kit], Any]] = {
@@ -95,18 +96,21 @@ COMPANY: dict[str, Callable[[Kit], Any]] = {
 }
 
 
-@family("LIFE-4", company=COMPANY)
-def test_sleeps_beside(kit: Kit, company: Callable[[Kit], Any]) -> None:
-    """A loop sleeps beside transports that have sent all, or are paused and were left, and beside a job that runs"""
-    transport = company(kit)
-    kit.run_for(0.005)
+def is_idle(kit: Kit) -> bool:
+    """Runs the loop for a while; says whether it slept."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     kit.run_for(IDLE_S)
     after = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    switches = after.ru_nvcsw - before.ru_nvcsw
-    kit.check(cpu_s <= CPU_MAX_S, f"it used {cpu_s:.3f} s of CPU in {IDLE_S} s")
-    kit.check(switches <= SWITCHES_MAX, f"it woke up {switches} times in {IDLE_S} s")
-    if transport is not None:
-        transport.close()
-    kit.run_for(0.04)
+    return cpu_s <= CPU_MAX_S and after.ru_nvcsw - before.ru_nvcsw <= SWITCHES_MAX
+
+
+@family("LIFE-4", company=COMPANY)
+def test_sleeps_beside(kit: Kit, company: Callable[[Kit], Any]) -> None:
+    """A loop sleeps beside transports that have sent all, or are paused and were left, and beside a job that runs"""
+    end = company(kit)
+    kit.run_for(0.005)
+    slept = any(is_idle(kit) for _ in range(TRIES))
+    end()
+    kit.run_for(0.01)
+    kit.check(slept, f"it woke up again and again, or used more than {CPU_MAX_S} s of CPU in {IDLE_S} s")
