@@ -50,6 +50,7 @@ import mutants
 import mutants_extension
 import mutants_score
 import mutants_time
+import mutants_units
 import nightly as night
 import parts
 import reproducers
@@ -167,6 +168,7 @@ def kill_mutants(run: parts.Run, options: argparse.Namespace) -> None:
         run.part("time to kill", lambda: mutants_time.measure_all(options.seeds))
         return
     run.part("mutants", mutants.kill_all)
+    run.part("mutants of the unit tests", mutants_units.kill_all)
     run.part("mutants of the extension", mutants_extension.kill_all)
 
 
