@@ -183,7 +183,9 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("report in a browser", report_in_browser)
     run.part(
         "cases by pytest",
-        lambda: pytest("conformance", "--loop", "asyncio:new_event_loop", "--hypothesis-profile", "ci"),
+        lambda: pytest(
+            "-n", steps.JOBS, "conformance", "--loop", "asyncio:new_event_loop", "--hypothesis-profile", "ci"
+        ),
     )
     run.part("cases on refloop", check_refloop)
     run.part("CPython's tests, some", lambda: cpython("--quick", "asyncio:new_event_loop", "refloop:new_event_loop"))
