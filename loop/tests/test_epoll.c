@@ -42,6 +42,7 @@ int __wrap_epoll_pwait2(int set, struct epoll_event *found, int found_max, const
 static void open_all(void)
 {
     memset(events, 0, sizeof events);
+    pwait2_error = 0;
     CHECK(rl_epoll_open(&epoll, &backend) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
 }
@@ -228,7 +229,6 @@ static void pwait2_may_be_refused(void)
         const uint64_t before_ns = backend.now_ns(backend.self);
         CHECK(wait_events(MS_NS + 1) == 0 && backend.now_ns(backend.self) - before_ns > (uint64_t)MS_NS);
         CHECK(apply(pair[0], RL_OUT) == 0 && finds(pair[0], RL_OUT));
-        pwait2_error = 0;
         close_all();
     }
 }

@@ -29,7 +29,10 @@ async def start(*words):
 
 
 async def ended(transport):
-    while transport.get_returncode() is None:
+    """Its status; a child of which nobody is told would never end otherwise."""
+    for _ in range(10_000):
+        if transport.get_returncode() is not None:
+            break
         await asyncio.sleep(0.001)
     transport.close()
     return transport.get_returncode()

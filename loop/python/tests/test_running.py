@@ -176,6 +176,15 @@ def test_post_wakes_a_sleeping_loop(loop):
     timer.join()
 
 
+def test_traceback_of_a_handle_made_in_debug_mode(loop, turn, errors):
+    """Where it was made is told also when debug mode is off by then."""
+    loop.set_debug(True)
+    handle = loop.call_soon(lambda: 1 / 0)
+    loop.set_debug(False)
+    turn()
+    assert errors[0]["source_traceback"] is handle._source_traceback
+
+
 @pytest.mark.parametrize("debug", [False, True])
 def test_run_leaves_the_thread_as_it_was(loop, debug):
     """The hooks of asynchronous generators and the tracking of coroutines are those of before the run."""
