@@ -38,6 +38,7 @@ if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
 
 import argparse
 import contextlib
+import functools
 import subprocess
 from collections.abc import Callable
 
@@ -63,6 +64,7 @@ SMOKE_S = 6  # of each fuzz target in `test`
 SMOKE_SEED = 1  # the same inputs each time: a change is not refused for what another one would find
 MINUTES_MAX = 7 * 24 * 60
 BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"
+MUTANTS = {"mutants": mutants.kill_all, "mutants of the extension": mutants_extension.kill_all}
 PYTEST_LAST = r"\d+ (passed|failed|error)"
 
 
@@ -166,8 +168,7 @@ def kill_mutants(run: parts.Run, options: argparse.Namespace) -> None:
     if options.seeds:
         run.part("time to kill", lambda: mutants_time.measure_all(options.seeds))
         return
-    run.part("mutants", mutants.kill_all)
-    run.part("mutants of the extension", mutants_extension.kill_all)
+    run.beside(MUTANTS)
 
 
 def test(run: parts.Run, options: argparse.Namespace) -> None:
@@ -177,7 +178,9 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("report in a browser", report_in_browser)
     run.part(
         "cases by pytest",
-        lambda: pytest("conformance", "--loop", "asyncio:new_event_loop", "--hypothesis-profile", "ci"),
+        lambda: pytest(
+            "-n", steps.JOBS, "conformance", "--loop", "asyncio:new_event_loop", "--hypothesis-profile", "ci"
+        ),
     )
     run.part("cases on refloop", check_refloop)
     run.part("CPython's tests, some", lambda: cpython("--quick", "asyncio:new_event_loop", "refloop:new_event_loop"))
@@ -185,9 +188,9 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("reproducers of findings", reproducers.run_all)
     run.part("wheel outside the checkout", wheel.test)
     run.part("sanitizers", sanitizers)
-    for target in fuzzing.targets():
-        run.part(f"fuzz {target}", lambda target=target: fuzzing.smoke(target, options.fuzz_seconds, SMOKE_SEED))
-    kill_mutants(run, options)
+    run.part("build of the fuzz targets", lambda: steps.relative(builds.build("asan")))
+    smoke = functools.partial(fuzzing.smoke, seconds=options.fuzz_seconds, seed=SMOKE_SEED)
+    run.beside(MUTANTS | {f"fuzz {target}": functools.partial(smoke, target) for target in fuzzing.targets()})
 
 
 def nightly(run: parts.Run, options: argparse.Namespace) -> None:

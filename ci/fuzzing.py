@@ -8,6 +8,7 @@ from pathlib import Path
 
 import builds
 import corpus
+import parts
 import steps
 from steps import BUILD, PYTHON, ROOT, Stop
 
@@ -40,11 +41,15 @@ def driver(target: str) -> str:
 
 
 def seeds(target: str) -> Path:
-    """The corpus as bytes, in a folder of its own."""
-    folder = BUILD / "seeds"
+    """The corpus as bytes, in a folder of the target's own."""
+    folder = BUILD / "seeds" / target
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    steps.step("corpus as bytes", "seeds", [PYTHON, "-c", ENCODE, folder, *corpus.programs(driver(target))])
+    steps.step(
+        f"corpus as bytes, {target}",
+        f"seeds-{target}",
+        [PYTHON, "-c", ENCODE, folder, *corpus.programs(driver(target))],
+    )
     return folder
 
 
@@ -67,7 +72,7 @@ def smoke(target: str, seconds: int, seed: int = 0) -> str:
     status = steps.logged(f"fuzz-{target}", argv, builds.environment())
     text = steps.tail(steps.LOGS / f"fuzz-{target}.log", 200)
     if status != 0:
-        print(text)
+        parts.show(f"{text}\n")
         found = re.findall(r"Test unit written to (\S+)", text)
         raise Stop(f"found {steps.relative(Path(found[-1]))}" if found else f"ended with status {status}")
     runs = re.findall(r"stat::number_of_executed_units:\s*(\d+)", text)

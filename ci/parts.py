@@ -1,13 +1,15 @@
-"""A run of several parts: each is shown while it runs, all are tried, a table at the end tells how they went."""
+"""A run of several parts, some of them side by side: all are tried, a table at the end tells how they went."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import steps
@@ -16,7 +18,16 @@ from steps import ROOT, Stop, say
 
 OK, FAILED, SKIPPED = "ok", "FAILED", "skipped"
 AGAIN_LINES = 60  # the last that a failed part printed; the end of a log shows them again
-_recent: deque[str] = deque(maxlen=AGAIN_LINES)  # lines of the part that runs
+
+
+class _Recent(threading.local):
+    """Lines of the part that runs in this thread."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=AGAIN_LINES)
+
+
+_recent = _Recent()
 
 
 class Skipped(Exception):
@@ -30,6 +41,13 @@ class Result:
     detail: str
     seconds: float
     last_lines: str = ""  # of a part that failed
+
+
+def show(line: str) -> None:
+    """Prints a line of the part that runs."""
+    _recent.lines.append(line)
+    sys.stdout.write(line)
+    sys.stdout.flush()
 
 
 def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple[int, str]:
@@ -50,9 +68,7 @@ def shown(argv: Sequence[object], env: Mapping[str, str] | None = None) -> tuple
     with timing.limited(process):
         for line in process.stdout:
             lines.append(line)
-            _recent.append(line)
-            sys.stdout.write(line)
-            sys.stdout.flush()
+            show(line)
         return process.wait(), "".join(lines)
 
 
@@ -67,30 +83,42 @@ def runner(argv: Sequence[object], last: str, env: Mapping[str, str] | None = No
     return line
 
 
+def _tried(name: str, work: Callable[[], str]) -> Result:
+    """Runs one part, and says how it went."""
+    began = time.monotonic()
+    _recent.lines.clear()
+    try:
+        outcome, detail = OK, work()
+    except (Skipped, timing.OutOfTime) as skip:
+        outcome, detail = SKIPPED, str(skip)
+    except Stop as stop:
+        outcome, detail = FAILED, str(stop)
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        outcome, detail = FAILED, f"{type(error).__name__}: {error}"
+    say(f"{name}: {outcome}: {detail}")
+    last_lines = "".join(_recent.lines) if outcome == FAILED else ""
+    return Result(name, outcome, detail, time.monotonic() - began, last_lines)
+
+
 class Run:
     """The parts of one invocation and what became of them."""
 
     def __init__(self, strict: bool) -> None:
         self.strict = strict
         self.results: list[Result] = []
+        self.began_s = time.monotonic()
 
     def part(self, name: str, work: Callable[[], str]) -> bool:
         """Runs one part; `work` returns a line for the table, raises Skipped or Stop. True: it went well."""
         print(f"\n==== {name}", flush=True)
-        began = time.monotonic()
-        _recent.clear()
-        try:
-            outcome, detail = OK, work()
-        except (Skipped, timing.OutOfTime) as skip:
-            outcome, detail = SKIPPED, str(skip)
-        except Stop as stop:
-            outcome, detail = FAILED, str(stop)
-        except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
-            outcome, detail = FAILED, f"{type(error).__name__}: {error}"
-        last_lines = "".join(_recent) if outcome == FAILED else ""
-        self.results.append(Result(name, outcome, detail, time.monotonic() - began, last_lines))
-        say(f"{name}: {outcome}: {detail}")
-        return outcome == OK
+        self.results.append(_tried(name, work))
+        return self.results[-1].outcome == OK
+
+    def beside(self, works: Mapping[str, Callable[[], str]]) -> None:
+        """Runs parts of one thread each, by name, as many at a time as there are processors."""
+        print(f"\n==== side by side: {', '.join(works)}", flush=True)
+        with ThreadPoolExecutor(steps.JOBS) as pool:
+            self.results += pool.map(_tried, works.keys(), works.values())
 
     def table(self) -> str:
         """The parts so far, one line each."""
@@ -108,8 +136,8 @@ class Run:
         print(f"\n{self.table()}")
         failed = [result.part for result in self.results if result.outcome == FAILED]
         skipped = [result.part for result in self.results if result.outcome == SKIPPED]
-        total = sum(result.seconds for result in self.results)
-        counts = f"{len(self.results)} parts, {len(failed)} failed, {len(skipped)} skipped, {total:.0f} s"
+        seconds = time.monotonic() - self.began_s
+        counts = f"{len(self.results)} parts, {len(failed)} failed, {len(skipped)} skipped, {seconds:.0f} s"
         if skipped and self.strict:
             counts += "; a skipped part is a failure in strict mode"
         has_worked = any(result.outcome == OK for result in self.results)

@@ -113,6 +113,27 @@ def test_there_and_back(kit: Kit) -> None:
     kit.equal(kit.run(main()), ([b"ONE", b"TWO", b"THREE"], True), "datagrams, and are the senders right")
 
 
+@case("DGRAM-1")
+def test_ends_of_a_socketpair(kit: Kit) -> None:
+    """An endpoint on one end of a socketpair, which has no name, talks to the other end."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    kit.own(theirs).setblocking(False)
+
+    async def main() -> tuple[bytes, list[bytes]]:
+        one = await endpoint(kit, sock=ours)
+        there = asyncio.ensure_future(kit.loop.sock_recv(theirs, 100))
+        there.add_done_callback(lambda _: one.changed.set())
+        one.transport.sendto(b"there")
+        await one.until(lambda: there.done() or "lost" in one.events)
+        kit.check(there.done(), "the endpoint was lost, and nothing sent")
+        theirs.send(b"back")
+        await one.until(lambda: one.got)
+        await one.close()
+        return there.result(), [data for data, _ in one.got]
+
+    kit.equal(kit.run(main()), (b"there", [b"back"]), "datagrams there and back")
+
+
 @family("DGRAM-1", size={"one": 1, "thousand": 1000, "large": 60_000, "largest": 65_507})
 def test_sizes(kit: Kit, size: int) -> None:
     """A datagram of any size that IPv4 allows arrives whole, in one piece"""

@@ -26,7 +26,7 @@ NUMBERS: dict[str, Any] = {
     "2_63": 2**63,
     "2_64": 2**64,
     "huge": 1e300,
-    "text": "1",
+    "text": "10",  # not 1: the signal that nohup ignores
     "none": None,
 }
 REFUSALS = (ValueError, OverflowError, TypeError, OSError, RuntimeError)  # RuntimeError: no such signal

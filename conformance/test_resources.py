@@ -129,8 +129,9 @@ def check_idle(kit: Kit) -> None:
 @case("LIFE-4")
 def test_idle_loop_sleeps(kit: Kit) -> None:
     """A loop with nothing to do but a timer in 600 ms sleeps until then (T10: 1 ms polling)."""
+    of_a_run, _ = idle(kit, 0.01)  # what a loop with threads of its own pays for any run
     switches, cpu_s = idle(kit, 2 * IDLE_S)
-    kit.check(switches <= 4, f"an idle loop woke up {switches} times in {2 * IDLE_S} s")
+    kit.check(switches <= of_a_run + 4, f"an idle loop woke up {switches} times in {2 * IDLE_S} s, {of_a_run} in 10 ms")
     kit.check(cpu_s <= CPU_MAX_S, f"an idle loop used {cpu_s:.3f} s of CPU in {2 * IDLE_S} s")
 
 

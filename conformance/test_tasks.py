@@ -199,7 +199,7 @@ def test_cancel_at(kit: Kit, point: Wait, factory: str) -> None:
     async def main() -> None:
         task = kit.loop.create_task(body())
         await asyncio.sleep(0)
-        kit.check(task.cancel(), "cancel() said False")
+        kit.check(task.cancel() or task.result(), "cancel() said False")  # raises what the loop does not have
         await asyncio.wait({task})
         kit.check(task.cancelled() and task.done(), f"the task is {task!r}")
 

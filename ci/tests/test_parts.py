@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 
 import parts
 import pytest
@@ -83,3 +84,26 @@ def test_end_of_a_log_says_again_how_the_failed_part_ended(capsys):
     run.finish()
     shown = capsys.readouterr().out
     assert shown.count("the reason") == 2 and shown.count("hello") == 1
+
+
+def test_side_by_side(capsys):
+    def told(name: str) -> str:
+        return parts.runner(script(f"print('{name} says'); raise SystemExit('{name}' == 'bad')"), "says")
+
+    run = parts.Run(strict=False)
+    run.beside({name: lambda name=name: told(name) for name in ("good", "bad", "last")})
+    assert run.finish() == 1
+    assert [(result.part, result.outcome) for result in run.results] == [
+        ("good", "ok"),
+        ("bad", "FAILED"),
+        ("last", "ok"),
+    ]
+    assert [result.last_lines for result in run.results] == ["", "bad says\n", ""]
+
+
+def test_side_by_side_at_the_same_time(monkeypatch):
+    monkeypatch.setattr(parts.steps, "JOBS", 2)
+    both = threading.Barrier(2, timeout=60)
+    run = parts.Run(strict=False)
+    run.beside({name: lambda: str(both.wait() >= 0) for name in ("one", "other")})
+    assert run.finish() == 0

@@ -135,6 +135,49 @@ def check_abort_after_a_flushed_close(new_loop):
         return f"abort() once a close() that had to flush is over: {protocol.events}, {errors}"
 
 
+def check_eof_written_to_who_has_gone(new_loop):
+    class Stays(Log):
+        def eof_received(self):
+            super().eof_received()
+            return True
+
+    loop, protocol = new_loop(), Stays()
+    errors = listen_to_errors(loop)
+    transport, peer = connect(loop, protocol)
+    transport.set_write_buffer_limits(1 << 30)
+    sent = 0
+    while not transport.get_write_buffer_size():
+        transport.write(bytes(1 << 20))
+        sent += 1 << 20
+    rest = transport.get_write_buffer_size()
+    transport.write_eof()
+    peer.settimeout(10)
+    while sent > rest:  # reads all that was sent, so that the peer closes without a reset
+        sent -= len(peer.recv(min(sent - rest, 1 << 20)))
+    peer.close()
+    run_for(loop, 0.05)
+    if errors:
+        return f"the end that write_eof() asked for fails: {[context.get('exception') for context in errors]}"
+
+
+def check_abort_in_get_buffer(new_loop):
+    class Aborts(Log, asyncio.BufferedProtocol):
+        def get_buffer(self, hint):
+            self.events.append("get_buffer")
+            self.transport.abort()
+            return bytearray(100)
+
+        def buffer_updated(self, count):
+            self.events.append("data")
+
+    loop, protocol = new_loop(), Aborts()
+    _, peer = connect(loop, protocol)
+    peer.close()
+    wait_for_end(loop, protocol)
+    if "get_buffer" in protocol.events and protocol.events[-2:] != ["get_buffer", "lost"]:
+        return f"abort() in get_buffer(), at the end of file: {protocol.events}"
+
+
 def check_unnamed_unix_datagrams(new_loop):
     loop = new_loop()
     listen_to_errors(loop)

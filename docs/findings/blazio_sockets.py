@@ -121,6 +121,24 @@ def check_cancelled_recv_loses_bytes(new_loop):
         return "a sock_recv() that is cancelled as the data comes takes them along"
 
 
+def check_recv_behind_a_cancelled_one(new_loop):
+    async def main(delay):
+        ours, peer = tcp_pair()
+        first = asyncio.ensure_future(loop.sock_recv(ours, 1))
+        await asyncio.sleep(delay)
+        first.cancel()
+        second = asyncio.ensure_future(loop.sock_recv(ours, 1))
+        peer.send(b"hello")
+        return await asyncio.wait_for(second, 0.5)
+
+    loop = new_loop()
+    got = [loop.run_until_complete(main(delay)) for delay in (0, 0.01)]
+    if got != [b"h", b"h"]:
+        return (
+            f"of b'hello' a sock_recv(1) behind one that was cancelled gets {' or '.join(map(repr, sorted(set(got))))}"
+        )
+
+
 def check_cancelled_accept_drops_the_client(new_loop):
     async def main():
         listener = socket.create_server(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""blazio: TLS: timeouts that are ignored, options that are ignored.
+"""blazio: TLS: timeouts and options that are ignored; ends.
 
     python blazio_tls.py MODULE:FACTORY [CHECK...]
 
@@ -12,6 +12,8 @@ import os
 import socket
 import ssl
 import sys
+import tempfile
+import threading
 
 
 class Log(asyncio.Protocol):
@@ -86,6 +88,75 @@ def check_ssl_true_for_a_server(new_loop):
     loop = new_loop()
     if not raises(TypeError, lambda: loop.run_until_complete(loop.create_server(Log, "127.0.0.1", 0, ssl=True))):
         return "create_server(ssl=True) is taken"
+
+
+CERTIFICATE = """-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgweD32/iTvdAXsDAZ
+n1BDjCrPSvyDu1l8yGJEeaHYafehRANCAASVsVKtSsjAP5ZKy4jGpLtgUgT1n4Qu
+wUspehfj02WTOZQHecEgwilnCcfYZjWAkLhTb/waLuQAlaqA1Csp/34v
+-----END PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBlTCCATugAwIBAgIUMtNURmrR1H7IzjsTqhoJ+T9vh4gwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjA1MDQxNloYDzIxMjYxMDI5
+MDUwNDE2WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASVsVKtSsjAP5ZKy4jGpLtgUgT1n4QuwUspehfj02WTOZQHecEgwiln
+CcfYZjWAkLhTb/waLuQAlaqA1Csp/34vo2kwZzAdBgNVHQ4EFgQUsutpSSywSTwr
+IjfW0CFBXCxIAwswHwYDVR0jBBgwFoAUsutpSSywSTwrIjfW0CFBXCxIAwswDwYD
+VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
+SAAwRQIhAJvr5137exOCCHSTZzbM3u9glmHzjyiE/8JgUnyR1S+mAiBmtDv38WmV
+VTLescXSPavOmtfk98SI5LdB+kEEigaKlw==
+-----END CERTIFICATE-----
+"""  # of localhost, made for this file
+
+
+def check_close_sends_all(new_loop):
+    loop, ends = new_loop(), []
+    for _ in range(20):
+        got, end = send_and_close(loop)
+        if got != SIZE or end != "close_notify":
+            ends.append(f"{got} of {SIZE} bytes and {end}")
+    if ends:
+        return f"after write() and close() the peer sees, in {len(ends)} of 20 connections: {ends[0]}"
+
+
+SIZE = 4 << 18
+
+
+def send_and_close(loop):
+    """Writes more than the socket takes, then closes: how many bytes the peer gets, and which end it sees."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(CERTIFICATE)
+        file.flush()
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(file.name)
+    client = ssl.create_default_context(cadata=CERTIFICATE[CERTIFICATE.index("-----BEGIN CERT") :])
+    listener, go, seen = socket.create_server(("127.0.0.1", 0)), threading.Event(), [0, "no end"]
+
+    def read():
+        with listener.accept()[0] as sock, server.wrap_socket(sock, True, suppress_ragged_eofs=False) as peer:
+            go.wait()
+            try:
+                while data := peer.recv(65536):
+                    seen[0] += len(data)
+                seen[1] = "close_notify"
+            except OSError as error:
+                seen[1] = type(error).__name__
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    log = Log()
+    connecting = loop.create_connection(lambda: log, *listener.getsockname(), ssl=client, server_hostname="localhost")
+    loop.run_until_complete(connecting)
+    log.transport.write(bytes(SIZE))
+    log.transport.close()
+    for _ in range(3):
+        loop.run_until_complete(asyncio.sleep(0))
+    go.set()
+    for _ in range(300):
+        if "lost" not in log.events:
+            loop.run_until_complete(asyncio.sleep(0.01))
+    thread.join(1)
+    return seen
 
 
 def run(check):

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 NUMBER = contextvars.ContextVar("NUMBER", default="unset")
 
@@ -350,6 +351,91 @@ def check_executor_that_was_given(loop):
     with ThreadPoolExecutor(1, thread_name_prefix="mine") as executor:
         name = loop.run_until_complete(loop.run_in_executor(executor, lambda: threading.current_thread().name))
     return not name.startswith("mine") and f"run_in_executor(executor, ...) runs the function in thread {name}"
+
+
+def check_stop_before_an_exit(loop):
+    def stop_and_leave():
+        loop.stop()
+        raise SystemExit
+
+    loop.call_soon(stop_and_leave)
+    try:
+        loop.run_forever()
+    except SystemExit:
+        pass
+    ran = []
+    loop.call_later(0.02, ran.append, 1)
+    run_for(loop)
+    return not ran and "stop() in a run that SystemExit left ends the next run before its first timer"
+
+
+def check_order_of_posts_and_soons(loop):
+    ran = []
+    for i in range(10):
+        (loop.call_soon if i % 2 else loop.call_soon_threadsafe)(ran.append, i)
+    run_for(loop)
+    return ran != list(range(10)) and f"asked for by call_soon_threadsafe() and call_soon() in turn: {ran}"
+
+
+def check_warning_of_a_late_generator(loop):
+    async def numbers():
+        yield 1
+
+    async def main():
+        await loop.shutdown_asyncgens()
+        return [number async for number in numbers()]
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        loop.run_until_complete(main())
+    return not seen and "no ResourceWarning for a generator that begins after shutdown_asyncgens()"
+
+
+def check_reader_stays_without_the_writer(loop):
+    wrong = []
+    for stays, goes in (("reader", "writer"), ("writer", "reader")):
+        left, right = socket.socketpair()
+        right.send(b"x")
+        ran = []
+        getattr(loop, f"add_{goes}")(left.fileno(), int)
+        getattr(loop, f"add_{stays}")(left.fileno(), ran.append, 1)
+        getattr(loop, f"remove_{goes}")(left.fileno())
+        run_for(loop, 0.02)
+        getattr(loop, f"remove_{stays}")(left.fileno())
+        wrong += [] if ran else [f"the {stays} is never called once the {goes} of its socket was removed"]
+    return "; ".join(wrong)
+
+
+def check_writer_of_a_full_socket_whose_peer_goes(loop):
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    try:
+        while True:
+            left.send(bytes(1000))
+    except BlockingIOError:
+        pass
+    ran = []
+    loop.add_writer(left.fileno(), lambda: (loop.remove_writer(left.fileno()), ran.append(1)))
+    loop.call_later(0.02, right.close)
+    run_for(loop, 0.2)
+    return not ran and "the writer of a full socket whose peer goes is never called"
+
+
+def check_order_after_an_exit(loop):
+    ran = []
+
+    def leave():
+        loop.call_soon(ran.append, "asked for by it")
+        raise SystemExit
+
+    loop.call_soon(leave)
+    loop.call_soon(ran.append, "behind it")
+    try:
+        loop.run_forever()
+    except SystemExit:
+        pass
+    run_for(loop)
+    return ran != ["behind it", "asked for by it"] and f"after a callback that SystemExit leaves runs: {ran}"
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}

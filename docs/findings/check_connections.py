@@ -359,6 +359,74 @@ def check_closed_loop_is_quiet(loop):
         coro.close()
 
 
+def numbers_of(fd):
+    """All descriptors of the socket that this one names."""
+    numbers = [int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")]
+    return [number for number in numbers if os.path.sameopenfile(number, fd)]
+
+
+def check_accepted_sockets_are_inherited(loop):
+    log = Log()
+    server = loop.run_until_complete(loop.create_server(lambda: log, "127.0.0.1", 0))
+    client = socket.create_connection(server.sockets[0].getsockname())
+    run_for(loop)
+    wrong = []
+    if any(os.get_inheritable(number) for number in numbers_of(log.transport.get_extra_info("socket").fileno())):
+        wrong.append("the socket of a server's client is inherited by whatever is started")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        client = socket.create_connection(listener.getsockname())
+        accepted, _ = loop.run_until_complete(loop.sock_accept(listener))
+    if any(os.get_inheritable(number) for number in numbers_of(accepted.fileno())):
+        wrong.append("so is that of sock_accept()")
+    client.close()
+    return "; ".join(wrong)
+
+
+def check_close_of_what_sock_accept_gave(loop):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        client = socket.create_connection(listener.getsockname())
+        client.settimeout(0.5)
+        accepted, _ = loop.run_until_complete(loop.sock_accept(listener))
+    numbers = numbers_of(accepted.fileno())
+    accepted.close()
+    return (
+        not sees_the_end(client)
+        and f"the socket of sock_accept() has the numbers {numbers}: one stays when it is closed"
+    )
+
+
+def check_backlog(loop):
+    server = loop.run_until_complete(loop.create_server(Log, "127.0.0.1", 0, backlog=200))
+    clients = []
+    for number in range(180):
+        try:
+            clients.append(socket.create_connection(server.sockets[0].getsockname(), timeout=0.3))
+        except TimeoutError:
+            return f"with a backlog of 200 only {number} clients can wait to be accepted"
+
+
+def check_cancelled_connect_is_made(loop):
+    log = Log()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        task = loop.create_task(loop.create_connection(lambda: log, *listener.getsockname()))
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        task.cancel()
+        run_for(loop)
+    return log.events == ["made"] and "a create_connection() that is cancelled makes its connection, which stays"
+
+
+def check_client_of_a_factory_that_raises(loop):
+    loop.set_exception_handler(lambda loop, context: None)
+    server = loop.run_until_complete(loop.create_server(lambda: 1 / 0, "127.0.0.1", 0))
+    client = socket.create_connection(server.sockets[0].getsockname())
+    client.settimeout(0.5)
+    run_for(loop)
+    return not sees_the_end(client) and "the client whose factory raised stays connected, to nobody"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 

@@ -6,12 +6,14 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 
 HERE = ("127.0.0.1", 0)
 
@@ -167,6 +169,59 @@ def check_errno_of_an_address_in_use(loop):
         endpoint(loop, Log(), local_addr=taken.getsockname())
     except OSError as error:
         return error.errno is None and "the OSError has no errno"
+
+
+def check_unix_addresses(loop):
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(f"{folder}/other")
+        other.settimeout(0.5)
+        options = {"local_addr": f"{folder}/own", "remote_addr": f"{folder}/other", "family": socket.AF_UNIX}
+        try:
+            endpoint(loop, Log(), **options).transport.sendto(b"x")
+        except RuntimeError as error:
+            return f"paths as local_addr and remote_addr with family=AF_UNIX: RuntimeError: {error}"
+        return other.recv(10) != b"x" and "it does not arrive"
+
+
+def check_sock_sendto_waits(loop):
+    with tempfile.TemporaryDirectory() as folder:
+        receiver, sender = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+        receiver.bind(f"{folder}/receiver")
+        sender.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sender.sendto(b"x", f"{folder}/receiver")
+        try:
+            loop.run_until_complete(asyncio.wait_for(loop.sock_sendto(sender, b"x", f"{folder}/receiver"), 0.1))
+        except asyncio.TimeoutError:
+            return None
+        except OSError as error:
+            return f"sock_sendto() to a receiver that is full does not wait for room: {error!r}"
+        return "sock_sendto() to a receiver that is full ends"
+
+
+def check_given_socket_is_closed(loop):
+    given = bound()
+    given.setblocking(False)
+    log = endpoint(loop, Log(), sock=given)
+    log.transport.close()
+    run_for(loop)
+    return (
+        given.fileno() >= 0 and "the socket that was given stays open when the endpoint is closed, and keeps its port"
+    )
+
+
+def check_failed_datagrams_do_not_count(loop):
+    other = bound()
+    log = endpoint(loop, Log(), remote_addr=other.getsockname())
+    try:
+        for _ in range(3):
+            log.transport.sendto(bytes(65_508))  # one too many
+    except OSError as error:
+        return f"sendto() raises {error!r} instead of telling error_received"
+    run_for(loop)
+    size = log.transport.get_write_buffer_size()
+    return size and f"datagrams that failed stay in get_write_buffer_size(): {size}"
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}

@@ -6,6 +6,7 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import contextlib
 import gc
 import importlib
 import logging
@@ -356,6 +357,98 @@ def check_get_buffer_raises_later(loop):
     peer.send(b"hello")
     run_for(loop, 0.1)
     return not any(lost) and f"after an exception in get_buffer() connection_lost() was given {lost}"
+
+
+def check_resume_at_the_low_mark(loop):
+    left = []
+    log, peer = connect(loop, resume=lambda log: left.append(log.transport.get_write_buffer_size()))
+    log.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 50_000)
+    log.transport.set_write_buffer_limits(high=1_000_000, low=900_000)
+    for _ in range(64):
+        log.transport.write(bytes(100_000))
+    peer.setblocking(False)
+    for _ in range(200):
+        with contextlib.suppress(BlockingIOError):
+            peer.recv(100_000)
+        if not left:
+            run_for(loop, 0.001)
+    if not left:
+        return "resume_writing() never comes"
+    return left[0] == 0 and "with a low mark of 900,000 resume_writing() comes only when nothing waits"
+
+
+def check_write_eof_after_close(loop):
+    log, _ = connect(loop)
+    log.transport.close()
+    try:
+        log.transport.write_eof()
+    except RuntimeError as error:
+        return f"write_eof() after close() raises RuntimeError: {error}"
+
+
+def check_names_in_connection_lost(loop):
+    names = []
+    log, peer = connect(loop, lost=lambda log: names.append(log.transport.get_extra_info("peername")))
+    log.transport.close()
+    run_for(loop)
+    return names != [peer.getsockname()] and f"peername in connection_lost(): {names}"
+
+
+def check_write_of_integers(loop):
+    log, peer = connect(loop)
+    wrong = []
+    try:
+        log.transport.write([1, 2])
+        wrong.append("write() takes a list for bytes")
+    except TypeError:
+        pass
+    view = memoryview(bytes(range(8))).cast("I")
+    try:
+        log.transport.write(view)
+        run_for(loop)
+        wrong += [] if peer.recv(100).endswith(view.tobytes()) else ["a view of integers is sent as other bytes"]
+    except (OverflowError, TypeError) as error:
+        wrong.append(f"write() of a view of integers raises {error!r}")
+    return "; ".join(wrong)
+
+
+def check_get_buffer_before_connection_made(loop):
+    events = []
+
+    class Buffered(asyncio.BufferedProtocol):
+        def connection_made(self, transport):
+            events.append("made")
+
+        def get_buffer(self, size):
+            events.append("get_buffer")
+            return bytearray(100)
+
+        def eof_received(self):
+            pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        loop.run_until_complete(loop.create_connection(Buffered, *listener.getsockname()))
+        listener.accept()[0].send(b"x")
+        run_for(loop)
+    return events[0] != "made" and f"a BufferedProtocol is called in this order: {events}"
+
+
+def check_end_while_busy(loop):
+    turns_max = 20
+    log, peer = connect(loop)
+    log.transport.write(b"x")
+    log.transport.write_eof()
+    peer.setblocking(False)
+    for turn in range(5000):
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+        with contextlib.suppress(BlockingIOError):
+            if not peer.recv(10):
+                return (
+                    turn > turns_max
+                    and f"the end of write_eof() goes out after {turn} turns that something else is ready"
+                )
+    return "the end of write_eof() does not go out while something else is ready"
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}

@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 
 
 def run_for(loop, seconds):
@@ -153,6 +154,26 @@ def check_is_closing(new_loop):
     transport, child = shell(loop, "true")
     if not hasattr(transport, "is_closing"):
         return "a subprocess transport has no is_closing()"
+
+
+def check_child_in_another_thread(new_loop):
+    async def main():
+        process = await asyncio.create_subprocess_exec("sh", "-c", "echo out", stdout=-1)
+        return await process.communicate()
+
+    loop, told = new_loop(), []
+
+    def work():
+        try:
+            told.append(loop.run_until_complete(asyncio.wait_for(main(), 3)))
+        except Exception as error:
+            told.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if told != [(b"out\n", None)]:
+        return f"a child that is started by a loop in another thread than the main one: {told}"
 
 
 def run(check):

@@ -234,7 +234,9 @@ static bool is_ready;
 
 static void *set_ready(void *arg)
 {
-    sleep_ns(*(int64_t *)arg);
+    const int64_t delay_ns = *(int64_t *)arg;
+    if (delay_ns > 0) /* a sleep of nothing takes a nanosecond, too */
+        sleep_ns(delay_ns);
     pthread_mutex_lock(&mutex);
     is_ready = true;
     pthread_cond_signal(&condition);

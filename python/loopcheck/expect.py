@@ -30,6 +30,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+RANDOM_CASE = "test_programs.py::test_random_0"  # what is expected of it is expected of all random programs
 _REQUIRED = ("case", "verdict", "rule", "reason")
 _OPTIONAL = ("link", "python", "loop_version", "under")
 _CONDITIONS_OF_A_RUN = ("", "virtual-time", "faults")

@@ -123,6 +123,7 @@ class Finding:
     script_runs: int = 0
     script_suffix: str = ".py"
     script_note: str = ""  # why there is none, or why it was not run
+    expected: str = ""  # the reason, where the expect file says that random programs show this
     also: list[Finding] = field(default_factory=list)  # what the same program shows beside it
 
     @property

@@ -293,6 +293,10 @@ class Campaign:
             reproduce_c.write_and_run(finding, self._driver_name, self.rules)
         else:
             reproduce.write_and_run(finding, self.plan.loop, self.control, self.rules)
+        if self.control is None and finding.script and not finding.is_reproduced:
+            finding.script_note = (
+                "a stand-alone script shows what a loop does otherwise than asyncio, which this one is"
+            )
         if finding.script_runs and not finding.is_reproduced and self.plan.options.shim.faults:
             finding.script_note = "it was found with faults of the kernel, which a stand-alone reproducer does not have"
 

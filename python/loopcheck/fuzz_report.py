@@ -14,12 +14,13 @@ from rich.text import Text
 from loopcheck import _contract, processes, report
 from loopcheck.batch import Totals
 from loopcheck.bench import Bench
-from loopcheck.check import EXIT_EXPECTED, EXIT_INTERRUPTED, EXIT_UNEXPECTED
+from loopcheck.check import EXIT_EXPECTED, EXIT_INTERRUPTED, EXIT_UNEXPECTED, expectations_for
+from loopcheck.expect import RANDOM_CASE, Expectations
 from loopcheck.findings import DIFF, DIFF_SENTENCE, Finding, header, op_count
 from loopcheck.fuzz import Campaign, Outcome, Plan, Progress
 from loopcheck.rules import Rules
 from loopcheck.table import colour
-from loopcheck.verdict import FAILURES
+from loopcheck.verdict import FAILURES, Ruling
 
 LINE_S = 5.0  # between two lines of progress in a log
 TRACE_LINES_MAX = 40
@@ -88,6 +89,9 @@ def run(plan: Plan, rules: Rules, console: Console, directory: Path | None) -> i
     live = Live(console)
     try:
         server = bench.open(plan.loop)
+        expectations = expectations_for(plan.loop, "")
+        expectations.loop_version = server.version
+        expectations.under = plan.options.shim.conditions
         if plan.against is not None:
             bench.open(plan.against)
         if server.plain:
@@ -99,6 +103,7 @@ def run(plan: Plan, rules: Rules, console: Console, directory: Path | None) -> i
     for number, finding in enumerate(outcome.findings, 1):
         if finding.is_lost:
             continue
+        finding.expected = reason_for(finding, expectations)
         files = save(directory, number, finding, plan) if directory is not None else []
         print_finding(console, number, finding, plan, rules, files)
     print_rest(console, outcome, plan)
@@ -111,7 +116,19 @@ def run(plan: Plan, rules: Rules, console: Console, directory: Path | None) -> i
 def is_failure(finding: Finding) -> bool:
     """Does it count for the exit status? Not what was never seen again, nor a SHOULD."""
     verdicts = {one.sign.verdict for one in (finding, *finding.also)}
-    return bool(verdicts & (FAILURES | {DIFF})) and not finding.is_lost
+    return bool(verdicts & (FAILURES | {DIFF})) and not finding.is_lost and not finding.expected
+
+
+def reason_for(finding: Finding, expectations: Expectations) -> str:
+    """Why the loop's random programs may show all that the finding shows, by its expect file; empty: they may not."""
+    reasons = []
+    for one in (finding, *finding.also):
+        judged = expectations.judge(RANDOM_CASE, Ruling(one.sign.verdict, one.sign.rule, one.sentence))
+        if one.sign.verdict in FAILURES | {DIFF} and judged.deviation is None:
+            return ""
+        if judged.deviation is not None:
+            reasons.append(f"{judged.deviation.reason} {judged.deviation.link}".strip())
+    return "; ".join(dict.fromkeys(reasons))
 
 
 # Printing.
@@ -128,6 +145,8 @@ def print_finding(console: Console, number: int, finding: Finding, plan: Plan, r
     _labelled(console, "seen", finding.sentence)
     for other in finding.also:
         _labelled(console, "also", f"{other.sign.rule or other.sign.verdict}: {other.sentence}")
+    if finding.expected:
+        _labelled(console, "known", finding.expected)
     first = f"program {finding.number} of seed {finding.seed}, and {count(finding.count - 1, 'other program')}"
     _labelled(console, "from", first)
     _labelled(console, "again", again(finding))
@@ -242,9 +261,12 @@ def print_rest(console: Console, outcome: Outcome, plan: Plan) -> None:
     if outcome.is_vacuous:
         console.print(Text("VACUOUS: no program had a callback, so that nothing was tested", style="bold red"))
     left = [finding for finding in outcome.findings if not finding.is_lost]
-    found = count(len(left), "finding")
+    expected = sum(bool(finding.expected) for finding in left)
+    found = count(len(left), "finding") + (
+        f", {'all' if expected == len(left) else expected} of them known," if expected else ""
+    )
     text = f"{found} in {outcome.seconds:.0f} s; {summary(outcome.totals, outcome.seconds)}; seed {plan.seed}"
-    console.print(Text(text, style="bold red" if left else "bold green"), soft_wrap=True)
+    console.print(Text(text, style="bold red" if expected < len(left) else "bold green"), soft_wrap=True)
 
 
 # Files.

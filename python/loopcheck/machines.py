@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from loopcheck import _contract, strategies, task_programs
 from loopcheck.batch import COLLECT, CONFIRM, SHRINK, Limits, run_alone
 from loopcheck.driver import generate
-from loopcheck.expect import Expectations
+from loopcheck.expect import RANDOM_CASE, Expectations
 from loopcheck.findings import renumbered
 from loopcheck.rules import Rules
 from loopcheck.supervisor import Server
@@ -41,7 +41,6 @@ SHRINK_TRIES_MAX = 250
 DIGEST_CHARS = 8
 HANDLES_MAX = 15  # of one kind: a handle has four bits for its number
 LINES_KEPT = 120  # of a machine's program: the ops of a generated one are many
-RANDOM_CASE = "test_programs.py::test_random_0"  # what is expected of it is expected of a machine's programs
 TASK_CASE = "test_task_programs.py::test_tasks_at_each_step_first_{}"
 
 

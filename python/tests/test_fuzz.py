@@ -1,13 +1,18 @@
 # real clock: a campaign finds what is planted in a loop, makes it small, and proves it with a script of its own.
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from loopcheck import paths
+from loopcheck.expect import Deviation, Expectations
+from loopcheck.findings import Finding, Signature
+from loopcheck.fuzz_report import reason_for
 
 HERE = Path(__file__).parent
 BROKEN = paths.conformance_dir() / "broken_loops"
@@ -26,10 +31,10 @@ def planted(name: str) -> str:
     return f"{HERE / 'fuzzed_loops.py'}:{name}"
 
 
-def loopcheck(*arguments: object) -> subprocess.CompletedProcess[str]:
+def loopcheck(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs the command as a user does; it never ends in a traceback."""
     command = [sys.executable, "-m", "loopcheck", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=env)
     assert "Traceback" not in done.stderr, done.stdout + done.stderr
     return done
 
@@ -93,7 +98,7 @@ def test_same_seed_same_findings(tmp_path: Path) -> None:
     loop = f"{BROKEN / 'soon_is_last_in_first_out.py'}:new_event_loop"
     seen = []
     for folder in ("one", "two", "three"):
-        fuzz(loop, tmp_path / folder, "--seed", 8 if folder == "three" else 7)
+        fuzz(loop, tmp_path / folder, "--seed", 8 if folder == "three" else 7, runs=32)
         seen.append({file.name: file.read_text() for file in (tmp_path / folder).glob("*.loop")})
     assert seen[0] == seen[1] != {}
     assert seen[0] != seen[2]
@@ -116,9 +121,36 @@ def test_the_control_does_not_differ_from_itself(tmp_path: Path) -> None:
 
 
 def test_a_loud_defect_hides_no_other(tmp_path: Path) -> None:
-    done = fuzz(planted("Loud"), tmp_path, runs=1024)
+    done = fuzz(planted("Loud"), tmp_path, runs=704)
     assert "masked: " in done.stdout
     assert {"SOON-3", "FD-1"} <= set(re.findall(r"^\d+\. FAIL (\S+) ", done.stdout, re.MULTILINE)), done.stdout
+
+
+def test_what_random_programs_may_show_is_known(tmp_path: Path) -> None:
+    shutil.copytree(paths.conformance_dir(), tmp_path / "conformance", ignore=shutil.ignore_patterns("expect"))
+    (tmp_path / "contract").symlink_to(paths.rules_file().parent)
+    expect = tmp_path / "conformance" / "expect" / "fuzzed_loops.toml"
+    expect.parent.mkdir()
+    entry = 'case = "test_programs.py::test_random_*"\nverdict = ["PASS", "CRASH"]\nrule = "*"\nreason = "it dies"'
+    env = {**os.environ, "LOOPCHECK_ROOT": str(tmp_path), "PYTHONPATH": str(HERE)}
+    for text, known, status in ((f"[[deviation]]\n{entry}\n", True, 0), ("", False, 1)):
+        expect.write_text(text)
+        done = loopcheck("fuzz", "fuzzed_loops:Dies", "--runs", 4, env=env)
+        assert ("all of them known" in done.stdout, done.returncode) == (known, status), done.stdout
+
+
+def finding(verdict: str, rule: str) -> Finding:
+    return Finding(Signature(verdict, rule, "it does"), "it does", seed=1, number=1)
+
+
+def test_known_only_with_all_that_it_shows() -> None:
+    known = Expectations(deviations=[Deviation("test_programs.py::test_random_*", ("FAIL",), "SOON-1", "the newest")])
+    one = finding("FAIL", "SOON-1")
+    assert reason_for(one, known) == "the newest"
+    one.also = [finding("WARN", "TIMER-2")]
+    assert reason_for(one, known) == "the newest"
+    one.also = [finding("FAIL", "SOON-2")]
+    assert reason_for(one, known) == ""
 
 
 def test_what_is_missing_is_no_finding(tmp_path: Path) -> None:

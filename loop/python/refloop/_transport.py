@@ -25,9 +25,40 @@ class EndsOnce:
 
 
 class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
-    """Ends once, and reads no more after the end of file."""
+    """Ends once, and reads no more after the end."""
 
     _has_seen_end = False
+
+    def _read_ready__get_buffer(self) -> None:
+        # asyncio reads on where get_buffer() has ended the transport, and hands over what came [LIFE-9].
+        if self._conn_lost:
+            return
+        buffer = self._told("get_buffer", -1)
+        if self._closing:
+            return
+        try:
+            if not len(buffer):
+                raise RuntimeError("get_buffer() returned an empty buffer")
+            count = self._sock.recv_into(buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except Exception as error:
+            self._fatal_error(error, "Fatal read error on socket transport")
+            return
+        if count:
+            self._told("buffer_updated", count)
+        else:
+            self._read_ready__on_eof()
+
+    def _told(self, method: str, argument: int) -> Any:
+        """What the protocol's method returns; where it raises that is the end of the transport."""
+        try:
+            return getattr(self._protocol, method)(argument)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal_error(error, f"Fatal error: protocol.{method}() call failed.")
+            return None
 
     def _read_ready__on_eof(self) -> None:
         self._has_seen_end = True
@@ -38,6 +69,18 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
         # connection_made() has no effect [STREAM-6].
         if not self._has_seen_end and self.is_reading():
             super()._add_reader(fd, callback)
+
+    def _write_ready(self) -> None:
+        self._send_by("_write_ready")
+
+    def _write_sendmsg(self) -> None:  # from 3.12 on
+        self._send_by("_write_sendmsg")
+
+    def _send_by(self, method: str) -> None:
+        try:
+            getattr(super(), method)()
+        except OSError as error:  # of the shutdown() that write_eof() waited for: the peer has gone [ERR-2]
+            self._fatal_error(error, "Fatal write error on socket transport")
 
     def write(self, data: Any) -> None:
         # asyncio counts the bytes that were sent as if they were items (gh-135862) [STREAM-2].
@@ -58,8 +101,20 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
             self._maybe_pause_protocol()
 
 
+class _Unnamed(str):
+    """The address of a UNIX socket without a name: asyncio takes an empty one for no peer at all [DGRAM-1]."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
 class DatagramTransport(EndsOnce, selector_events._SelectorDatagramTransport):  # type: ignore[name-defined,misc]
     """Ends once, and sends nothing after that."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if self._extra.get("peername") == "":
+            self._extra["peername"] = _Unnamed()
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         if self._sock is None and not self._address:  # asyncio looks for the end only with a fixed address [DGRAM-4]
