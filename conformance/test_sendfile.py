@@ -318,7 +318,8 @@ def test_fallback_that_waits_when_the_peer_goes(kit: Kit) -> None:
 
     async def main() -> BaseException | None:
         log, inside = await paused_over_tls(kit)
-        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, io.BytesIO(PATTERN)))
+        much = io.BytesIO(PATTERN * 64)  # more than a kernel takes that nobody reads from
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, much))
         await asyncio.sleep(0.005)
         inside.transport.abort()
         await asyncio.wait({sending}, timeout=3)
