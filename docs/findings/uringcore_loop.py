@@ -165,6 +165,44 @@ def check_errno_of_a_reset(new_loop):
         return f"the peer resets the connection: connection_lost() is called with {seen}"
 
 
+def check_number_of_a_closed_connection(new_loop):
+    loop = new_loop()
+    ours, _peer = socket.socketpair()
+    ours.setblocking(False)
+    transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=ours))
+    transport.close()
+    loop.run_until_complete(asyncio.sleep(0.2))
+    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(4)]
+    ours.close()  # as its finaliser does
+    if any(not os.path.exists(f"/proc/self/fd/{other}") for other in others):
+        return "after close() of a connection its socket still has the number: closing it closes somebody else's file"
+
+
+def check_number_of_an_aborted_connection(new_loop):
+    loop = new_loop()
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    transport, _ = loop.run_until_complete(loop.create_connection(asyncio.Protocol, sock=ours))
+    loop.run_until_complete(asyncio.sleep(0.1))
+    transport.abort()
+    others = [socket.socketpair() for _ in range(3)]
+    loop.run_until_complete(asyncio.sleep(0.1))
+    try:
+        peer.send(b"x")
+    except BrokenPipeError:
+        pass
+    loop.run_until_complete(asyncio.sleep(0.1))
+    for number in range(6):
+        others[number // 2][number % 2 - 1].send(b"mine")
+    loop.run_until_complete(asyncio.sleep(0.1))
+    for one in sum(others, ()):
+        one.setblocking(False)
+        try:
+            one.recv(10)
+        except BlockingIOError:
+            return "an aborted connection takes the bytes of whoever has its number next"
+
+
 def check_output_of_a_child(new_loop):
     async def main():
         child = await asyncio.create_subprocess_exec("echo", "hello", stdout=asyncio.subprocess.PIPE)

@@ -126,6 +126,31 @@ def check_overtaken_writes(new_loop):
         return f"600 x and a y are written, and the y is number {got.find(b'y') + 1} of {len(got)} to arrive"
 
 
+def check_write_before_write_eof(new_loop):
+    loop = new_loop()
+    log, peer = connect(loop)
+    log.transport.write(b"bye")
+    log.transport.write_eof()
+    got = read_beside(loop, peer, 3, 1)
+    if got != b"bye":
+        return f"b'bye' is written before write_eof(), and {got} arrives"
+
+
+def check_unix_connection_on_a_full_socket(new_loop):
+    loop = new_loop()
+    ours, _peer = socket.socketpair()
+    ours.setblocking(False)
+    try:
+        while True:
+            ours.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    try:
+        loop.run_until_complete(asyncio.wait_for(loop.create_unix_connection(Log, sock=ours), 1))
+    except asyncio.TimeoutError:
+        return "create_unix_connection() waits for a given socket that has no room until it has"
+
+
 def check_close_sends_what_waits(new_loop):
     loop = new_loop()
     log, peer = connect(loop)
