@@ -51,6 +51,7 @@ import mutants
 import mutants_extension
 import mutants_score
 import mutants_time
+import mutants_units
 import nightly as night
 import parts
 import reproducers
@@ -64,7 +65,11 @@ SMOKE_S = 6  # of each fuzz target in `test`
 SMOKE_SEED = 1  # the same inputs each time: a change is not refused for what another one would find
 MINUTES_MAX = 7 * 24 * 60
 BROWSER_TEST = ROOT / "python" / "tests" / "test_page_in_browser.py"
-MUTANTS = {"mutants": mutants.kill_all, "mutants of the extension": mutants_extension.kill_all}
+MUTANTS = {
+    "mutants": mutants.kill_all,
+    "mutants of the unit tests": mutants_units.kill_all,
+    "mutants of the extension": mutants_extension.kill_all,
+}
 PYTEST_LAST = r"\d+ (passed|failed|error)"
 
 

@@ -27,6 +27,7 @@ INPUTS_MAX = 20_000  # random inputs of a target
 INPUTS_MAX_OF = {"fuzz_mailbox": 1_000, "fuzz_sweep": 2_000}  # where an input is threads, or many runs
 REAL_PROGRAMS_MAX = 2_000  # on a real kernel, though on virtual time
 PROGRAM_TARGET = "fuzz_program"
+UNIT_TEST = "rl_test_"  # so the name of a killer begins that is a test of loop/tests (mutants_units.py)
 VIRTUAL = "fuzz_program_virtual"  # the same on virtual time, for a driver on a real kernel
 FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks
 RUN_S = 60  # of one run of the replayer
@@ -43,7 +44,7 @@ class Mutant:
     new: str
     story: str
     rule: str = ""  # fuzz/mutants: the rule that names it; empty if a target is the killer
-    killer: str = PROGRAM_TARGET  # of fuzz/targets
+    killer: str = PROGRAM_TARGET  # of fuzz/targets, or a unit test
     driver: str = "refloop_sim"  # on which programs hunt it
     case: str = ""  # fuzz/mutants/extension.toml: the case of conformance/ that finds it
     shown_as: str = ""  # sanitizers/races.toml: how it is shown
@@ -57,6 +58,12 @@ def load(pattern: str) -> list[Mutant]:
     if not found:
         raise Stop(f"{pattern} holds no mutant")
     return found
+
+
+def load_hunted() -> list[Mutant]:
+    """Those of fuzz/mutants that programs and targets hunt."""
+    every = load("fuzz/mutants/*.toml")
+    return [mutant for mutant in every if not mutant.case and not mutant.killer.startswith(UNIT_TEST)]
 
 
 def take_over(source: Path, target: Path) -> None:
@@ -130,7 +137,8 @@ class Copy:
 
 
 def replayer(target: str) -> str:
-    return target if target == VIRTUAL else f"{target}_replay"
+    """The program that a killer is."""
+    return target if target == VIRTUAL or target.startswith(UNIT_TEST) else f"{target}_replay"
 
 
 COPY = Copy("mutants", (replayer(PROGRAM_TARGET), VIRTUAL), ("-DBUILD_TESTING=OFF",))
@@ -250,8 +258,8 @@ def kill_each(copy: Copy, found: list[Mutant], find: Callable[[Mutant], str | No
 
 
 def kill_all() -> str:
-    """The unchanged copy must pass and every mutant of fuzz/mutants must be killed."""
-    found = [mutant for mutant in load("fuzz/mutants/*.toml") if not mutant.case]
+    """The unchanged copy must pass and every mutant that programs and targets hunt must be killed."""
+    found = load_hunted()
     with steps.locked(COPY.name):
         COPY.make()
         check_unchanged({PROGRAM_TARGET} | {mutant.killer for mutant in found})

@@ -47,7 +47,7 @@ def measure(mutant: mutants.Mutant, seeds: int) -> float:
 
 def measure_all(seeds: int) -> str:
     """Every mutant of the core: which median is the largest, and how many are above the limit. Stop: some are."""
-    found = [mutant for mutant in mutants.load("fuzz/mutants/*.toml") if not mutant.case]
+    found = mutants.load_hunted()
     with steps.locked(mutants.COPY.name):
         mutants.COPY.make()
         mutants.check_unchanged({mutants.PROGRAM_TARGET} | {mutant.killer for mutant in found})

@@ -41,7 +41,6 @@ LOOPS = {  # of the package index, the newest of each: factory
     "blazio": "blazio:new_event_loop",
     "talyn": "talyn:Loop",
     "loopmini": "loopmini:new_event_loop",
-    "bracio": "bracio:BracioLoop",
 }
 CAMPAIGNS = ("refloop:new_event_loop", "asyncio:SelectorEventLoop", "uvloop:new_event_loop")
 OURS = "refloop:new_event_loop"  # what random programs find in other loops is told, and is no failure

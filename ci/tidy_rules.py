@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,9 @@ def judges(tree: Tree) -> Iterator[Problem]:
         line = tree.line_of(RULES, f'id = "{name}"')
         if not rule.get("judged_by"):
             yield Problem(RULES, line, f"{name} is judged by nothing")
+        for twice, count in Counter([*rule.get("judged_by", []), *rule.get("seen_failing", [])]).items():
+            if count > 1:
+                yield Problem(RULES, line, f"{name} names {twice} twice")
         for judge in rule.get("judged_by", []):
             kind, _, target = judge.partition(":")
             if kind == "monitor":

@@ -251,3 +251,22 @@ def test_bad_buffer_later(kit: Kit, buffer: Buffer) -> None:
     kit.equal((protocol.events, bytes(protocol.received)), (["made", "data", "lost"], b"hell"), "events and data")
     kit.check(protocol.error is not None, "connection_lost was given None")
     kit.equal(len(kit.errors), 1, "calls of the exception handler")
+
+
+@family("RAISE-3", method=("get_buffer", "buffer_updated"), error={"exit": SystemExit, "interrupt": KeyboardInterrupt})
+def test_leave_from_a_buffered_protocol(kit: Kit, method: str, error: type[BaseException]) -> None:
+    """SystemExit and KeyboardInterrupt in a method of a buffered protocol leave the run, and the loop runs again"""
+    given, peer = kit.tcp_pair()
+    protocol = Buffered(kit, 10)
+
+    def leave(*_: object) -> None:
+        raise error("planted")
+
+    kit.run(kit.loop.create_connection(lambda: protocol, sock=given))
+    setattr(protocol, "buffer" if method == "get_buffer" else "on_data", leave)
+    kit.put(peer, b"hello")
+    kit.raises(error, lambda: kit.run_for(0.1))
+    protocol.buffer, protocol.on_data = (lambda me: me.space), (lambda count: None)
+    protocol.transport.abort()
+    kit.run_for(0.005)
+    kit.equal(protocol.events[-1], "lost", "last event")

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,3 +179,43 @@ def test_child_in_extra_info(kit: Kit) -> None:
     kit.run(asyncio.wait_for(child.lost, None))
     kit.check(isinstance(popen, subprocess.Popen), f"it is {popen!r}")
     kit.equal((popen.pid, popen.args), (child.transport.get_pid(), ("/bin/sh", "-c", "exit 3")), "pid and arguments")
+
+
+@family("PROC-1", option=("encoding", "errors", "text", "universal_newlines", "bufsize"), api=("exec", "shell"))
+def test_options_that_make_no_sense(kit: Kit, option: str, api: str) -> None:
+    """Options of text and of buffering are refused with ValueError, by both ways to start a child"""
+    value = {"encoding": "utf-8", "errors": "strict", "bufsize": 10}.get(option, True)
+    start: Any = getattr(kit.loop, f"subprocess_{api}")
+    kit.turns(1)
+    kit.raises(ValueError, lambda: kit.run(start(asyncio.SubprocessProtocol, "true", **{option: value})))
+
+
+@case("PROC-3")
+def test_child_that_was_waited_for_is_not_said_to_run(kit: Kit) -> None:
+    """No ResourceWarning says that a child still runs which has been waited for."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        child = spawn(kit, "exit 0")
+        kit.run(asyncio.wait_for(child.lost, 3))
+        child.transport.close()
+        del child
+        kit.turns(3)
+        gc.collect()
+    kit.equal([str(one.message) for one in told if "still running" in str(one.message)], [], "warnings")
+
+
+@case("PROC-5")
+def test_close_while_a_grandchild_holds_the_pipes(kit: Kit) -> None:
+    """close() ends the transport and its pipes though a grandchild holds the other ends open."""
+    child = spawn(kit, "sleep 30 & echo $!; exec cat")
+    kit.run(asyncio.wait_for(child_says(child), 3))
+    child.transport.close()
+    try:
+        kit.run(asyncio.wait_for(child.lost, 2))
+    finally:
+        os.kill(int(child.data[1]), signal.SIGKILL)
+
+
+async def child_says(child: Any) -> None:
+    while not child.data[1].endswith(b"\n"):
+        await asyncio.sleep(0.002)

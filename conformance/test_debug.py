@@ -134,7 +134,7 @@ def test_fast_callbacks_are_not_logged(kit: Kit) -> None:
 
 @family("DEBUG-1", what=("coroutine", "coroutine_function"))
 def test_no_callback(kit: Kit, what: str) -> None:
-    """In debug mode call_soon and call_later of a coroutine or a coroutine function raise TypeError"""
+    """In debug mode a coroutine or a coroutine function, asked for in any way, raises TypeError"""
 
     async def body() -> None: ...
 
@@ -143,6 +143,9 @@ def test_no_callback(kit: Kit, what: str) -> None:
     kit.turns(1)
     kit.raises(TypeError, kit.loop.call_soon, given)
     kit.raises(TypeError, kit.loop.call_later, 1, given)
+    kit.raises(TypeError, kit.loop.call_at, kit.loop.time() + 1, given)
+    kit.raises(TypeError, kit.loop.call_soon_threadsafe, given)
+    kit.raises(TypeError, kit.loop.run_in_executor, None, given)
     if what == "coroutine":
         given.close()
 

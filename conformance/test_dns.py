@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 import socket
 import sys
 import threading
@@ -118,12 +119,13 @@ def test_cancelled_lookup(kit: Kit) -> None:
     kit.check(kit.run(main()), "a cancelled lookup raised something else")
 
 
-@case("DNS-2")
-def test_lookup_beside_the_loop(kit: Kit) -> None:
-    """The loop runs its callbacks while a lookup waits for its answer, where the socket module is what is asked."""
+@family("DNS-2", lookup=("getaddrinfo", "getnameinfo"))
+def test_lookup_beside_the_loop(kit: Kit, lookup: str) -> None:
+    """The loop runs its callbacks while a lookup waits for its answer, where the socket module is what is asked"""
     going = threading.Event()
     ran: list[bool] = []
-    plain = socket.getaddrinfo
+    plain = getattr(socket, lookup)
+    given = ("localhost", 80) if lookup == "getaddrinfo" else (("127.0.0.1", 80),)
 
     def slow(*args: Any, **options: Any) -> Any:
         ran.append(going.wait(1.0))
@@ -131,13 +133,13 @@ def test_lookup_beside_the_loop(kit: Kit) -> None:
 
     async def main() -> object:
         kit.loop.call_soon(going.set)
-        return await kit.loop.getaddrinfo("localhost", 80)
+        return await getattr(kit.loop, lookup)(*given)
 
-    socket.getaddrinfo = slow
+    setattr(socket, lookup, slow)
     try:
         kit.check(kit.run(main()), "no answer")
     finally:
-        socket.getaddrinfo = plain
+        setattr(socket, lookup, plain)
     kit.check(all(ran), "no callback ran while a lookup waited")
     kit.run(kit.loop.shutdown_default_executor())
 
@@ -223,14 +225,18 @@ def test_local_address(kit: Kit) -> None:
     kit.equal(kit.run(main()), "127.0.0.1", "own address")
 
 
-def with_addresses(kit: Kit, *addresses: tuple[str, int]) -> None:
+def family_of(address: tuple[Any, ...]) -> int:
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+
+
+def with_addresses(kit: Kit, *addresses: tuple[Any, ...]) -> None:
     """Makes every lookup of the loop give these addresses; skips the case where the loop looks names up elsewhere."""
     is_asked: list[bool] = []
-    found: list[tuple[str, int]] = []
+    found: list[tuple[Any, ...]] = []
 
     async def getaddrinfo(host: Any, port: Any, **options: Any) -> list[Any]:
         is_asked.append(True)
-        return [(socket.AF_INET, STREAM, socket.IPPROTO_TCP, "", address) for address in found]
+        return [(family_of(address), STREAM, socket.IPPROTO_TCP, "", address) for address in found]
 
     async def probe() -> None:
         with contextlib.suppress(OSError):
@@ -284,6 +290,77 @@ def test_happy_eyeballs(kit: Kit, first: str) -> None:
     kit.equal(kit.run(main()), good.getsockname(), "peername")
 
 
+@family("DNS-3", options={"delay": {"happy_eyeballs_delay": 1.0}, "count": {"interleave": 1}})
+def test_families_take_turns(kit: Kit, options: dict[str, Any]) -> None:
+    """With happy_eyeballs_delay or interleave the second address to be tried is one of the other family (RFC 8305)"""
+    try:
+        sixth = kit.own(socket.create_server(("::1", 0), family=socket.AF_INET6))
+    except OSError:
+        kit.skip("there is no IPv6 here")
+    fourth, nobody = kit.listener(), ("127.0.0.1", closed_port(kit))
+    with_addresses(kit, nobody, fourth.getsockname(), sixth.getsockname())
+    log = kit.protocol()
+
+    async def main() -> object:
+        await kit.loop.create_connection(lambda: log, "stub.invalid.", 1, **options)
+        peer = log.transport.get_extra_info("peername")
+        log.transport.abort()
+        await log.until_event("lost")
+        return peer
+
+    kit.equal(kit.run(main()), sixth.getsockname(), "peername")
+
+
+@case("DNS-3")
+def test_happy_eyeballs_all_refuse(kit: Kit) -> None:
+    """With happy_eyeballs_delay and no address that answers create_connection raises OSError."""
+    with_addresses(kit, *[("127.0.0.1", closed_port(kit)) for _ in range(3)])
+    connect = kit.loop.create_connection
+    for _ in range(3):
+        kit.raises(OSError, lambda: kit.run(connect(asyncio.Protocol, "stub.invalid.", 1, happy_eyeballs_delay=0.01)))
+
+
+@case("CONN-1")
+def test_happy_eyeballs_is_cancelled(kit: Kit) -> None:
+    """A create_connection that is cancelled while several addresses are tried leaves no task and no fd."""
+    full = kit.own(socket.create_server(("127.0.0.1", 0), backlog=0))
+    kit.client(full)  # the backlog is full: the next connects hang
+    with_addresses(kit, *[full.getsockname()] * 3)
+
+    async def main() -> tuple[int, int]:
+        connect = kit.loop.create_connection(asyncio.Protocol, "stub.invalid.", 1, happy_eyeballs_delay=0.001)
+        before = len(asyncio.all_tasks()), len(os.listdir("/dev/fd"))
+        task = asyncio.ensure_future(connect)
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait({task})
+        await asyncio.sleep(0.003)
+        kit.check(task.cancelled(), f"it ended with {task}")
+        return len(asyncio.all_tasks()) - before[0], len(os.listdir("/dev/fd")) - before[1]
+
+    kit.equal(kit.run(main()), (0, 0), "tasks and fds left")
+
+
+@family("DNS-3", asked={"numbers": {"flags": socket.AI_NUMERICHOST}, "family": {"family": socket.AF_INET6}})
+def test_what_is_asked_of_the_lookup(kit: Kit, asked: dict[str, Any]) -> None:
+    """create_connection asks for addresses of the family and by the flags that it was given"""
+    host = "localhost" if "flags" in asked else "127.0.0.1"
+    port = kit.listener().getsockname()[1]
+    kit.raises(socket.gaierror, lambda: kit.run(kit.loop.create_connection(asyncio.Protocol, host, port, **asked)))
+    kit.turns(1)
+
+
+@case("DNS-1")
+def test_lookups_in_debug_mode(kit: Kit) -> None:
+    """In debug mode lookups obey the same options and give the same answers."""
+    kit.loop.set_debug(True)
+    options = {"family": socket.AF_INET, "type": STREAM, "flags": socket.AI_NUMERICHOST}
+    answer = kit.run(kit.loop.getaddrinfo("127.0.0.1", 80, **options))
+    kit.equal(answer, socket.getaddrinfo("127.0.0.1", 80, **options), "the answer")
+    kit.raises(socket.gaierror, lambda: kit.run(kit.loop.getaddrinfo("localhost", 80, **options)))
+    kit.run(kit.loop.shutdown_default_executor())
+
+
 @family("DNS-3", option=("happy_eyeballs_delay", "interleave", "all_errors"))
 def test_options_of_connecting(kit: Kit, option: str) -> None:
     """The options of create_connection for several addresses are known, and harmless for one (uvloop#406)"""
@@ -335,3 +412,12 @@ def test_each_failure_is_its_own(kit: Kit) -> None:
         return first is second, bool(lists[1])
 
     kit.equal(kit.run(main()), (False, True), "is it the same error, and is the second list whole")
+
+
+@case("DNS-1")
+def test_canonical_name(kit: Kit) -> None:
+    """getaddrinfo tells the canonical name when it is asked for."""
+    options = {"type": STREAM, "flags": socket.AI_CANONNAME | socket.AI_NUMERICHOST}
+    answer = kit.run(kit.loop.getaddrinfo("127.0.0.1", 80, **options))
+    kit.equal(answer, socket.getaddrinfo("127.0.0.1", 80, **options), "the answer")
+    kit.run(kit.loop.shutdown_default_executor())

@@ -251,3 +251,19 @@ def test_what_left_the_run_does_not_come_again(kit: Kit, way: str, error: type[B
     kit.raises(error, kit.run_forever)
     kit.turns(5)
     kit.equal(ran, ["leaves", "behind"], "callbacks that ran")
+
+
+@family("ERR-3", error={"exit": SystemExit, "interrupt": KeyboardInterrupt})
+def test_what_the_handler_raises_leaves_the_run(kit: Kit, error: type[BaseException]) -> None:
+    """SystemExit and KeyboardInterrupt of the exception handler leave the run, and what was behind runs in the next"""
+
+    def handler(loop: object, context: object) -> None:
+        raise error
+
+    ran: list[int] = []
+    kit.loop.set_exception_handler(handler)
+    kit.soon(raiser(Planted))
+    kit.soon(ran.append, 1)
+    kit.raises(error, kit.run_forever)
+    kit.turns(3)
+    kit.equal(ran, [1], "callbacks behind it that ran")

@@ -73,3 +73,24 @@ def test_threads_serve_again(kit: Kit) -> None:
 
     kit.check(kit.run(main()) <= THREADS_MAX, f"{JOBS} jobs left more than {THREADS_MAX} threads")
     kit.run(kit.loop.shutdown_default_executor())
+
+
+class Exits(BaseException):
+    """A BaseException that is none of the known ones."""
+
+
+@family("THREAD-5", error={"own": Exits, "generator": GeneratorExit, "exception": ValueError})
+def test_whatever_a_job_raises(kit: Kit, error: type[BaseException]) -> None:
+    """What a job raises, a BaseException too, comes out of its future, and the executor serves on"""
+
+    def job() -> None:
+        raise error("planted")
+
+    async def main() -> tuple[object, int]:
+        first = kit.loop.run_in_executor(None, job)
+        await asyncio.wait({first}, timeout=2)
+        second = await kit.loop.run_in_executor(None, max, 1, 2)
+        await kit.loop.shutdown_default_executor()
+        return type(first.exception()), second
+
+    kit.equal(kit.run(main()), (error, 2), "exception of the job, and the result of the next")

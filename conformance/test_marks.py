@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
+import tempfile
+from typing import Any
+
 from loopcheck.family import family
-from loopcheck.kit import Kit
-from loopcheck.protocols import drain, end, reset
+from loopcheck.kit import Kit, case
+from loopcheck.protocols import Log, drain, end, reset
 
 HIGH = 1_000_000
 PIECE = bytes(range(256)) * 256  # 64 KiB
@@ -71,3 +77,89 @@ def test_names_to_the_end(kit: Kit, how: str) -> None:
         _ = reset(peer) if how == "reset" else peer.close()
     end(kit, log)
     kit.equal(names, [made], "(sockname, peername) in connection_lost")
+
+
+def writes_on(log: Log, data: bytes) -> None:
+    """The first resume_writing writes more than fits, once nothing is left to send."""
+    log.transport.set_write_buffer_limits(high=1, low=0)
+
+    def hook(log: Log, _: Any) -> None:
+        log.hooks.pop("resume", None)
+        log.transport.write(data)
+
+    log.hooks["resume"] = hook
+    log.transport.write(data)
+
+
+async def collect(peer: int, size: int) -> bytes:
+    """Reads this many bytes from a descriptor that does not block."""
+    got = bytearray()
+    while len(got) < size:
+        try:
+            got.extend(os.read(peer, 65_536))
+        except BlockingIOError:
+            await asyncio.sleep(0.001)
+    return bytes(got)
+
+
+@family("FLOW-2", kind=("tcp", "pipe"))
+def test_write_inside_resume_writing(kit: Kit, kind: str) -> None:
+    """What resume_writing itself writes, when nothing is left in the buffer, is sent to its last byte"""
+    data = PIECE * 24
+    if kind == "tcp":
+        log, sock = kit.connection()
+        peer = sock.fileno()
+    else:
+        peer, write_end = kit.pipe()
+        log = kit.protocol()
+        file = os.fdopen(os.dup(write_end), "wb", 0)
+        kit.run(kit.loop.connect_write_pipe(lambda: log, file))
+    writes_on(log, data)
+    got = kit.run(asyncio.wait_for(collect(peer, 2 * len(data)), 3))
+    kit.check(got == data * 2, "other bytes arrived")
+    log.transport.abort()
+    kit.run(log.until_event("lost"))
+
+
+@case("DGRAM-3")
+def test_sendto_inside_resume_writing(kit: Kit) -> None:
+    """What resume_writing of an endpoint sends, when nothing is left to send, arrives to its last datagram."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, peer = (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+        kit.own(peer).bind(os.path.join(folder, "peer"))
+        log = Resumed(kit, os.path.join(folder, "peer"))
+        kit.run(kit.loop.create_datagram_endpoint(lambda: log, sock=given))
+        log.transport.set_write_buffer_limits(high=1, low=0)
+
+        async def main() -> int:
+            log.send()
+            count = 0
+            while count < 2 * log.COUNT:
+                count += bool(await asyncio.wait_for(kit.loop.sock_recv(peer, 10), 2))
+            return count
+
+        kit.equal(kit.run(main()), 2 * log.COUNT, "datagrams")
+        log.transport.abort()
+        kit.turns(3)
+
+
+class Resumed(asyncio.DatagramProtocol):
+    """Sends the same again when it may write on."""
+
+    COUNT = 1500
+
+    def __init__(self, kit: Kit, address: Any) -> None:
+        self.kit, self.address, self.is_second = kit, address, False
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def send(self) -> None:
+        for _ in range(self.COUNT):
+            self.transport.sendto(b"x", self.address)
+
+    def resume_writing(self) -> None:
+        self.kit.recorder.note()
+        if not self.is_second:
+            self.is_second = True
+            self.send()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import fcntl
 import gc
 import os
 import signal
@@ -22,6 +23,7 @@ from loopcheck.protocols import reset
 
 ROUNDS = 1000
 BLOCKS_MAX = ROUNDS // 2  # that ROUNDS of something may leave
+HIGH, UNUSED = 300, 900  # an fd whose number is no object that Python keeps; one that is not open
 
 
 class Kept(asyncio.Protocol):
@@ -216,17 +218,48 @@ def post(kit: Kit) -> None:
     kit.loop.run_forever()
 
 
+def called_timer(kit: Kit) -> None:
+    kit.loop.call_later(0, int)
+    kit.loop.call_soon(kit.loop.stop)
+    kit.loop.run_forever()
+
+
+def high_watcher(kit: Kit) -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        fd = fcntl.fcntl(left, fcntl.F_DUPFD_CLOEXEC, HIGH)
+        kit.loop.add_writer(fd, print)
+        kit.loop.remove_writer(fd)
+        os.close(fd)
+
+
+def refused_watcher(kit: Kit) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        kit.loop.add_reader(UNUSED, print)
+
+
+def debugged(kit: Kit) -> None:
+    kit.loop.set_debug(True)
+    kit.loop.call_soon(int)
+    kit.loop.call_soon(kit.loop.stop)
+    kit.loop.run_forever()
+
+
 GROWING: dict[str, tuple[Callable[[Kit], None], int]] = {  # what is done, and how often
     "cancelled_timers": (timers, ROUNDS),
     "cancelled_tasks": (cancelled_task, 200),
     "watchers": (watcher, 200),
     "posts": (post, ROUNDS),
+    "called_timers": (called_timer, ROUNDS),
+    "watchers_of_high_fds": (high_watcher, ROUNDS),
+    "refused_watchers": (refused_watcher, ROUNDS),
+    "calls_in_debug_mode": (debugged, ROUNDS),
 }
 
 
 @family("HOLD-3", what=GROWING)
 def test_growth(kit: Kit, what: tuple[Callable[[Kit], None], int]) -> None:
-    """A thousand cancelled timers, watchers, posts and tasks leave no more memory in use than before"""
+    """A thousand timers, watchers, posts, tasks, or refusals of a watcher leave no more memory in use than before"""
     work, rounds = what
     kit.loop.call_later(1800, print)  # one that lives, before those that are cancelled
 

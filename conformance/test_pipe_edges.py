@@ -214,3 +214,15 @@ def test_pipe_never_blocks(kit: Kit, end_of: str) -> None:
     log.transport.close()
     end(kit, log)
     os.close(other)
+
+
+@case("PIPE-1")
+def test_terminal_whose_other_end_goes(kit: Kit) -> None:
+    """A read pipe on a pseudo-terminal whose other end is closed ends (EIO), and the exception handler is not told."""
+    master, slave = os.openpty()
+    log = reading(kit, master)
+    os.write(slave, b"bye")
+    kit.run(log.until_event("data"))
+    os.close(slave)
+    end(kit, log)
+    kit.equal(bytes(log.received), b"bye", "received")

@@ -99,7 +99,7 @@ def test_raise_ends_the_connection(kit: Kit, event: str, error: type[BaseExcepti
     kit.check(isinstance(log.error, error), f"connection_lost was given {log.error!r}")
 
 
-@family("RAISE-3", event=("data", "eof", "pause", "lost"), error=LEAVING)
+@family("RAISE-3", event=("data", "eof", "pause", "resume", "lost"), error=LEAVING)
 def test_leave(kit: Kit, event: str, error: type[BaseException]) -> None:
     """SystemExit and KeyboardInterrupt in a protocol's method leave the run, and the loop runs again (zuvloop#23b)"""
     log, peer, ran = connected(kit, event, error)

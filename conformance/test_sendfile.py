@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import socket
 import tempfile
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import reset
-from loopcheck.tls import contexts, join
+from loopcheck.tls import contexts, join, part
 
 PATTERN = bytes(range(256)) * 2048  # half a MiB
 SIZE = len(PATTERN)
@@ -276,3 +277,73 @@ def test_transport_after_a_cancelled_sendfile(kit: Kit, source: Callable[[], Any
         kit.run(main(file))
     kit.run(log.until_event("lost"))
     kit.check(bytes(got) == (PATTERN * 8)[: len(got) - 7] + b"the end", "other bytes arrived than some, and the end")
+
+
+@case("SENDFILE-2")
+def test_sock_sendfile_of_datagrams(kit: Kit) -> None:
+    """sock_sendfile refuses a datagram socket with ValueError."""
+    kit.turns(1)
+    sock, _peer = (kit.own(one) for one in socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+    with real_file() as file:
+        kit.raises(ValueError, lambda: kit.run(kit.loop.sock_sendfile(sock, file, 0, 10)))
+
+
+async def paused_over_tls(kit: Kit) -> tuple[Any, Any]:
+    """A TLS connection, for which there is only the fallback, whose protocol was told to pause, and its other end."""
+    inside, log = kit.protocol(), kit.protocol()
+    await join(kit, contexts(), inside, log)
+    inside.pause_reading()
+    while not log.flow:
+        log.transport.write(PATTERN)
+    return log, inside
+
+
+@case("SENDFILE-1")
+def test_fallback_of_a_paused_protocol(kit: Kit) -> None:
+    """A protocol that was paused before a sendfile by the fallback is told to resume once all is sent."""
+
+    async def main() -> None:
+        log, inside = await paused_over_tls(kit)
+        kit.later(0.003, inside.resume_reading)
+        kit.equal(await asyncio.wait_for(kit.loop.sendfile(log.transport, io.BytesIO(b"abc")), 3), 3, "sendfile()")
+        await asyncio.wait_for(log.until_event("resume"), 3)
+        await part(inside, log)
+
+    kit.run(main())
+
+
+@case("SENDFILE-2")
+def test_fallback_that_waits_when_the_peer_goes(kit: Kit) -> None:
+    """A sendfile by the fallback that waits for room ends with an OSError when the connection is aborted."""
+
+    async def main() -> BaseException | None:
+        log, inside = await paused_over_tls(kit)
+        much = io.BytesIO(PATTERN * 64)  # more than a kernel takes that nobody reads from
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, much))
+        await asyncio.sleep(0.005)
+        inside.transport.abort()
+        await asyncio.wait({sending}, timeout=3)
+        if not sending.done():
+            kit.fail("it goes on waiting")
+        if isinstance(sending.exception(), NotImplementedError):
+            return sending.result()
+        return sending.exception()
+
+    error = kit.run(main())
+    kit.check(isinstance(error, OSError), f"it ended with {error!r}")
+
+
+@case("FD-11")
+def test_descriptor_after_sendfile(kit: Kit) -> None:
+    """After a sendfile the descriptor is still known as the transport's, and add_reader refuses it."""
+    log, _peer = kit.connection()
+
+    async def main() -> None:
+        with real_file() as file:
+            await kit.loop.sendfile(log.transport, file, 0, 10)
+
+    kit.run(main())
+    number = log.transport.get_extra_info("socket").fileno()
+    kit.raises(RuntimeError, kit.loop.add_reader, number, print)
+    log.transport.abort()
+    kit.run(log.until_event("lost"))

@@ -251,9 +251,10 @@ def test_write_inside_data_received(kit: Kit) -> None:
 
 
 class Buffered(asyncio.BufferedProtocol):
-    """Offers the same small buffer again and again, and wipes it when it was read."""
+    """Offers the same small buffer again and again, wipes it when it was read, and perhaps makes it larger."""
 
-    def __init__(self, kit: Kit, kind: type) -> None:
+    def __init__(self, kit: Kit, kind: type, grows: bool = False) -> None:
+        self.grows = grows
         self.kit, self.kind, self.space, self.received = kit, kind, bytearray(700), bytearray()
         self.full, self.lost = kit.loop.create_future(), kit.loop.create_future()
 
@@ -264,6 +265,8 @@ class Buffered(asyncio.BufferedProtocol):
         self.kit.recorder.note()
         self.received += self.space[:nbytes]
         self.space[:] = bytes(len(self.space))
+        if self.grows:
+            self.space.append(0)
         if len(self.received) >= 50_000 and not self.full.done():
             self.full.set_result(None)
 
@@ -287,6 +290,24 @@ def test_buffered_protocol(kit: Kit, kind: type) -> None:
 
     kit.run(main())
     kit.check(bytes(protocol.received) == PATTERN[:50_000], "other bytes are in the buffer")
+
+
+@case("TLS-2")
+def test_buffered_protocol_that_grows(kit: Kit) -> None:
+    """A BufferedProtocol may make its bytearray larger when it has read it: nobody holds it any more."""
+    tls = contexts()
+    address = server_peer(kit, tls, lambda peer: peer.sendall(PATTERN[:50_000]) or peer.recv(1))
+    protocol = Buffered(kit, bytearray, grows=True)
+
+    async def main() -> None:
+        connect = kit.loop.create_connection
+        transport, _ = await connect(lambda: protocol, *address, ssl=tls.client, server_hostname=NAME)
+        await asyncio.wait([protocol.full, protocol.lost], return_when=asyncio.FIRST_COMPLETED)
+        transport.abort()
+        await protocol.lost
+
+    kit.run(main())
+    kit.check(bytes(protocol.received) == PATTERN[:50_000], f"{len(protocol.received)} bytes of 50000, or other ones")
 
 
 @case("TLS-2")

@@ -264,3 +264,63 @@ def test_writelines_over_tls(kit: Kit) -> None:
     kit.run(inside.until(lambda: len(inside.received) >= size))
     kit.equal(bytes(inside.received), b"abcdefgh" * len(LINES), "bytes that arrived")
     kit.run(part(log, inside))
+
+
+LATE: dict[str, Callable[[Any], object]] = {
+    "repr": repr,
+    "write": lambda transport: [transport.write(b"x") for _ in range(7)],
+    "writelines": lambda transport: transport.writelines([b"x"]),
+    "write_eof": lambda transport: transport.write_eof(),
+    "reading": lambda transport: (transport.pause_reading(), transport.resume_reading()),
+    "close": lambda transport: transport.close(),
+}
+
+
+@family("STREAM-10", late=LATE, how=("close", "abort", "reset"))
+def test_lost_transport_is_used(kit: Kit, late: Callable[[Any], object], how: str) -> None:
+    """What is asked of a transport whose connection is lost does nothing and raises nothing (uvloop#506)"""
+    log, peer = kit.connection()
+    _ = reset(peer) if how == "reset" else getattr(log.transport, how)()
+    end(kit, log)
+    late(log.transport)
+    kit.check(log.transport.is_closing(), "is_closing() is false")
+    kit.turns(3)
+    kit.equal(log.events, ["made", "lost"], "events")
+
+
+@case("CLOSE-1")
+def test_resume_of_a_closing_transport(kit: Kit) -> None:
+    """resume_reading() of a transport that was paused and closed while bytes wait delivers nothing any more."""
+    log, peer = kit.connection()
+    log.pause_reading()
+    log.transport.write(MUCH)
+    log.transport.close()
+    kit.put(peer, b"late")
+    log.resume_reading()
+    kit.run_for(0.005)
+    kit.equal((log.transport.is_reading(), log.events), (False, ["made"]), "is_reading(), and events")
+    log.transport.abort()
+    end(kit, log)
+
+
+@family("CONN-2", kind=("read_pipe", "write_pipe", "endpoint", "child"))
+def test_unknown_name_of_other_transports(kit: Kit, kind: str) -> None:
+    """get_extra_info of a name that is unknown gives the default"""
+
+    class Any3(asyncio.Protocol, asyncio.DatagramProtocol, asyncio.SubprocessProtocol): ...
+
+    async def main() -> tuple[object, object]:
+        if kind == "child":
+            transport, _ = await kit.loop.subprocess_exec(Any3, "true")
+        elif kind == "endpoint":
+            transport, _ = await kit.loop.create_datagram_endpoint(Any3, local_addr=(HERE, 0))  # type: ignore[assignment]
+        else:
+            number = os.dup(kit.pipe()[kind == "write_pipe"])
+            connect: Any = getattr(kit.loop, f"connect_{kind}")
+            transport, _ = await connect(Any3, os.fdopen(number, "rb" if kind == "read_pipe" else "wb", 0))
+        seen = transport.get_extra_info("nonsense", 7), transport.get_extra_info("nonsense")
+        transport.close()
+        await asyncio.sleep(0.01)
+        return seen
+
+    kit.equal(kit.run(main()), (7, None), "get_extra_info with a default and without")

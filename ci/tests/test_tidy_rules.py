@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import tidy_rules
 
@@ -63,6 +65,14 @@ def test_family_stands_for_its_members(plant):
 def test_defect_in_the_rules(plant, old, new, word):
     assert RULE.count(old) == 1
     assert any(word in text for text in sentences(plant({**FILES, "contract/rules.toml": RULE.replace(old, new)})))
+
+
+def test_judge_twice(plant):
+    judge = re.search(r'judged_by = \["(.*?)"', RULE)
+    assert judge is not None
+    twice = RULE.replace(f'["{judge[1]}"', f'["{judge[1]}", "{judge[1]}"')
+    found = sentences(plant({**FILES, "contract/rules.toml": twice}))
+    assert any(f"names {judge[1]} twice" in text for text in found)
 
 
 def test_rule_twice_and_unjudged(plant):

@@ -13,11 +13,12 @@ enum callback { DATAGRAM, REFUSED, PAUSE, RESUME, LOST };
 enum op { SEND, CLOSE, ABORT, VERBS, PEER_SENDS = VERBS, PEER_REFUSES, KERNEL_TAKES, KERNEL_REFUSES, BREAK, TURN, OPS };
 
 static struct {
-    unsigned in, received; /* datagrams of the peer; its n-th has n % 3 bytes */
-    int receive_error;     /* what the next receive is told, once */
-    unsigned room;         /* datagrams that it still takes */
-    int send_error;        /* what the next send that finds room is told, once */
-    unsigned out, last;    /* datagrams that it took, and the number of the last one */
+    unsigned in, received;         /* datagrams of the peer; its n-th has n % 3 bytes */
+    int receive_error;             /* what the next receive is told, once */
+    bool is_receive_error_lasting; /* not once, but for good */
+    unsigned room;                 /* datagrams that it still takes */
+    int send_error;                /* what the next send that finds room is told, once */
+    unsigned out, last;            /* datagrams that it took, and the number of the last one */
 } kernel;
 
 static rl_loop *loop;
@@ -41,7 +42,8 @@ static int64_t receive(void *self, int fd, void *bytes, size_t size)
 {
     (void)self, (void)fd;
     const int error = kernel.receive_error;
-    kernel.receive_error = 0;
+    if (!kernel.is_receive_error_lasting)
+        kernel.receive_error = 0;
     if (error != 0 || kernel.received == kernel.in)
         return error != 0 ? error : -EAGAIN;
     CHECK(size == RL_DATAGRAM_BYTES_MAX);
@@ -138,7 +140,8 @@ static void on_resume(rl_datagram *of, void *arg)
 
 static void on_lost(rl_datagram *of, void *arg, int error)
 {
-    (void)of, (void)arg;
+    (void)arg;
+    CHECK(rl_datagram_buffered(of) == 0 && rl_datagram_send(of, "", 1) == -EPIPE);
     CHECK(seen.is_closed && error == fake.apply_error && fake.closes == 1);
     seen.losts++;
     endpoint = NULL;
@@ -238,6 +241,18 @@ static void what_waits_is_bounded(void)
     CHECK(rl_datagram_send(endpoint, bytes, 0) == -ENOBUFS && rl_loop_close(loop) == 0);
 }
 
+/* An error that is there again at once is told once a turn. */
+static void lasting_error_is_told_once_a_turn(void)
+{
+    open_world();
+    memset(plan, -1, sizeof plan);
+    kernel.receive_error = -EPERM;
+    kernel.is_receive_error_lasting = true;
+    for (unsigned turns = 1; turns <= 3; turns++)
+        CHECK(turn() == 1 && seen.refused == turns);
+    CHECK(rl_loop_close(loop) == 0);
+}
+
 /* An endpoint that cannot wait for room is lost with that error, and is told nothing before it: nothing can resume. */
 static void refused_interest_loses(void)
 {
@@ -254,6 +269,6 @@ static void refused_interest_loses(void)
 }
 
 static const struct test tests[] = {TEST(nothing_is_lost_or_told_twice), TEST(what_waits_is_bounded),
-                                    TEST(refused_interest_loses)};
+                                    TEST(refused_interest_loses), TEST(lasting_error_is_told_once_a_turn)};
 
 TEST_MAIN(tests)

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -19,8 +21,28 @@ static struct rl_backend backend;
 static struct rl_event events[RL_EVENTS_MAX];
 static int pair[2];
 
+/* The linker sends here who waits by epoll_pwait2. */
+static int pwait2_error; /* what it is told; 0: it is let through */
+#if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 35)
+int __real_epoll_pwait2(int set, struct epoll_event *found, int found_max, const struct timespec *timeout,
+                        const sigset_t *mask);
+int __wrap_epoll_pwait2(int set, struct epoll_event *found, int found_max, const struct timespec *timeout,
+                        const sigset_t *mask);
+
+int __wrap_epoll_pwait2(int set, struct epoll_event *found, int found_max, const struct timespec *timeout,
+                        const sigset_t *mask)
+{
+    if (pwait2_error == 0)
+        return __real_epoll_pwait2(set, found, found_max, timeout, mask);
+    errno = pwait2_error;
+    return -1;
+}
+#endif
+
 static void open_all(void)
 {
+    memset(events, 0, sizeof events);
+    pwait2_error = 0;
     CHECK(rl_epoll_open(&epoll, &backend) == 0);
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0);
 }
@@ -122,6 +144,21 @@ static void closed_before_forgotten_does_not_spin(void)
     close_all();
 }
 
+/* So it is if the number means another file by then, one that was never watched or that cannot be. */
+static void reopened_before_forgotten_does_not_spin(void)
+{
+    for (int is_socket = 0; is_socket < 2; is_socket++) {
+        open_all();
+        const int twin = dup(pair[0]), file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+        CHECK(twin >= 0 && file >= 0 && apply(pair[0], RL_OUT) == 0);
+        CHECK(dup2(is_socket ? pair[1] : file, pair[0]) == pair[0]);
+        CHECK(apply(pair[0], 0) == 0);
+        CHECK(wait_events(LONG_NS) == -ESTALE && wait_events(MS_NS) == 0);
+        CHECK(close(twin) == 0 && close(file) == 0);
+        close_all();
+    }
+}
+
 /* A file that epoll cannot watch, and no file at all, are the caller's to handle. */
 static void unfit_fds_are_refused(void)
 {
@@ -145,6 +182,82 @@ static void wake_ends_one_wait(void)
     uint64_t before_ns = backend.now_ns(backend.self);
     CHECK(wait_events(MS_NS) == 0);
     CHECK(backend.now_ns(backend.self) - before_ns >= (uint64_t)MS_NS);
+    close_all();
+}
+
+/* What is ready beside a wake is told, and alone, whichever came first. */
+static void wake_hides_nothing(void)
+{
+    for (int is_first = 0; is_first < 2; is_first++) {
+        open_all();
+        CHECK(apply(pair[0], RL_IN) == 0);
+        CHECK(!is_first || backend.wake(backend.self) == 0);
+        CHECK(write(pair[1], "x", 1) == 1);
+        CHECK(is_first || backend.wake(backend.self) == 0);
+        CHECK(finds(pair[0], RL_IN));
+        close_all();
+    }
+}
+
+/* A wake that finds the counter full is as good as any, and leaves the errno of whom a signal handler interrupted. */
+static void wake_of_a_full_counter_succeeds(void)
+{
+    const uint64_t full = UINT64_MAX - 1;
+    open_all();
+    CHECK(write(epoll.wake_fd, &full, sizeof full) == sizeof full);
+    errno = EXDEV;
+    CHECK(backend.wake(backend.self) == 0 && errno == EXDEV);
+    CHECK(wait_events(LONG_NS) == 0 && wait_events(0) == 0);
+    close_all();
+}
+
+/* No program that is started gets the loop's fds. */
+static void fds_are_not_inherited(void)
+{
+    open_all();
+    CHECK(fcntl(epoll.epoll_fd, F_GETFD) == FD_CLOEXEC && fcntl(epoll.wake_fd, F_GETFD) == FD_CLOEXEC);
+    close_all();
+}
+
+/* [TIMER-1] Where epoll_pwait2 is not there, or a sandbox refuses it, waits are as long, and fds found, as ever. */
+static void pwait2_may_be_refused(void)
+{
+    static const int errors[] = {ENOSYS, EPERM};
+    for (int i = 0; i < 2; i++) {
+        open_all();
+        pwait2_error = errors[i];
+        const uint64_t before_ns = backend.now_ns(backend.self);
+        CHECK(wait_events(MS_NS + 1) == 0 && backend.now_ns(backend.self) - before_ns > (uint64_t)MS_NS);
+        CHECK(apply(pair[0], RL_OUT) == 0 && finds(pair[0], RL_OUT));
+        close_all();
+    }
+}
+
+/* Without a free fd for the set, or for the wakes, open fails and keeps none. */
+static void failed_open_keeps_no_fd(void)
+{
+    struct rlimit limit;
+    const int free_fd = dup(STDOUT_FILENO);
+    CHECK(close(free_fd) == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const struct rlimit none = {.rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max};
+    const struct rlimit one = {.rlim_cur = (rlim_t)free_fd + 1, .rlim_max = limit.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &one) == 0);
+    const int without_set = rl_epoll_open(&epoll, &backend);
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const int without_wakes = rl_epoll_open(&epoll, &backend);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(without_set == -EMFILE && without_wakes == -EMFILE);
+    CHECK(fcntl(free_fd, F_GETFD) == -1 && errno == EBADF);
+}
+
+/* A wake-up for nothing: a socket that is not connected has not failed either. */
+static void unfinished_connect_is_under_way(void)
+{
+    open_all();
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && backend.finish_connect(backend.self, fd) == -EINPROGRESS);
+    CHECK(backend.finish_connect(backend.self, pair[0]) == 0);
+    CHECK(close(fd) == 0);
     close_all();
 }
 
@@ -216,10 +329,22 @@ static void surplus_events_come_next(void)
     close_all();
 }
 
-static const struct test tests[] = {TEST(readiness_is_level_triggered),   TEST(hup_and_err_come_unasked),
-                                    TEST(forgotten_fds_are_silent),       TEST(closed_before_forgotten_does_not_spin),
-                                    TEST(unfit_fds_are_refused),          TEST(wake_ends_one_wait),
-                                    TEST(wait_is_not_shorter_than_asked), TEST(timeouts_are_rounded_up),
-                                    TEST(signal_ends_the_wait),           TEST(surplus_events_come_next)};
+static const struct test tests[] = {TEST(readiness_is_level_triggered),
+                                    TEST(hup_and_err_come_unasked),
+                                    TEST(forgotten_fds_are_silent),
+                                    TEST(closed_before_forgotten_does_not_spin),
+                                    TEST(unfit_fds_are_refused),
+                                    TEST(wake_ends_one_wait),
+                                    TEST(wait_is_not_shorter_than_asked),
+                                    TEST(timeouts_are_rounded_up),
+                                    TEST(signal_ends_the_wait),
+                                    TEST(surplus_events_come_next),
+                                    TEST(wake_hides_nothing),
+                                    TEST(wake_of_a_full_counter_succeeds),
+                                    TEST(failed_open_keeps_no_fd),
+                                    TEST(fds_are_not_inherited),
+                                    TEST(pwait2_may_be_refused),
+                                    TEST(reopened_before_forgotten_does_not_spin),
+                                    TEST(unfinished_connect_is_under_way)};
 
 TEST_MAIN(tests)

@@ -387,6 +387,49 @@ static void stop_before_run_gives_one_turn(void)
     close_loop();
 }
 
+static void stop_and_run(rl_soon *soon, void *arg)
+{
+    int *result = arg;
+    (void)soon;
+    rl_loop_stop(loop);
+    *result = rl_loop_run(loop);
+}
+
+/* A run inside a run is refused, and does not use up the stop that the outer one was asked for. */
+static void run_in_a_run_is_refused(void)
+{
+    int result = 0;
+    rl_soon *soon;
+    open_loop();
+    CHECK(rl_soon_open(loop, stop_and_run, &result, &soon) == 0 && rl_soon_start(soon) == 0);
+    (void)waker_open("a"); /* would keep the loop running */
+    fake.answers[1] = -EIO;
+    CHECK(rl_loop_run(loop) == 0 && result == -EBUSY && fake.waits_count == 1);
+    close_loop();
+}
+
+static void look_at_the_clock(rl_soon *soon, void *arg)
+{
+    uint64_t *times_ns = arg;
+    (void)soon;
+    times_ns[0] = rl_loop_now_ns(loop);
+    fake.now_ns += 5;
+    times_ns[1] = rl_loop_now_ns(loop);
+}
+
+/* In a turn the loop's time stands still, behind it it moves. */
+static void time_stands_still_in_a_turn(void)
+{
+    uint64_t times_ns[2];
+    rl_soon *soon;
+    open_loop();
+    fake.now_ns = 100;
+    CHECK(rl_soon_open(loop, look_at_the_clock, times_ns, &soon) == 0 && rl_soon_start(soon) == 0);
+    CHECK(rl_loop_turn(loop, false) == 1 && times_ns[0] == 100 && times_ns[1] == 100);
+    CHECK(rl_loop_now_ns(loop) == 105);
+    close_loop();
+}
+
 /* A loop that goes away with everything still started runs no callback and forgets the watched fds. */
 static void close_runs_nothing(void)
 {
@@ -411,6 +454,8 @@ static const struct test tests[] = {TEST(order_is_kept),
                                     TEST(post_to_a_waiting_waker_is_coalesced),
                                     TEST(break_keeps_the_rest),
                                     TEST(stop_before_run_gives_one_turn),
-                                    TEST(close_runs_nothing)};
+                                    TEST(close_runs_nothing),
+                                    TEST(time_stands_still_in_a_turn),
+                                    TEST(run_in_a_run_is_refused)};
 
 TEST_MAIN(tests)

@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -389,11 +390,24 @@ static void fds_are_given_back(void)
     CHECK(open_fds() == before_count);
 }
 
+/* A loop for which there is no fd is not opened, and leaves no memory behind. */
+static void failed_open_leaves_nothing(void)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    rl_loop *none_opened = NULL;
+    const int error = rl_loop_open(&none_opened);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    CHECK(error == -EMFILE && none_opened == NULL);
+}
+
 static const struct test tests[] = {
-    TEST(watch_is_called_while_ready), TEST(watches_share_an_fd),     TEST(hup_comes_unasked),
-    TEST(fd_number_is_reused),         TEST(closed_fd_does_not_spin), TEST(idle_loop_sleeps),
-    TEST(unfit_fds_are_refused),       TEST(stopped_loop_runs_again), TEST(timers_are_not_early),
-    TEST(surplus_fds_are_served_next), TEST(posts_wake_the_loop),     TEST(waker_is_closed_under_posts),
-    TEST(fds_are_given_back)};
+    TEST(watch_is_called_while_ready), TEST(watches_share_an_fd),       TEST(hup_comes_unasked),
+    TEST(fd_number_is_reused),         TEST(closed_fd_does_not_spin),   TEST(idle_loop_sleeps),
+    TEST(unfit_fds_are_refused),       TEST(stopped_loop_runs_again),   TEST(timers_are_not_early),
+    TEST(surplus_fds_are_served_next), TEST(posts_wake_the_loop),       TEST(waker_is_closed_under_posts),
+    TEST(fds_are_given_back),          TEST(failed_open_leaves_nothing)};
 
 TEST_MAIN(tests)

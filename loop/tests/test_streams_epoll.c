@@ -258,6 +258,25 @@ static void gone_peer_is_told_without_a_signal(void)
     }
 }
 
+/* A SIGPIPE that the program itself waits for is still there after a write to a pipe without reader. */
+static void own_sigpipe_stays(void)
+{
+    int fds[2];
+    sigset_t sigpipe, before, pending;
+    CHECK(sigemptyset(&sigpipe) == 0 && sigaddset(&sigpipe, SIGPIPE) == 0);
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR && pthread_sigmask(SIG_BLOCK, &sigpipe, &before) == 0);
+    CHECK(raise(SIGPIPE) == 0 && pipe2(fds, O_NONBLOCK | O_CLOEXEC) == 0);
+    open_loop();
+    open_side(&a, fds[1]);
+    (void)close(fds[0]);
+    rl_stream_pause(a.stream);
+    CHECK(rl_stream_write(a.stream, "x", 1) == 0);
+    RUN_UNTIL(a.losts == 1);
+    close_loop();
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE));
+    CHECK(sigwaitinfo(&sigpipe, NULL) == SIGPIPE && pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+}
+
 /* A pipe says with HUP alone that its writer is gone, and with ERR alone, when it is full, that its reader is. */
 static void gone_pipe_end_is_told(void)
 {
@@ -358,6 +377,7 @@ static const struct test tests[] = {TEST(megabyte_both_ways),
                                     TEST(close_sends_what_is_buffered),
                                     TEST(reset_is_told),
                                     TEST(gone_peer_is_told_without_a_signal),
+                                    TEST(own_sigpipe_stays),
                                     TEST(gone_pipe_end_is_told),
                                     TEST(pipe_ends_are_streams),
                                     TEST(regular_file_is_refused),

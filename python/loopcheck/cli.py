@@ -445,8 +445,8 @@ def fuzz(
 ) -> None:
     """Runs random programs on a loop, and shrinks and reproduces what breaks.
 
-    Exit status: 0 nothing was found, 1 something was, 2 the arguments or a loop cannot be used, 3 the kit
-    itself failed.
+    Exit status: 0 nothing was found that is not known, 1 something was, 2 the arguments or a loop cannot be used,
+    3 the kit itself failed.
     """
     spec = _spec_of(loop, driver)
     if driver and against:

@@ -186,6 +186,7 @@ static PyObject *loop_new(PyTypeObject *type, PyObject *args, PyObject *keywords
             backend.close(backend.self);
     }
     if (error < 0) {
+        self->is_closed = true; /* asyncio's __del__ would warn of it, and close what __init__ did not make */
         Py_DECREF(self);
         errno = -error;
         return PyErr_SetFromErrno(PyExc_OSError);

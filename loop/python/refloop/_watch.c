@@ -104,8 +104,10 @@ static PyObject *remove_watch(PyObject *object, PyObject *file, unsigned interes
     int fd = fd_of(self, file);
     if (fd < 0 && !PyErr_ExceptionMatches(PyExc_ValueError))
         return NULL;
-    if (self->is_closed)
+    if (self->is_closed) { /* fileno() is the user's code */
+        PyErr_Clear();
         Py_RETURN_FALSE;
+    }
     struct rlpy_watch *found = fd < 0 ? find_closed(self, file, interest) : find(self, fd, interest);
     if (found == NULL)
         Py_RETURN_FALSE;

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import sys
 import weakref
 
 import pytest
@@ -43,6 +44,37 @@ def test_type(loop, kind):
     assert isinstance(handle, asyncio.TimerHandle) is (kind in ("later", "at"))
     with pytest.raises(TypeError):
         type(handle)()
+
+
+@KINDS
+def test_argument_given_twice(loop, kind):
+    """TypeError, as for any function, for a callback by place and by name."""
+    with pytest.raises(TypeError):
+        make(loop, kind, print, callback=print)
+
+
+@KINDS
+def test_type_is_let_go(loop, turn, kind):
+    """Each handle that goes lets go of its type."""
+    made = type(make(loop, kind, print, 1))
+    turn()
+    before = sys.getrefcount(made)
+    for _ in range(100):
+        make(loop, kind, int).cancel()
+    turn()
+    assert sys.getrefcount(made) - before < 50
+
+
+@pytest.mark.parametrize("kind", ["later", "at"])
+def test_scheduled(loop, turn, kind):
+    """The attribute of a timer that asyncio calls so is true while it waits."""
+    called, cancelled = make(loop, kind, int), make(loop, kind, int)
+    assert (called._scheduled, cancelled._scheduled) == (True, True)
+    cancelled.cancel()
+    assert cancelled._scheduled is False
+    turn()
+    turn()
+    assert called._scheduled is False
 
 
 @KINDS

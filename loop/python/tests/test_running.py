@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -175,6 +176,48 @@ def test_post_wakes_a_sleeping_loop(loop):
     timer.join()
 
 
+def test_traceback_of_a_handle_made_in_debug_mode(loop, turn, errors):
+    """Where it was made is told also when debug mode is off by then."""
+    loop.set_debug(True)
+    handle = loop.call_soon(lambda: 1 / 0)
+    loop.set_debug(False)
+    turn()
+    assert errors[0]["source_traceback"] is handle._source_traceback
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_run_leaves_the_thread_as_it_was(loop, debug):
+    """The hooks of asynchronous generators and the tracking of coroutines are those of before the run."""
+
+    def seen():
+        return sys.get_asyncgen_hooks(), sys.get_coroutine_origin_tracking_depth(), asyncio._get_running_loop()
+
+    inside = []
+    loop.set_debug(debug)
+    before = seen()
+    loop.call_soon(lambda: inside.append(seen()))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    assert inside[0] != before
+    assert seen() == before
+    assert loop._current_handle is None
+
+
+def test_turn_without_work_sleeps(loop):
+    """A turn in which there is nothing to do lasts until something comes, here a post."""
+    posted = []
+
+    def post():
+        posted.append(1)
+        loop.call_soon_threadsafe(int)
+
+    timer = threading.Timer(0.02, post)
+    timer.start()
+    loop._run_once()
+    assert posted == [1]
+    timer.join()
+
+
 def test_fork_in_a_callback(loop):
     """A child that closes the loop, or goes on with it, takes nothing from its parent."""
     ran = []
@@ -201,15 +244,16 @@ def test_fork_in_a_callback(loop):
 
 
 def test_child_watches_on(loop):
-    """In a child the loop still sees the fds that were watched before the fork."""
+    """In a child the loop still sees the fds that were watched before the fork, and has as many open as before."""
     parent = os.getpid()
     inside, outside = os.pipe()
     loop.add_reader(inside, lambda: loop.stop() if os.read(inside, 1) else None)
     child = os.fork()
     if child == 0:
         os.write(outside, b"x")
+        before = len(os.listdir("/proc/self/fd"))
         loop.run_forever()
-        os._exit(3)
+        os._exit(3 if len(os.listdir("/proc/self/fd")) == before else 4)
     _, status = os.waitpid(child, 0)
     assert os.getpid() == parent
     loop.remove_reader(inside)

@@ -112,6 +112,50 @@ def test_fileno_that_closes_the_loop(loop, pair):
         loop._add_reader(File(), print)
 
 
+def test_fileno_that_closes_the_loop_and_fails(loop):
+    """What fileno() raises after it has closed the loop is not left behind: a closed loop watches nothing."""
+
+    class File:
+        def fileno(self):
+            loop.close()
+            raise ValueError
+
+    assert loop._remove_reader(File()) is False
+
+
+def test_refused_replacement(loop, pair):
+    """A watcher that cannot be added leaves the one that it was to replace."""
+    here, _there = pair
+    loop.add_reader(here, print)
+    with open(__file__) as file:
+        twin = os.dup(here.fileno())
+        os.dup2(file.fileno(), here.fileno())
+        with pytest.raises(PermissionError):
+            loop.add_reader(here.fileno(), print)
+        watched = loop._watched()
+        os.dup2(twin, here.fileno())
+        os.close(twin)
+    loop.remove_reader(here)
+    assert watched.get(here.fileno()) == 1
+
+
+def test_cycle_through_a_file_is_collected(loop, pair):
+    """A loop that nobody closed goes though a file that it watches refers to it."""
+
+    class File:
+        def fileno(self):
+            return pair[0].fileno()
+
+    other, file = type(loop)(), File()
+    file.loop = other
+    other.add_reader(file, print)
+    found = weakref.ref(other)
+    with pytest.warns(ResourceWarning, match="unclosed event loop"):
+        del other, file
+        gc.collect()
+    assert found() is None
+
+
 @pytest.mark.parametrize("cancel", [asyncio.Handle.cancel, lambda handle: handle.cancel()])
 def test_cancelled_from_outside(loop, turn, pair, cancel):
     """A handle of _add_reader that is cancelled, in whichever way, takes its watcher with it."""

@@ -1,0 +1,116 @@
+# real clock
+"""Cases of what a loop sleeps beside (LIFE-4): transports that have sent all or are paused and left, jobs, children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from loopcheck.family import family
+from loopcheck.kit import Kit
+from loopcheck.protocols import reset
+
+IDLE_S = 0.06
+SWITCHES_MAX = 8  # a loop that looks every 5 ms makes 12
+CPU_MAX_S = 0.004  # of a busy machine a loop that spins gets no more than a few times this
+TRIES = 3  # in one of which it has to be idle: memory is collected, and the like
+MUCH = bytes(1 << 20)
+
+
+def flushed_tcp(kit: Kit) -> Any:
+    log, peer = kit.connection()
+    log.transport.write(MUCH)
+    kit.run(collected(peer.fileno(), len(MUCH)))
+    kit.equal(log.transport.get_write_buffer_size(), 0, "bytes that wait")
+    return log.transport.close
+
+
+def flushed_pipe(kit: Kit) -> Any:
+    read_end, write_end = kit.pipe()
+    log = kit.protocol()
+    kit.run(kit.loop.connect_write_pipe(lambda: log, os.fdopen(os.dup(write_end), "wb", 0)))
+    log.transport.write(MUCH)
+    kit.run(collected(read_end, len(MUCH)))
+    kit.equal(log.transport.get_write_buffer_size(), 0, "bytes that wait")
+    return log.transport.close
+
+
+def flushed_endpoint(kit: Kit) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        peer = kit.own(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        peer.bind(f"{folder}/peer")
+        own = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        transport: Any
+        transport, _ = kit.run(kit.loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=own))
+        for _ in range(2000):
+            transport.sendto(b"x", f"{folder}/peer")
+        kit.run(collected(peer.fileno(), 2000))
+    return transport.close
+
+
+async def collected(number: int, size: int) -> None:
+    """Reads this many bytes, and lets the loop see that there is room."""
+    while size > 0:
+        try:
+            size -= len(os.read(number, 65_536))
+        except BlockingIOError:
+            await asyncio.sleep(0.001)
+    await asyncio.sleep(0.003)
+
+
+def paused_and_left(kit: Kit) -> Any:
+    log, peer = kit.connection()
+    log.pause_reading()
+    reset(peer)
+    return log.transport.close
+
+
+def paused_pipe_and_left(kit: Kit) -> Any:
+    read_end, write_end = os.pipe()
+    log = kit.protocol()
+    kit.run(kit.loop.connect_read_pipe(lambda: log, os.fdopen(read_end, "rb", 0)))
+    log.pause_reading()
+    os.close(write_end)
+    return log.transport.close
+
+
+def job(kit: Kit) -> Any:
+    ended = threading.Event()
+    kit.loop.run_in_executor(None, ended.wait, 3)
+    return ended.set
+
+
+COMPANY: dict[str, Callable[[Kit], Any]] = {
+    "flushed_tcp": flushed_tcp,
+    "flushed_pipe": flushed_pipe,
+    "flushed_endpoint": flushed_endpoint,
+    "paused_and_left": paused_and_left,
+    "paused_pipe_and_left": paused_pipe_and_left,
+    "job": job,
+}
+
+
+def is_idle(kit: Kit) -> bool:
+    """Runs the loop for a while; says whether it slept."""
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    kit.run_for(IDLE_S)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu_s <= CPU_MAX_S and after.ru_nvcsw - before.ru_nvcsw <= SWITCHES_MAX
+
+
+@family("LIFE-4", company=COMPANY)
+def test_sleeps_beside(kit: Kit, company: Callable[[Kit], Any]) -> None:
+    """A loop sleeps beside transports that have sent all, or are paused and were left, and beside a job that runs"""
+    end = company(kit)
+    kit.run_for(0.005)
+    slept = any(is_idle(kit) for _ in range(TRIES))
+    end()
+    kit.run_for(0.01)
+    kit.check(slept, f"it woke up again and again, or used more than {CPU_MAX_S} s of CPU in {IDLE_S} s")
