@@ -79,3 +79,11 @@ def test_every_kind_is_planned():
     wanted = [*nightly.LOOPS, *nightly.fuzzing.targets(), *nightly.SANITIZERS]
     assert [word for word in wanted if not re.search(rf"\b{word}\b", text)] == []
     assert sum(part.least_s for part in nightly.plan()) < nightly.MINUTES * 60
+
+
+@pytest.mark.parametrize(
+    "found", ["0 findings in 8 s; 90 programs", "2 findings, all of them known, in 8 s; 90 programs"]
+)
+def test_last_line_of_a_campaign(monkeypatch, found):
+    monkeypatch.setattr(nightly.parts, "shown", lambda *arguments: (0, f"a finding in 3 ops\n{found}\n"))
+    assert nightly.campaign("asyncio:new_event_loop") == found
