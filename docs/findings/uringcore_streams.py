@@ -98,6 +98,59 @@ def check_much_is_written(new_loop):
         return "pieces of 32 KiB arrive in another order than that in which they were written"
 
 
+def check_many_small_writes(new_loop):
+    loop = new_loop()
+    log, peer = connect(loop)
+    sent = bytes(number % 251 for number in range(1500))
+    try:
+        for number in sent:
+            log.transport.write(bytes([number]))
+    except Exception as error:
+        return f"1500 bytes are written one by one: {type(error).__name__}: {error}"
+    if read_beside(loop, peer, len(sent), 3) != sent:
+        return "1500 bytes are written one by one, and arrive otherwise"
+
+
+def check_overtaken_writes(new_loop):
+    loop = new_loop()
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    _, log = loop.run_until_complete(loop.create_connection(Log, sock=ours))
+    for _ in range(600):
+        log.transport.write(b"x")
+    run_for(loop, 0.1)
+    got = peer.recv(1 << 16)
+    log.transport.write(b"y")
+    got += read_beside(loop, peer, 601 - len(got), 3)
+    if got != b"x" * 600 + b"y":
+        return f"600 x and a y are written, and the y is number {got.find(b'y') + 1} of {len(got)} to arrive"
+
+
+def check_write_before_write_eof(new_loop):
+    loop = new_loop()
+    log, peer = connect(loop)
+    log.transport.write(b"bye")
+    log.transport.write_eof()
+    got = read_beside(loop, peer, 3, 1)
+    if got != b"bye":
+        return f"b'bye' is written before write_eof(), and {got} arrives"
+
+
+def check_unix_connection_on_a_full_socket(new_loop):
+    loop = new_loop()
+    ours, _peer = socket.socketpair()
+    ours.setblocking(False)
+    try:
+        while True:
+            ours.send(bytes(65536))
+    except BlockingIOError:
+        pass
+    try:
+        loop.run_until_complete(asyncio.wait_for(loop.create_unix_connection(Log, sock=ours), 1))
+    except asyncio.TimeoutError:
+        return "create_unix_connection() waits for a given socket that has no room until it has"
+
+
 def check_close_sends_what_waits(new_loop):
     loop = new_loop()
     log, peer = connect(loop)

@@ -7,7 +7,6 @@ import functools
 import importlib
 import importlib.util
 import os
-import signal
 import sys
 import tempfile
 import types
@@ -110,9 +109,7 @@ def test_work(shared: Shared, package: str, test_id: str, get_factory: Callable[
 
 
 def _set_up(package: str) -> None:
-    """What regrtest does before a test: a folder of its own, and which resources may be used; Ctrl-C works, also where
-    loopcheck runs in the background of a shell, which ignores it."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    """What regrtest does before a test: a folder of its own, and which resources may be used."""
     with contextlib.suppress(ImportError):
         support = importlib.import_module(f"{package.rpartition('.')[0] or package}.support")
         support.use_resources = dict.fromkeys(RESOURCES)  # type: ignore[attr-defined]

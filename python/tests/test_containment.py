@@ -115,6 +115,19 @@ def test_program_reaches_the_case(root: Path) -> None:
             server.run(CALM, bytes(PROGRAM_BYTES_MAX + 1))
 
 
+def test_case_in_the_background_of_a_shell(root: Path) -> None:
+    source = "import signal\nfrom loopcheck.kit import case\n\n@case('SOON-5', needs_run=False)\ndef test_int(kit):\n"
+    (root / "conformance" / "test_int.py").write_text(
+        source + "    kit.skip(signal.getsignal(signal.SIGINT).__name__)\n"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with server_of("asyncio:new_event_loop") as server:
+            assert decide(server.run("test_int.py::test_int"), level_of).detail == "default_int_handler"
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_case_holds_no_line_to_the_kit(root: Path) -> None:
     lines = ["    import os", "    names = [f'/proc/self/fd/{fd}' for fd in range(64)]"]
     lines += ["    kit.skip(' '.join(os.readlink(name) for name in names if os.path.islink(name)))"]

@@ -45,10 +45,14 @@ class Sockets(asyncio.SelectorEventLoop):
         rewind(file, offset)
         try:
             return await super()._sendfile_fallback(transp, file, offset, count)  # type: ignore[misc]
-        except BaseException:
+        except BaseException as error:
             # asyncio says nothing of a pause in which it gives the transport back; resume_writing() comes [SENDFILE-2].
-            if transp._protocol_paused and not getattr(transp, "_conn_lost", 0):
+            # (One of 3.10 whose connection over TLS is lost cannot say whether it is paused.)
+            if getattr(transp, "_protocol_paused", False) and not getattr(transp, "_conn_lost", 0):
                 transp.get_protocol().pause_writing()
+            # Before 3.11 the end asks a lost connection over TLS for what it no longer has.
+            if isinstance(error, AttributeError) and isinstance(error.__context__, ConnectionError):
+                raise error.__context__ from None
             raise
 
     async def create_server(self, *args: Any, **options: Any) -> Any:

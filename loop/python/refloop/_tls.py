@@ -121,8 +121,19 @@ class Notified(asyncio_protocol):  # type: ignore[misc]
     def _start_shutdown(self) -> None:
         is_asked_for = self._app_transport is None or self._app_transport._closed  # by close(), not by the peer
         if not (is_asked_for or self._in_shutdown or self._in_handshake):
-            self._app_protocol.eof_received()
+            try:
+                self._app_protocol.eof_received()
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:
+                self._fatal_error(error, "application protocol failed to receive the end")
+                return
         super()._start_shutdown()
+
+    def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
+        super()._fatal_error(exc, message)
+        if self._app_transport is not None:
+            self._app_transport._closed = True  # is_closing() has to say so [RAISE-2]
 
 
 SSLProtocol: Any = Filled if sys.version_info >= (3, 11) else Notified
