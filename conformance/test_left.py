@@ -196,6 +196,7 @@ def test_task_that_leaves_the_run_is_told_once(kit: Kit, error: type[BaseExcepti
     kit.errors.clear()
 
     async def leave() -> None:
+        kit.recorder.note()
         raise error("planted")
 
     with kit.running():
@@ -282,7 +283,7 @@ def test_wakeup_fd_after_a_refusal(kit: Kit) -> None:
 @case("SIGNAL-1")
 def test_signals_of_several_kinds_at_once(kit: Kit) -> None:
     """Of signals of several kinds that are raised in one callback each has its handler called."""
-    kinds = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGTERM)
+    kinds = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM)
     calls: list[int] = []
     removed: list[bool] = []
 

@@ -84,7 +84,9 @@ def test_ended_in_connection_made(kit: Kit, how: str) -> None:
         call = asyncio.ensure_future(kit.loop.create_connection(lambda: log, *listener.getsockname()))
         done, _ = await asyncio.wait({call}, timeout=2)
         kit.check(done, "it does not end")
-        call.exception()
+        error = call.exception()
+        if error is not None and not log.events:
+            raise error
         await log.until_event("lost")
 
     kit.run(main())

@@ -379,6 +379,30 @@ def check_run_after_a_system_exit(new_loop):
         return f"SystemExit in a task left the run; the next run ends at once by {error!r}"
 
 
+def check_task_that_left_is_told(new_loop):
+    loop, told = new_loop(), []
+    loop.set_exception_handler(lambda loop, context: told.append(context["message"]))
+
+    async def leave():
+        raise SystemExit(3)
+
+    with contextlib.suppress(SystemExit):
+        loop.run_until_complete(leave())
+    loop.close()
+    gc.collect()
+    return told and f"the SystemExit that left run_until_complete() is told to the exception handler as well: {told}"
+
+
+def check_system_exit_in_the_handler(new_loop):
+    loop = new_loop()
+    loop.set_exception_handler(lambda loop, context: sys.exit(3))
+    loop.call_soon(lambda: 1 / 0)
+    loop.call_later(0.05, loop.stop)
+    with contextlib.suppress(SystemExit):
+        loop.run_forever()
+        return "SystemExit in the exception handler does not leave the run"
+
+
 def check_run_in_another_thread(new_loop):
     loop, results = new_loop(), []
 

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import time
+import weakref
 
 
 def run_for(loop, seconds):
@@ -198,6 +199,27 @@ def check_run_in_another_thread(new_loop):
 def check_is_running(new_loop):
     if new_loop().is_running():
         return "is_running() is true of a loop that never ran"
+
+
+def check_let_go_before_it_sleeps(new_loop):
+    class Thing:
+        def __call__(self):
+            pass
+
+    def look():
+        time.sleep(0.2)
+        gc.collect()
+        kept.append(reference() is not None)
+        loop.call_soon_threadsafe(loop.stop)
+
+    loop, kept, thing = new_loop(), [], Thing()
+    reference = weakref.ref(thing)
+    loop.call_soon(thing)
+    del thing
+    threading.Thread(target=look).start()
+    loop.run_forever()
+    if kept[0]:
+        return "what has run is kept while the loop sleeps"
 
 
 def check_is_closed(new_loop):

@@ -438,6 +438,16 @@ def check_order_after_an_exit(loop):
     return ran != ["behind it", "asked for by it"] and f"after a callback that SystemExit leaves runs: {ran}"
 
 
+def check_wakeup_fd_of_the_user(loop):
+    mine = socket.socketpair()[0]
+    mine.setblocking(False)
+    signal.set_wakeup_fd(mine.fileno())
+    seen = []
+    loop.call_soon(lambda: seen.append(signal.set_wakeup_fd(-1)))
+    run_for(loop)
+    return seen != [mine.fileno()] and "a run without signal handlers takes the place of the user's wakeup fd"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 

@@ -15,6 +15,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import weakref
 
 NUMBER = contextvars.ContextVar("NUMBER", default="unset")
 
@@ -425,6 +426,26 @@ def check_client_of_a_factory_that_raises(loop):
     client.settimeout(0.5)
     run_for(loop)
     return not sees_the_end(client) and "the client whose factory raised stays connected, to nobody"
+
+
+def check_protocol_of_a_closed_transport(loop):
+    log, _ = connect(loop)
+    transport, protocol = log.transport, weakref.ref(log)
+    transport.close()
+    run_for(loop)
+    del log
+    gc.collect()
+    return protocol() and "a transport that is closed keeps its protocol"
+
+
+def check_cancelled_start_tls(loop):
+    log, peer = connect(loop)
+    upgrade = loop.start_tls(log.transport, log, ssl.create_default_context(), server_hostname="localhost")
+    task = loop.create_task(upgrade)
+    run_for(loop)
+    task.cancel()
+    run_for(loop)
+    return not sees_the_end(peer) and "a start_tls() that is cancelled leaves its connection open"
 
 
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
