@@ -18,7 +18,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 
 from loopcheck.kit import Kit, case
 
@@ -219,30 +219,18 @@ DEFAULTS = {
 }
 
 
-@contextlib.contextmanager
-def default_handlers() -> Iterator[None]:
-    """With the default handlers, whatever the process was started with (a shell's background ignores SIGINT)."""
-    before = {number: signal.signal(number, handler) for number, handler in DEFAULTS.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 @case("LIFE-6")
 def test_signal_handlers_are_back(kit: Kit) -> None:
     """remove_signal_handler and close() bring handlers and the wakeup fd back to the default (talyn BUG-057)."""
-    with default_handlers():
-        for number in DEFAULTS:
-            kit.loop.add_signal_handler(number, print)
-        kit.soon(kit.loop.remove_signal_handler, signal.SIGUSR1)
-        kit.turns(2)
-        kit.equal(signal.getsignal(signal.SIGUSR1), signal.SIG_DFL, "handler of SIGUSR1")
-        kit.loop.close()
-        for number, handler in DEFAULTS.items():
-            kit.equal(signal.getsignal(number), handler, f"handler of {number.name} after close")
-        kit.equal(signal.set_wakeup_fd(-1), -1, "wakeup fd after close")
+    for number in DEFAULTS:
+        kit.loop.add_signal_handler(number, print)
+    kit.soon(kit.loop.remove_signal_handler, signal.SIGUSR1)
+    kit.turns(2)
+    kit.equal(signal.getsignal(signal.SIGUSR1), signal.SIG_DFL, "handler of SIGUSR1")
+    kit.loop.close()
+    for number, handler in DEFAULTS.items():
+        kit.equal(signal.getsignal(number), handler, f"handler of {number.name} after close")
+    kit.equal(signal.set_wakeup_fd(-1), -1, "wakeup fd after close")
 
 
 @case("LIFE-6")

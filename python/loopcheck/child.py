@@ -7,8 +7,7 @@ from collections.abc import Callable
 from gc import collect, disable
 from os import _exit as exit_now
 from os import getpid, register_at_fork
-from signal import SIG_BLOCK, SIGINT, default_int_handler, pthread_sigmask
-from signal import signal as set_signal
+from signal import SIG_BLOCK, pthread_sigmask
 from typing import Any, NoReturn
 
 from loopcheck import bypass, probe, shim
@@ -48,11 +47,7 @@ def run(shared: Shared, nonce: int, work: Callable[[], dict[str, Any]]) -> NoRet
 
 
 def prepare(shared: Shared) -> None:
-    """Lets the process print its stack when it dies or is asked where it hangs.
-
-    SIGINT is as usual, also where loopcheck runs in the background of a shell, which ignores it.
-    """
-    set_signal(SIGINT, default_int_handler)
+    """Lets the process print its stack when it dies or is asked where it hangs."""
     faulthandler.enable(STDERR)
     faulthandler.register(DUMP_SIGNAL, STDERR, all_threads=False, chain=False)
     shared.set_phase(PHASE_RUN)

@@ -30,6 +30,7 @@ from loopcheck.shared import PHASE_IMPORT, Shared
 from loopcheck.watch import Limits, Watch
 
 LINE_BYTES_MAX = 1 << 20
+IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
 EXIT_CUT_OFF = 117  # status of a server that cannot reach its parent any more
 
 
@@ -208,6 +209,9 @@ def _set_up() -> None:
     """The process before anything foreign is imported."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    for number in signal.valid_signals() - IGNORED_BY_PYTHON:  # what a shell's background ignores, nohup, a service
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     # Bound here, so that a loop's patches of what they import come too late.
     from loopcheck import _contract, driver, kit  # noqa: F401
 

@@ -115,17 +115,19 @@ def test_program_reaches_the_case(root: Path) -> None:
             server.run(CALM, bytes(PROGRAM_BYTES_MAX + 1))
 
 
-def test_case_in_the_background_of_a_shell(root: Path) -> None:
-    source = "import signal\nfrom loopcheck.kit import case\n\n@case('SOON-5', needs_run=False)\ndef test_int(kit):\n"
-    (root / "conformance" / "test_int.py").write_text(
-        source + "    kit.skip(signal.getsignal(signal.SIGINT).__name__)\n"
-    )
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def test_signals_that_the_starter_ignores(root: Path) -> None:
+    imports = "from signal import SIGHUP, SIGINT, SIGPIPE, getsignal\nfrom loopcheck.kit import case\n"
+    source = "@case('SOON-5', needs_run=False)\ndef test_(kit):\n"
+    source += "    kit.skip(f'{getsignal(SIGINT).__name__} {getsignal(SIGHUP).name} {getsignal(SIGPIPE).name}')\n"
+    (root / "conformance" / "test_signals.py").write_text(imports + source)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         with server_of("asyncio:new_event_loop") as server:
-            assert decide(server.run("test_int.py::test_int"), level_of).detail == "default_int_handler"
+            said = decide(server.run("test_signals.py::test_"), level_of).detail
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert said == "default_int_handler SIG_DFL SIG_IGN"
 
 
 def test_case_holds_no_line_to_the_kit(root: Path) -> None:
