@@ -42,7 +42,11 @@ TARGETS = {
 }
 # What a validator or an assertion says is about our own mistakes; names are for people; a comment is for nobody.
 LEFT_OUT = re.compile(r"^\s*(?:assert\(|/?\*|//|#)|\(void\)|\"")
-COPY = mutants.Copy("operators", (mutants.replayer(mutants.PROGRAM_TARGET),), ("-DBUILD_TESTING=OFF",))
+COPY = mutants.Copy(
+    "operators",
+    (mutants.replayer(mutants.PROGRAM_TARGET),),
+    ("-DBUILD_TESTING=OFF", "-DCMAKE_C_FLAGS=-Werror=return-type"),  # a function that returns nothing does not compile
+)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,6 @@ static struct rl_heap_node *meld(struct rl_heap_node *a, struct rl_heap_node *b)
     if (child->next != NULL)
         child->next->prev = child;
     parent->child = child;
-    parent->next = NULL;
-    parent->prev = NULL;
     return parent;
 }
 
@@ -35,9 +33,6 @@ static struct rl_heap_node *meld_siblings(struct rl_heap_node *first)
         struct rl_heap_node *a = first;
         struct rl_heap_node *b = a->next;
         first = b == NULL ? NULL : b->next;
-        a->next = NULL;
-        if (b != NULL)
-            b->next = NULL;
         a = meld(a, b);
         a->next = pairs;
         pairs = a;
@@ -56,7 +51,7 @@ static struct rl_heap_node *meld_siblings(struct rl_heap_node *first)
 
 static bool is_first_child(const struct rl_heap_node *node)
 {
-    return node->prev != NULL && node->prev->child == node;
+    return node->prev->child == node;
 }
 
 void rl_heap_init(struct rl_heap *heap)

@@ -53,11 +53,11 @@ uint32_t rl_watches_interest(const struct rl_watches *watches, int fd)
     return interest;
 }
 
-/* The link that points at the watcher, or at which the row of fd ends. */
+/* The link that points at the watcher, one of fd's; with NULL, the one at which the row of fd ends. */
 static struct rl_watcher **find_link(const struct rl_watches *watches, int fd, const struct rl_watcher *watcher)
 {
     struct rl_watcher **link = &watches->slots[fd];
-    while (*link != NULL && *link != watcher)
+    while (*link != watcher)
         link = &(*link)->next;
     return link;
 }
