@@ -26,6 +26,7 @@ import mutants
 import mutants_extension
 import parts
 import steps
+import timing
 from steps import BUILD, PYTHON, ROOT, Stop, say
 
 LOOP = f"{mutants_extension.PACKAGE}:new_event_loop"
@@ -42,7 +43,12 @@ LEFT_OUT = BUILD / "suite-left-out.txt"
 
 
 def run(argv: Sequence[object], limit_s: float, cwd: Path = ROOT, paths: Sequence[Path] = ()) -> tuple[int, str]:
-    """Status and output of a command that imports the mutated package; a status below 0 when it had to be ended."""
+    """Status and output of a command that imports the mutated package; a status below 0 when it had to be ended.
+
+    Raises OutOfTime when the part's own time was over before its limit.
+    """
+    left_s = timing.left()
+    is_cut_off = left_s is not None and left_s < limit_s
     package = BUILD / mutants_extension.COPY.name / "package"
     env = {"PYTHONPATH": os.pathsep.join(map(str, (package, *paths))), "LOOP": LOOP, "LEFT_OUT": str(LEFT_OUT)}
     with subprocess.Popen(
@@ -57,10 +63,12 @@ def run(argv: Sequence[object], limit_s: float, cwd: Path = ROOT, paths: Sequenc
         start_new_session=True,
     ) as process:
         try:
-            text, _ = process.communicate(timeout=limit_s)
+            text, _ = process.communicate(timeout=max(0.0, left_s or 0.0) if is_cut_off else limit_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             text, _ = process.communicate()
+            if is_cut_off:
+                raise timing.OutOfTime("cut off when its time was over") from None
     return process.returncode, text
 
 
@@ -185,9 +193,12 @@ def compare(seconds: float | None = None) -> str:
         for mutant in chosen:
             if ends is not None and time.monotonic() > ends:
                 break
-            with mutants_extension.COPY.planted(mutant):
-                mutants_extension.put_together()
-                by = {suite.name: suite.sees() for suite in compared}
+            try:
+                with mutants_extension.COPY.planted(mutant):
+                    mutants_extension.put_together()
+                    by = {suite.name: suite.sees() for suite in compared}
+            except timing.OutOfTime:
+                break
             tried += 1
             seen = {name: count + bool(by[name]) for name, count in seen.items()}
             say(f"mutant {mutant.id}: " + "; ".join(f"{name}: {test or 'not seen'}" for name, test in by.items()))

@@ -8,7 +8,7 @@ import subprocess
 import fuzzing
 import mutants
 import pytest
-from steps import Stop
+from steps import ROOT, Stop
 
 MUTANT = mutants.Mutant("eager", "core/a.c", "a < b", "a <= b", "story", "TIMER-1")
 COPY = mutants.Copy("mutants", ("replay",), ())
@@ -93,6 +93,8 @@ def test_a_mutant_may_survive_its_target(copy, monkeypatch):
 @pytest.mark.parametrize("pattern", ["fuzz/mutants/*.toml", "sanitizers/races.toml"])
 def test_every_mutant_of_the_tree_is_whole(pattern):
     for mutant in mutants.load(pattern):
+        path = ROOT / (mutant.file if mutant.file.startswith("contract/") else f"loop/{mutant.file}")
+        assert path.read_text(encoding="utf-8").count(mutant.old) == 1, mutant.id
         assert mutant.old != mutant.new
         assert mutant.story
         by_target = mutant.killer != mutants.PROGRAM_TARGET

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 
 import mutants
 import mutants_score
 import parts
 import pytest
+import timing
 
 MUTANT = mutants.Mutant("eager", "core/a.c", "a", "b", "story", case="test_a.py::test_a")
 
@@ -53,3 +55,10 @@ def test_counts(monkeypatch):
     assert mutants_score.compare() == "of 2 of 2 mutants see planned 1"
     with pytest.raises(parts.Skipped, match="the time was over"):
         mutants_score.compare(-1.0)
+
+
+def test_command_is_ended_with_its_part():
+    """A suite that runs into the end of its part is cut off, which is no failure of a test."""
+    with timing.within(timing.GRACE_S + 0.3), pytest.raises(timing.OutOfTime):
+        mutants_score.run([sys.executable, "-c", "import time; time.sleep(3600)"], limit_s=900)
+    assert mutants_score.run([sys.executable, "-c", "print(1)"], limit_s=60) == (0, "1\n")
