@@ -72,7 +72,8 @@ class Guard(click.Group):
     """The commands; whatever goes wrong ends in one sentence and the exit status it deserves."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command, and turns errors into sentences."""
+        """Runs the command, and turns errors into sentences; SIGTERM is taken for Ctrl-C."""
+        signal.signal(signal.SIGTERM, _terminated)
         try:
             return super().invoke(ctx)
         except USABLE_ERRORS as error:
@@ -239,9 +240,8 @@ def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render
 
 
 def _carry_out(plan: Plan, rules: Rules, console: Console, kind: Kind = Check) -> Results:
-    """Runs the plan with progress on the console; SIGTERM is taken for Ctrl-C."""
+    """Runs the plan with progress on the console."""
     live = table.Live(console)
-    signal.signal(signal.SIGTERM, _terminated)
     one_check = kind(plan, rules, live)
     try:
         return one_check.run()
