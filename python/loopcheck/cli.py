@@ -22,7 +22,7 @@ from rich.text import Text
 
 import loopcheck
 from loopcheck import cpython as suite
-from loopcheck import expect_update, fuzz_report, paths, report, table, upstream_setup
+from loopcheck import expect_update, fuzz_report, paths, processes, report, table, upstream_setup
 from loopcheck import page as html
 from loopcheck.check import (
     EXIT_INTERRUPTED,
@@ -479,6 +479,7 @@ def rules(name: str | None) -> None:
 
 def main() -> NoReturn:
     """The command `loopcheck`."""
+    processes.fill_standard_fds()
     try:
         commands.main(standalone_mode=False)
     except click.UsageError as error:
