@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -132,11 +133,10 @@ def test_accepted(kit: Kit, when: str) -> None:
 
 
 def listening(kit: Kit, family_of: socket.AddressFamily, address: Any) -> socket.socket:
-    try:
-        listener = kit.own(socket.socket(family_of))
-        listener.bind(address)
-    except OSError as error:
-        kit.skip(f"this machine cannot listen there: {error}")
+    if family_of == socket.AF_INET6:
+        needs.ipv6(kit)
+    listener = kit.own(socket.socket(family_of))
+    listener.bind(address)
     listener.listen()
     return listener
 
