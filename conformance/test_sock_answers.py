@@ -158,6 +158,27 @@ def test_connect_to_ipv6(kit: Kit, form: Callable[[Any], Any]) -> None:
 
 
 @case("SOCK-2")
+def test_connect_keeps_the_scope(kit: Kit) -> None:
+    """sock_connect to a link-local address goes through the interface that the address names, its fourth part."""
+    address = ("fe80::1", 9, 0, socket.if_nametoindex("lo"))
+    try:
+        plain, given = (kit.own(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(2))
+    except OSError:
+        kit.skip("there is no IPv6 here")
+    expected = plain.connect_ex(address)  # without a scope EINVAL; with it 0, or no route
+
+    async def connect() -> int | None:
+        try:
+            await kit.loop.sock_connect(given, address)
+        except OSError as error:
+            return error.errno
+        return 0
+
+    kit.equal(kit.run(connect()), expected, "errno")
+    kit.equal(expected or given.getpeername(), expected or plain.getpeername(), "peer")
+
+
+@case("SOCK-2")
 def test_connect_to_a_name(kit: Kit) -> None:
     """sock_connect looks up the name of a host."""
     listener = listening(kit, socket.AF_INET, ("127.0.0.1", 0))
