@@ -161,10 +161,8 @@ def test_connect_to_ipv6(kit: Kit, form: Callable[[Any], Any]) -> None:
 def test_connect_keeps_the_scope(kit: Kit) -> None:
     """sock_connect to a link-local address goes through the interface that the address names, its fourth part."""
     address = ("fe80::1", 9, 0, socket.if_nametoindex("lo"))
-    try:
-        plain, given = (kit.own(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(2))
-    except OSError:
-        kit.skip("there is no IPv6 here")
+    needs.ipv6(kit)
+    plain, given = (kit.own(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(2))
     expected = plain.connect_ex(address)  # without a scope EINVAL; with it 0, or no route
 
     async def connect() -> int | None:
