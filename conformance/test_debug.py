@@ -13,9 +13,9 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from loopcheck.driver import generate, run_programs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
+from loopcheck.programs import generate, run_programs
 
 
 @contextlib.contextmanager
