@@ -296,6 +296,7 @@ def test_no_pipe(kit: Kit, end: str, what: str) -> None:
         if what == "closed":
             file.close()
         refused = False
+        gc.collect()
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
