@@ -4,22 +4,27 @@
     bench/programs.py [--smoke] [--record]
 
 --smoke: so little, of build/dev, that only the script is tried; --record: adds the table to RESULTS.md.
-Builds what it measures in build/bench: -O3 with link-time optimisation, asserts on; and, where clang is, the same with
-AddressSanitizer and UndefinedBehaviorSanitizer in build/bench-asan. "virtual": on virtual time, waits cost nothing.
+Builds what it measures in build/bench: -O3 with link-time optimisation, asserts on; the same once more in
+build/bench-profiled, guided by a profile of random programs (not of the corpus, which it then runs); and, where clang
+is, with AddressSanitizer and UndefinedBehaviorSanitizer in build/bench-asan. "virtual": on virtual time, waits cost
+nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import subprocess
 import sys
 
 import measure
 from measure import ROOT, Rate, Stop
 
+FAST = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON"]
 BUILDS = {  # by folder: what cmake is told
-    "bench": ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON"],
+    "bench": FAST,
+    "bench-profiled": FAST,
     "bench-asan": [
         "-DCMAKE_BUILD_TYPE=Release",
         "-DCMAKE_TOOLCHAIN_FILE=ci/clang.cmake",
@@ -28,11 +33,17 @@ BUILDS = {  # by folder: what cmake is told
     ],
 }
 PROGRAMS = ("fuzz_program_replay", "fuzz_program_virtual")
+SORTS = {"bench-asan": ", ASan and UBSan", "bench-profiled": ", profile-guided"}
+PROFILE = ROOT / "build" / "bench-profiled" / "profile"
+TO_PROFILE = f"-fprofile-generate -fprofile-dir={PROFILE}"
+BY_PROFILE = f"-fprofile-use -fprofile-dir={PROFILE} -Wno-missing-profile"
+PROFILED_PROGRAMS = 20_000
 ROUNDS = 9
 RANDOM = {"refloop_sim": 50_000, "refloop_epoll": 1_000, "libuv": 1_000}
 # How often the whole corpus runs: build folder, program, driver.
 CORPUS = {
     ("bench", "fuzz_program_replay", "refloop_sim"): 500,
+    ("bench-profiled", "fuzz_program_replay", "refloop_sim"): 500,
     ("bench-asan", "fuzz_program_replay", "refloop_sim"): 200,
     ("bench", "fuzz_program_virtual", "refloop_epoll"): 50,
     ("bench", "fuzz_program_virtual", "libuv"): 50,
@@ -45,9 +56,10 @@ def corpus(driver: str) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths if f"\n# breaks: {driver} " not in path.read_text("utf-8")]
 
 
-def build(folder: str) -> bool:
+def build(folder: str, flags: str = "") -> bool:
     """Builds the replayers. False: the compiler that it takes is not here."""
     options = ["-G", "Ninja", "-DBUILD_TESTING=OFF", "-DLOOPCHECK_SHIM=OFF", *BUILDS[folder]]
+    options += [f"-DCMAKE_C_FLAGS={flags}"] if flags else []
     target = ROOT / "build" / folder
     for argv in (
         ["cmake", "-S", ROOT, "-B", target, *options],
@@ -56,6 +68,23 @@ def build(folder: str) -> bool:
         if subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True).returncode != 0:
             return False
     return True
+
+
+def build_profiled(folder: str) -> bool:
+    """Builds the replayers, runs random programs, builds them again by what was seen. False: the compiler cannot."""
+    shutil.rmtree(PROFILE, ignore_errors=True)
+    if not build(folder, TO_PROFILE):
+        return False
+    measure.run([ROOT / "build" / folder / "fuzz" / PROGRAMS[0], "--random", PROFILED_PROGRAMS])
+    return build(folder, BY_PROFILE)
+
+
+def built_folders() -> set[str]:
+    """Those of BUILDS that this machine can build. Raises Stop without the plain one."""
+    built = {folder for folder in BUILDS if (build_profiled if folder == "bench-profiled" else build)(folder)}
+    if "bench" not in built:
+        raise Stop("build/bench does not build; cmake --build build/bench says why")
+    return built
 
 
 def once(folder: str, program: str, *arguments: object) -> dict[str, float]:
@@ -87,7 +116,7 @@ def table(share: float, rounds: int, built: set[str], plain: str = "bench") -> l
         rows.append(row(f"random programs, {driver}", rounds, plain, "fuzz_program_replay", *arguments))
     for (wanted, program, driver), count in CORPUS.items():
         folder = plain if wanted == "bench" else wanted
-        name = f"corpus, {driver}{', ASan and UBSan' * ('asan' in folder)}{', virtual' * ('virtual' in program)}"
+        name = f"corpus, {driver}{SORTS.get(folder, '')}{', virtual' * ('virtual' in program)}"
         arguments = ["--driver", driver, "--repeat", max(1, int(count * share)), *corpus(driver)]
         if folder in built:
             rows.append(row(name, rounds, folder, program, *arguments))
@@ -101,11 +130,8 @@ def main() -> int:
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
-    built = {"dev"} if options.smoke else {folder for folder in BUILDS if build(folder)}
-    if not options.smoke and "bench" not in built:
-        print("bench: build/bench does not build; cmake --build build/bench says why", file=sys.stderr)
-        return 2
     try:
+        built = {"dev"} if options.smoke else built_folders()
         rows = table(0.002, 2, built, "dev") if options.smoke else table(1, ROUNDS, built)
     except Stop as stop:
         print(f"bench: {stop}", file=sys.stderr)

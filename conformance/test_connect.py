@@ -260,6 +260,27 @@ def test_server_survives_a_lack_of_fds(kit: Kit) -> None:
     kit.equal(kit.run(main()), b"hello", "answer to the next client")
 
 
+@case("SERVER-2")
+def test_start_serving_while_it_rests(kit: Kit) -> None:
+    """A server that rests for want of fds goes on resting when it is told to serve (zuvloop#89: it spun)."""
+
+    async def main() -> tuple[int, int]:
+        server = await kit.loop.create_server(kit.protocol, HERE, 0)
+        client, address = kit.own(socket.socket()), server.sockets[0].getsockname()
+        with no_more_fds():
+            client.connect_ex(address)
+            await asyncio.sleep(0.02)
+            told = len(kit.errors)
+            await server.start_serving()
+            await asyncio.sleep(0.02)
+        server.close()
+        return told, len(kit.errors)
+
+    told, told_in_all = kit.run(main())
+    kit.errors.clear()
+    kit.equal(told_in_all, told, "complaints of accept() before start_serving(), and with those after it")
+
+
 @contextlib.contextmanager
 def no_more_fds() -> Any:
     """Meanwhile the process cannot open any."""

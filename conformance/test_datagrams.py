@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -155,6 +156,8 @@ def test_sizes(kit: Kit, size: int) -> None:
 @family("DGRAM-1", way=("remote_addr", "connected_socket", "ipv6", "unix", "unix_abstract"))
 def test_connected_endpoint(kit: Kit, way: str) -> None:
     """A connected endpoint knows its peer and sends without an address (uvloop#319, uvloop#196, rsloop PR#56)"""
+    if way == "ipv6":
+        needs.ipv6(kit)
     with tempfile.TemporaryDirectory() as directory:
         path = f"\0loopcheck-dgram-{os.getpid()}" if way == "unix_abstract" else f"{directory}/peer"
         kind = {"ipv6": socket.AF_INET6, "unix": socket.AF_UNIX, "unix_abstract": socket.AF_UNIX}.get(way, 2)

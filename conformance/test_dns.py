@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -293,10 +294,8 @@ def test_happy_eyeballs(kit: Kit, first: str) -> None:
 @family("DNS-3", options={"delay": {"happy_eyeballs_delay": 1.0}, "count": {"interleave": 1}})
 def test_families_take_turns(kit: Kit, options: dict[str, Any]) -> None:
     """With happy_eyeballs_delay or interleave the second address to be tried is one of the other family (RFC 8305)"""
-    try:
-        sixth = kit.own(socket.create_server(("::1", 0), family=socket.AF_INET6))
-    except OSError:
-        kit.skip("there is no IPv6 here")
+    needs.ipv6(kit)
+    sixth = kit.own(socket.create_server(("::1", 0), family=socket.AF_INET6))
     fourth, nobody = kit.listener(), ("127.0.0.1", closed_port(kit))
     with_addresses(kit, nobody, fourth.getsockname(), sixth.getsockname())
     log = kit.protocol()

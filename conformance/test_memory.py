@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.children import Child
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
@@ -225,6 +226,7 @@ def called_timer(kit: Kit) -> None:
 
 
 def high_watcher(kit: Kit) -> None:
+    needs.fds(kit, HIGH)
     left, right = socket.socketpair()
     with left, right:
         fd = fcntl.fcntl(left, fcntl.F_DUPFD_CLOEXEC, HIGH)

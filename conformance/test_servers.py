@@ -10,6 +10,7 @@ import socket
 import tempfile
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.kit import Kit, case
 
 CLIENTS = 150  # that wait to be accepted together
@@ -54,6 +55,7 @@ def test_closed_server_frees_its_port(kit: Kit) -> None:
 @case("SERVER-1")
 def test_many_clients(kit: Kit) -> None:
     """Many clients that connect at once each get their own protocol and their own bytes back."""
+    needs.fds(kit, 2 * CLIENTS + 64)
     logs = [kit.protocol(data=lambda log, data: log.transport.write(data)) for _ in range(CLIENTS)]
     unused = list(logs)
 

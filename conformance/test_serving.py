@@ -9,6 +9,7 @@ import socket
 import tempfile
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -24,14 +25,6 @@ HOSTS: dict[str, tuple[Any, set[str]]] = {
 }
 
 
-def has_ipv6() -> bool:
-    try:
-        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
-    except OSError:
-        return False
-    return True
-
-
 def free_port() -> int:
     with socket.create_server(("", 0)) as taken:
         port: int = taken.getsockname()[1]
@@ -42,7 +35,7 @@ def free_port() -> int:
 def test_hosts(kit: Kit, hosts: tuple[Any, set[str]]) -> None:
     """A server listens at each of its hosts, and on both families where none is named"""
     given, expected = hosts
-    wanted = expected | ({"::1"} if given in (None, "") and has_ipv6() else set())
+    wanted = expected | ({"::1"} if given in (None, "") and needs.has_ipv6() else set())
 
     async def main() -> set[str]:
         log = kit.protocol()
@@ -64,8 +57,7 @@ def test_hosts(kit: Kit, hosts: tuple[Any, set[str]]) -> None:
 @case("SERVER-5")
 def test_both_families_have_one_port_each(kit: Kit) -> None:
     """The IPv6 socket of a server leaves the IPv4 port to others (IPV6_V6ONLY)."""
-    if not has_ipv6():
-        kit.skip("no IPv6 here")
+    needs.ipv6(kit)
     server = kit.run(kit.loop.create_server(asyncio.Protocol, "::", 0))
     listener = server.sockets[0]
     only = listener.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)

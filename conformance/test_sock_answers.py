@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -132,11 +133,10 @@ def test_accepted(kit: Kit, when: str) -> None:
 
 
 def listening(kit: Kit, family_of: socket.AddressFamily, address: Any) -> socket.socket:
-    try:
-        listener = kit.own(socket.socket(family_of))
-        listener.bind(address)
-    except OSError as error:
-        kit.skip(f"this machine cannot listen there: {error}")
+    if family_of == socket.AF_INET6:
+        needs.ipv6(kit)
+    listener = kit.own(socket.socket(family_of))
+    listener.bind(address)
     listener.listen()
     return listener
 
@@ -155,6 +155,25 @@ def test_connect_to_ipv6(kit: Kit, form: Callable[[Any], Any]) -> None:
     sock = kit.own(socket.socket(socket.AF_INET6))
     kit.run(kit.loop.sock_connect(sock, form(listener.getsockname())))
     kit.equal(sock.getpeername(), listener.getsockname(), "peer")
+
+
+@case("SOCK-2")
+def test_connect_keeps_the_scope(kit: Kit) -> None:
+    """sock_connect to a link-local address goes through the interface that the address names, its fourth part."""
+    address = ("fe80::1", 9, 0, socket.if_nametoindex("lo"))
+    needs.ipv6(kit)
+    plain, given = (kit.own(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) for _ in range(2))
+    expected = plain.connect_ex(address)  # without a scope EINVAL; with it 0, or no route
+
+    async def connect() -> int | None:
+        try:
+            await kit.loop.sock_connect(given, address)
+        except OSError as error:
+            return error.errno
+        return 0
+
+    kit.equal(kit.run(connect()), expected, "errno")
+    kit.equal(expected or given.getpeername(), expected or plain.getpeername(), "peer")
 
 
 @case("SOCK-2")

@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import functools
 import threading
 import time
 from collections import Counter
+from typing import Any
 
 from loopcheck.kit import Kit, case
 
@@ -132,6 +134,16 @@ def test_post_while_the_loop_is_busy(kit: Kit) -> None:
     kit.soon(busy)
     kit.run_forever()
     kit.turns(2)
+
+
+@case("WAKE-1")
+def test_post_beside_callbacks_in_c(kit: Kit) -> None:
+    """A loop that never sleeps, and whose callbacks run no Python code, lets other threads run, and post."""
+    again: Any = functools.partial(kit.loop.call_soon)
+    again.__setstate__((kit.loop.call_soon, (again,), {}, {}))  # calls itself in the next turn, for ever
+    kit.soon(again)
+    kit.thread(lambda: (time.sleep(0.005), kit.threadsafe(kit.stop)))
+    kit.run_forever()
 
 
 @case("WAKE-2")

@@ -8,6 +8,7 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 import asyncio
 import contextlib
 import contextvars
+import functools
 import gc
 import importlib
 import logging
@@ -436,6 +437,15 @@ def check_closed_loop_keeps_watchers(new_loop):
     gc.collect()
     if reference() is not None:
         return "a closed loop keeps the callback of a watcher"
+
+
+def check_post_beside_callbacks_in_c(new_loop):
+    loop = new_loop()
+    again = functools.partial(loop.call_soon)
+    again.__setstate__((loop.call_soon, (again,), {}, {}))  # calls itself in the next turn, for ever
+    threading.Timer(0.01, loop.call_soon_threadsafe, (loop.stop,)).start()
+    again()
+    loop.run_forever()
 
 
 def run(check):

@@ -7,6 +7,7 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 
 import asyncio
 import contextlib
+import errno
 import gc
 import importlib
 import multiprocessing
@@ -274,6 +275,16 @@ def check_scope_of_an_address(new_loop):
     found = loop.run_until_complete(loop.getaddrinfo("fe80::1%lo", 80, type=socket.SOCK_STREAM))
     if found[0][4][3] != socket.if_nametoindex("lo"):
         return f"getaddrinfo('fe80::1%lo') drops the scope: {found[0][4]}"
+
+
+def check_scope_of_sock_connect(new_loop):
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    try:
+        loop = new_loop()
+        loop.run_until_complete(loop.sock_connect(sock, ("fe80::1", 9, 0, socket.if_nametoindex("lo"))))
+    except OSError as error:
+        return repr(error) if error.errno == errno.EINVAL else None
 
 
 def check_happy_eyeballs(new_loop):

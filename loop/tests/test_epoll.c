@@ -233,21 +233,61 @@ static void pwait2_may_be_refused(void)
     }
 }
 
+static struct rlimit limit_before; /* by limit_fds */
+
+/* From now on at most more_max fds can be had besides those below the lowest free one, which is returned. */
+static int limit_fds(int more_max)
+{
+    const int free_fd = dup(STDOUT_FILENO);
+    CHECK(close(free_fd) == 0 && getrlimit(RLIMIT_NOFILE, &limit_before) == 0);
+    const struct rlimit limit = {.rlim_cur = (rlim_t)(free_fd + more_max), .rlim_max = limit_before.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    return free_fd;
+}
+
+static void unlimit_fds(void)
+{
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit_before) == 0);
+}
+
 /* Without a free fd for the set, or for the wakes, open fails and keeps none. */
 static void failed_open_keeps_no_fd(void)
 {
-    struct rlimit limit;
-    const int free_fd = dup(STDOUT_FILENO);
-    CHECK(close(free_fd) == 0 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
-    const struct rlimit none = {.rlim_cur = (rlim_t)free_fd, .rlim_max = limit.rlim_max};
-    const struct rlimit one = {.rlim_cur = (rlim_t)free_fd + 1, .rlim_max = limit.rlim_max};
-    CHECK(setrlimit(RLIMIT_NOFILE, &one) == 0);
-    const int without_set = rl_epoll_open(&epoll, &backend);
-    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
-    const int without_wakes = rl_epoll_open(&epoll, &backend);
-    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    CHECK(without_set == -EMFILE && without_wakes == -EMFILE);
-    CHECK(fcntl(free_fd, F_GETFD) == -1 && errno == EBADF);
+    for (int more_max = 0; more_max < 2; more_max++) {
+        const int free_fd = limit_fds(more_max), error = rl_epoll_open(&epoll, &backend);
+        unlimit_fds();
+        CHECK(error == -EMFILE && fcntl(free_fd, F_GETFD) == -1 && errno == EBADF);
+    }
+}
+
+/* A set that could not be replaced for want of an fd serves on, and is replaced as soon as there is one. */
+static void suspect_set_is_replaced_once_it_can_be(void)
+{
+    open_all();
+    const int twin = dup(pair[0]);
+    CHECK(twin >= 0 && apply(pair[0], RL_OUT) == 0 && apply(pair[1], RL_OUT) == 0);
+    CHECK(dup2(STDOUT_FILENO, pair[0]) == pair[0] && apply(pair[0], 0) == 0);
+    (void)limit_fds(0);
+    const int found = wait_events(0), found_again = wait_events(0);
+    unlimit_fds();
+    CHECK(found == 2 && found_again == 2); /* the twin's as well */
+    CHECK(wait_events(LONG_NS) == -ESTALE && wait_events(0) == 0);
+    CHECK(apply(pair[1], RL_OUT) == 0 && finds(pair[1], RL_OUT));
+    CHECK(close(twin) == 0);
+    close_all();
+}
+
+/* What has no connection, or no half that could be shut alone, says so. */
+static void shutting_what_is_not_connected_fails(void)
+{
+    int pipe_fds[2];
+    open_all();
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0 && pipe2(pipe_fds, O_CLOEXEC) == 0);
+    CHECK(backend.shut(backend.self, fd) == -ENOTCONN && backend.shut(backend.self, pipe_fds[1]) == -ENOTSOCK);
+    CHECK(backend.shut(backend.self, pair[0]) == 0);
+    CHECK(close(fd) == 0 && close(pipe_fds[0]) == 0 && close(pipe_fds[1]) == 0);
+    close_all();
 }
 
 /* A wake-up for nothing: a socket that is not connected has not failed either. */
@@ -342,6 +382,8 @@ static const struct test tests[] = {TEST(readiness_is_level_triggered),
                                     TEST(wake_hides_nothing),
                                     TEST(wake_of_a_full_counter_succeeds),
                                     TEST(failed_open_keeps_no_fd),
+                                    TEST(suspect_set_is_replaced_once_it_can_be),
+                                    TEST(shutting_what_is_not_connected_fails),
                                     TEST(fds_are_not_inherited),
                                     TEST(pwait2_may_be_refused),
                                     TEST(reopened_before_forgotten_does_not_spin),

@@ -22,7 +22,7 @@ from rich.text import Text
 
 import loopcheck
 from loopcheck import cpython as suite
-from loopcheck import expect_update, fuzz_report, paths, report, table, upstream_setup
+from loopcheck import expect_update, fuzz_report, paths, processes, report, table, upstream_setup
 from loopcheck import page as html
 from loopcheck.check import (
     EXIT_INTERRUPTED,
@@ -72,7 +72,8 @@ class Guard(click.Group):
     """The commands; whatever goes wrong ends in one sentence and the exit status it deserves."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command, and turns errors into sentences."""
+        """Runs the command, and turns errors into sentences; SIGTERM is taken for Ctrl-C."""
+        signal.signal(signal.SIGTERM, _terminated)
         try:
             return super().invoke(ctx)
         except USABLE_ERRORS as error:
@@ -239,9 +240,8 @@ def _files(json_file: str, junit: str, directory: str) -> list[tuple[str, Render
 
 
 def _carry_out(plan: Plan, rules: Rules, console: Console, kind: Kind = Check) -> Results:
-    """Runs the plan with progress on the console; SIGTERM is taken for Ctrl-C."""
+    """Runs the plan with progress on the console."""
     live = table.Live(console)
-    signal.signal(signal.SIGTERM, _terminated)
     one_check = kind(plan, rules, live)
     try:
         return one_check.run()
@@ -479,6 +479,7 @@ def rules(name: str | None) -> None:
 
 def main() -> NoReturn:
     """The command `loopcheck`."""
+    processes.fill_standard_fds()
     try:
         commands.main(standalone_mode=False)
     except click.UsageError as error:

@@ -11,8 +11,9 @@ from builtins import open as open_file
 from collections.abc import Callable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
-from os import WNOHANG, kill, sysconf, wait4
+from os import O_RDWR, WNOHANG, close, devnull, kill, set_inheritable, sysconf, wait4
 from os import listdir as list_directory
+from os import open as open_fd
 from signal import SIGKILL, SIGSTOP
 from time import monotonic, sleep
 from typing import Any
@@ -207,3 +208,10 @@ def kill_marked(variable: str, value: str) -> int:
 def clock_s() -> float:
     """Seconds on the monotonic clock, whatever the loop did to `time`."""
     return monotonic()
+
+
+def fill_standard_fds() -> None:
+    """Whoever starts a command without standard input must not find pieces of the kit, or of a loop, in its place."""
+    while (fd := open_fd(devnull, O_RDWR)) <= 2:
+        set_inheritable(fd, True)
+    close(fd)

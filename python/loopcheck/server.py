@@ -31,6 +31,7 @@ from loopcheck.watch import Limits, Watch
 
 LINE_BYTES_MAX = 1 << 20
 IGNORED_BY_PYTHON = {signal.SIGPIPE, signal.SIGXFSZ}
+FDS = 1024  # that a process may have open
 EXIT_CUT_OFF = 117  # status of a server that cannot reach its parent any more
 
 
@@ -209,11 +210,17 @@ def _set_up() -> None:
     """The process before anything foreign is imported."""
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < FDS:  # what a system allows without being asked; cases that need more than the hard limit skip
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FDS, hard) if hard >= 0 else FDS, hard))
     for number in signal.valid_signals() - IGNORED_BY_PYTHON:  # what a shell's background ignores, nohup, a service
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     # Bound here, so that a loop's patches of what they import come too late.
-    from loopcheck import _contract, driver, kit  # noqa: F401
+    from loopcheck import _contract, driver, needs  # noqa: F401
+
+    if needs.why_unfit():
+        raise Unusable(needs.why_unfit())
 
 
 def main() -> NoReturn:

@@ -153,6 +153,19 @@ def test_known_only_with_all_that_it_shows() -> None:
     assert reason_for(one, known) == ""
 
 
+def test_a_campaign_that_is_ended_tells_what_it_found(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "loopcheck", "fuzz", planted("Loud"), "--runs", "96", "--save", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    while "shrinking and repeating" not in (line := process.stdout.readline()):
+        assert line, "it ended before it was asked to"
+    process.terminate()
+    told = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, told
+    assert re.search(r"^[1-9]\d* findings? in", told, re.MULTILINE), told
+    assert list(tmp_path.glob("*.loop"))
+
+
 def test_what_is_missing_is_no_finding(tmp_path: Path) -> None:
     done = fuzz(planted("Mute"), tmp_path)
     assert (done.returncode, "MISSING: stream is not implemented" in done.stdout) == (0, True), done.stdout
