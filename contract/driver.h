@@ -63,7 +63,8 @@ struct lc_seen {
     int error;     /* READY, LOST, DONE, REFUSED: 0 or -errno */
     const void *data; /* DATA; DONE of RECV; DATAGRAM */
     size_t size;      /* bytes of data */
-    int fd;           /* MADE of a server's stream and of a CONNECT */
+    int fd; /* MADE of a server's stream and of a CONNECT; of a STREAM: of the loop's duplicate of the fd that it was
+               given; below 1: it cannot tell */
 };
 
 /* Where a driver reports. Called on the thread of the callback, at its start; the driver must not
@@ -76,6 +77,10 @@ struct lc_sink {
 };
 
 enum { LC_CLOSE_STEPS_MAX = 3 }; /* steps within which CLOSED must come */
+
+/* On a real clock: what has arrived at a stream or an endpoint may be read by a thread, of the loop or of the kernel,
+ * that needs time and not turns. So long no turn counts. */
+enum { LC_ARRIVAL_NS = 50 * 1000 * 1000 };
 
 /* What a driver that is a shared object exports, and lc_driver.abi has to be. */
 #define LC_DRIVER_SYMBOL "lc_driver_get"

@@ -11,7 +11,8 @@ struct lc_model_handle {
     enum lc_state state;
     bool was_cancelled;      /* idle because of a cancel, not because its callback ran */
     bool began_early;        /* its callback began before the op that made it returned */
-    bool is_owed;            /* a callback was due when the present step began */
+    bool is_owed;            /* a callback was due when the present step began, and had had its time */
+    uint64_t arrived_ns;     /* stream, datagram: when a step first began with something to read; 0: it did not */
     uint32_t steps_unpaid;   /* steps that ended without the callback that was due when they began */
     uint32_t live_max;       /* most handles armed at the end of one of those steps */
     uint32_t armed_seq;      /* record of the present arming */

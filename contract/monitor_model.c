@@ -276,6 +276,7 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     if (obs->code != LC_EVENT_GET_BUFFER) { /* a question is no answer */
         h->is_owed = false;
         h->steps_unpaid = 0;
+        h->arrived_ns = 0;
     }
     h->began_early = h->state == LC_FREE;
     switch (obs->code) {

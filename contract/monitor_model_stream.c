@@ -329,6 +329,7 @@ void lc_model_take_stream_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_PAUSE:
     case LC_OP_RESUME:
         h->stream.is_paused = (obs->code == LC_OP_PAUSE) == (obs->result >= 0);
+        h->arrived_ns = 0; /* it is asked for anew */
         break;
     case LC_OP_LIMITS:
         h->stream.has_limit = obs->result >= 0;

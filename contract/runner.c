@@ -60,6 +60,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
     if (r->depth > 0 || r->steps >= LC_STEPS_MAX || (is_run && (!is_wait || !lc_runner_has(r, LC_CAP_STOP))))
         return false;
     r->steps++;
+    lc_runner_give_time(r);
     lc_runner_record_streams(r);
     lc_runner_record(r, (struct lc_obs){.what = is_run ? LC_WHAT_RUN : LC_WHAT_STEP, .bits = is_wait ? LC_WAIT : 0});
     if (is_wait)

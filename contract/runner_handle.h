@@ -30,6 +30,7 @@ struct handle {
     uint32_t posts_late;    /* given to a helper or waiting for one */
     /* fd: one end of a pair */
     int fd;
+    uint64_t identity; /* of the file, when a stream took it over */
     uint8_t peer;
     uint8_t stream;    /* the stream or endpoint that owns it; 0: the runner */
     bool is_tcp;       /* it was made by TCP */
@@ -59,6 +60,7 @@ struct handle {
     bool is_connecting;     /* by CONNECT, and DONE has not come */
     bool was_cancelled;     /* while it was connecting; request: at all */
     bool is_paused;         /* reading */
+    uint32_t turns_unread;  /* that began with something to read, none of which has come since */
     bool is_ended;          /* write_eof, flush or abort was asked for */
     bool is_flushing;       /* flush or abort was asked for */
     bool is_aborted;        /* abort was asked for */

@@ -58,6 +58,14 @@ static void connect_end(struct runner *r, uint8_t end, const struct lc_seen *see
     lc_runner_record_fd(r, end);
 }
 
+/* The loop may go on with a duplicate, and the number that it was given be another file's. What it tells is believed of
+ * the same file alone. */
+static void note_duplicate(struct runner *r, struct handle *end, int fd)
+{
+    if (fd > 0 && fd != end->fd && r->kernel->identity(r->kernel->self, fd) == end->identity)
+        end->fd = fd;
+}
+
 void lc_runner_note_made(struct runner *r, const struct lc_seen *seen)
 {
     struct handle *h = lc_runner_at(r, seen->handle);
@@ -66,6 +74,8 @@ void lc_runner_note_made(struct runner *r, const struct lc_seen *seen)
         return;
     if (h->is_connecting)
         connect_end(r, end, seen);
+    else if (h->state == ARMED)
+        note_duplicate(r, &r->handles[h->fd_handle], seen->fd);
     if (h->state != FREE || h->server == 0)
         return;
     *h = (struct handle){.state = ARMED, .fd_handle = end, .server = h->server};

@@ -2,6 +2,11 @@
 #include "runner_streams.h"
 #include "bytes.h"
 
+enum {
+    TURNS_UNREAD_MAX = 3, /* turns in which a loop that reads itself has done so */
+    ARRIVAL_PAUSE_NS = 1000 * 1000
+};
+
 /* ---- ops on streams ------------------------------------------------------------------------ */
 
 /* Before MADE there is nobody to ask, and after a close nothing to ask for. */
@@ -21,6 +26,7 @@ static bool do_stream(struct runner *r, struct lc_op op)
     *h = (struct handle){
         .state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE), .is_ended = end->is_shut};
     end->stream = op.a;
+    end->identity = r->kernel->identity(r->kernel->self, end->fd);
     op.arg = (uint64_t)end->fd;
     op.flags = lc_runner_has(r, LC_CAP_BUFFERED) ? op.flags & LC_BUFFERED : 0;
     if (lc_runner_apply_recorded(r, op, op.b, 0) >= 0)
@@ -85,6 +91,7 @@ static bool do_reading(struct runner *r, const struct lc_op *op)
     h->is_paused = is_pause;
     lc_runner_record_fd(r, h->fd_handle);
     int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
+    h->turns_unread = 0;
     if (result < 0)
         h->is_paused = !is_pause;
     return result >= 0;
@@ -157,6 +164,10 @@ void lc_runner_note_life(struct handle *h, struct handle *end, enum lc_event eve
     case LC_EVENT_RESUME_WRITING:
         h->is_writing_paused = event == LC_EVENT_PAUSE_WRITING;
         break;
+    case LC_EVENT_DATA:
+    case LC_EVENT_DATAGRAM:
+        h->turns_unread = 0;
+        break;
     case LC_EVENT_LOST:
     case LC_EVENT_CLOSED:
         h->state = event == LC_EVENT_LOST && h->state == ARMED ? IDLE : h->state;
@@ -202,6 +213,34 @@ bool lc_runner_is_stream_promised(struct runner *r, const struct handle *h)
     if ((h->is_flushing && (has_arrived || is_gone)) || (h->is_writing_paused && has_arrived))
         return true;
     return is_reading(h) && (lc_runner_ready_now(r, end) & LC_IN) != 0;
+}
+
+static bool has_to_read(struct runner *r, const struct handle *h, unsigned kind)
+{
+    const bool is_open = kind == LC_KIND_STREAM     ? is_reading(h)
+                         : kind == LC_KIND_DATAGRAM ? h->state == ARMED && h->is_made && !h->is_flushing
+                                                    : false;
+    return is_open && (lc_runner_ready_now(r, &r->handles[h->fd_handle]) & LC_IN) != 0;
+}
+
+static bool is_late(struct runner *r)
+{
+    for (size_t used = 0; used < r->used_count; used++) {
+        const struct handle *h = &r->handles[r->used[used]];
+        if (h->turns_unread == TURNS_UNREAD_MAX && has_to_read(r, h, r->used[used] >> 4))
+            return true;
+    }
+    return false;
+}
+
+void lc_runner_give_time(struct runner *r)
+{
+    for (size_t used = 0; used < r->used_count && !r->driver->is_exact; used++) {
+        struct handle *h = &r->handles[r->used[used]];
+        h->turns_unread = has_to_read(r, h, r->used[used] >> 4) ? h->turns_unread + 1 : 0;
+    }
+    for (int waited_ns = 0; waited_ns < LC_ARRIVAL_NS && is_late(r); waited_ns += ARRIVAL_PAUSE_NS)
+        lc_runner_advance(r, ARRIVAL_PAUSE_NS);
 }
 
 bool lc_runner_is_outstanding(const struct runner *r)

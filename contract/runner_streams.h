@@ -16,6 +16,9 @@ void lc_runner_note_stream(struct runner *r, const struct lc_seen *seen, struct 
 void lc_runner_note_life(struct handle *h, struct handle *end, enum lc_event event);
 /* Has the loop to call this stream back soon? */
 bool lc_runner_is_stream_promised(struct runner *r, const struct handle *stream);
+/* On a real clock, to be called before each turn: who has not been given for some turns what has arrived is given the
+ * time in which whatever reads for the loop can do it. */
+void lc_runner_give_time(struct runner *r);
 /* Is something that a stream was given to send, or that was sent to one that reads, not yet where it should arrive? */
 bool lc_runner_is_outstanding(const struct runner *r);
 

@@ -32,6 +32,7 @@ enum fake_defect_streams {
     FAKE_STREAM_EOF_PAUSED,
     FAKE_STREAM_READS_ONCE,
     FAKE_STREAM_READS_EDGE, /* one byte of many, and then waits for more to arrive */
+    FAKE_STREAM_READS_LATE, /* by time, not by turns */
     FAKE_STREAM_RESUME_DEAF,
     FAKE_STREAM_EOF_NEVER,
     FAKE_STREAM_ERROR_UNSEEN,

@@ -9,7 +9,10 @@
 #include "fake_loop.h"
 #include "fake_sockets.h"
 
-enum { LIMIT_BYTES = 1000 }; /* when nobody has asked for another */
+enum {
+    LIMIT_BYTES = 1000,         /* when nobody has asked for another */
+    LATE_NS = LC_ARRIVAL_NS / 5 /* of FAKE_STREAM_READS_LATE */
+};
 
 static struct fake_stream *stream_at(struct fake_loop *l, uint8_t handle)
 {
@@ -268,9 +271,18 @@ static bool may_read(const struct fake_loop *l, const struct fake_stream *s)
     return !s->is_flushing || l->defect == FAKE_STREAM_READS_CLOSED;
 }
 
-static bool may_read_now(struct fake_loop *l, const struct fake_stream *s)
+static bool is_read_later(const struct fake_loop *l, struct fake_stream *s)
 {
-    return s->fd >= 0 && may_read(l, s) && (l->kernel.base.ready(&l->kernel, s->fd) & LC_IN) != 0;
+    if (l->defect != FAKE_STREAM_READS_LATE)
+        return false;
+    s->reads_ns = s->reads_ns != 0 ? s->reads_ns : l->kernel.now_ns + LATE_NS;
+    return l->kernel.now_ns < s->reads_ns;
+}
+
+static bool may_read_now(struct fake_loop *l, struct fake_stream *s)
+{
+    return s->fd >= 0 && may_read(l, s) && (l->kernel.base.ready(&l->kernel, s->fd) & LC_IN) != 0 &&
+           !is_read_later(l, s);
 }
 
 /* What DATA or EOF raise is the end of the stream. */
@@ -318,6 +330,7 @@ static void see_data(struct fake_loop *l, uint8_t handle, uint8_t *bytes, size_t
     struct fake_stream *s = stream_at(l, handle);
     const bool is_short = size < FAKE_BUFFER_BYTES;
     s->reads++;
+    s->reads_ns = 0;
     s->seen = l->kernel.fds[s->fd].unread;
     size = spoil(l, bytes, size);
     if (l->defect != FAKE_STREAM_READ_DROPS) {
@@ -380,7 +393,7 @@ static bool must_resume(const struct fake_loop *l, const struct fake_stream *s)
 
 bool fake_stream_is_due(struct fake_loop *l, uint8_t handle)
 {
-    const struct fake_stream *s = stream_at(l, handle);
+    struct fake_stream *s = stream_at(l, handle);
     if (s->is_connecting)
         return l->defect != FAKE_CONNECT_SILENT && !(s->was_cancelled && l->defect == FAKE_CONNECT_CANCEL_SILENT);
     if (must_be_made(l, s))
@@ -406,7 +419,7 @@ static void resume(struct fake_loop *l, uint8_t handle)
 
 void fake_stream_run(struct fake_loop *l, uint8_t handle)
 {
-    const struct fake_stream *s = stream_at(l, handle);
+    struct fake_stream *s = stream_at(l, handle);
     if (s->is_connecting)
         fake_connect_run(l, handle);
     else if (must_be_made(l, s))

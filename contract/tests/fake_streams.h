@@ -17,8 +17,9 @@ struct fake_stream {
     size_t limit;  /* bytes held: the high-water mark */
     uint8_t *held;
     size_t held_size;
-    unsigned reads; /* DATA given */
-    size_t seen;    /* unread bytes when it last read, for FAKE_STREAM_READS_EDGE */
+    unsigned reads;    /* DATA given */
+    size_t seen;       /* unread bytes when it last read, for FAKE_STREAM_READS_EDGE */
+    uint64_t reads_ns; /* the next time at which it reads, for FAKE_STREAM_READS_LATE; 0: nothing has arrived */
 };
 
 /* An op on a stream, but DESTROY. */

@@ -70,6 +70,7 @@ static const struct {
     [FAKE_STREAM_EOF_PAUSED] = {"EOF while paused", "STREAM-6"},
     [FAKE_STREAM_READS_ONCE] = {"reads once", "STREAM-8"},
     [FAKE_STREAM_READS_EDGE] = {"reads at edges", "STREAM-8"},
+    [FAKE_STREAM_READS_LATE] = {"reads late", "STREAM-8"},
     [FAKE_STREAM_RESUME_DEAF] = {"pause is for ever", "STREAM-8"},
     [FAKE_STREAM_EOF_NEVER] = {"EOF never", "STREAM-8"},
     [FAKE_STREAM_ERROR_UNSEEN] = {"error of a read ignored", "STREAM-8"},

@@ -1,4 +1,4 @@
-/* STREAM-1 to STREAM-8 are reported for the smallest trace that breaks them, not for the nearest that does not. */
+/* STREAM-1 to STREAM-6 are reported for the smallest trace that breaks them, not for the nearest that does not. */
 #include <string.h>
 
 #include "story.h"
@@ -338,7 +338,7 @@ static void stream_4_sent_rightly(void)
     }
 }
 
-/* ---- STREAM-5, STREAM-6, STREAM-8 ---------------------------------------------------------------------- */
+/* ---- STREAM-5, STREAM-6 -------------------------------------------------------------------------------- */
 
 /* [STREAM-5] PAUSE_WRITING and RESUME_WRITING alternate, beginning with the former, also of a case's stream. */
 static void stream_5_alternate(void)
@@ -385,82 +385,6 @@ static void stream_6_paused(void)
     }
 }
 
-static void s1_has_something_to_read(int steps)
-{
-    s1_begins(0);
-    sends(F2, 5);
-    fd_is(F1, IN);
-    stepped(0);
-    steps_pass(steps);
-}
-
-/* [STREAM-8] What has arrived is delivered within three steps, and again for as long. */
-static void stream_8_never(void)
-{
-    s1_has_something_to_read(2);
-    CHECK(breaks(""));
-    s1_has_something_to_read(3);
-    CHECK(breaks("STREAM-8") && strstr(verdict.violations[0].text, "something to read") != NULL);
-    s1_has_something_to_read(2);
-    step();
-    sees_data(S1, 4);
-    stepped(0);
-    steps_pass(2);
-    CHECK(breaks(""));
-    steps_pass(1);
-    CHECK(breaks("STREAM-8"));
-    s1_has_something_to_read(0);
-    step();
-    rescue();
-    CHECK(breaks("STREAM-8"));
-}
-
-/* [STREAM-8] Nothing is owed while paused, after the end of file, after close or LOST, without readiness. */
-static void stream_8_not_owed(void)
-{
-    for (int i = 0; i < 6; i++) {
-        s1_has_something_to_read(0);
-        step();
-        if (i == 0)
-            pauses(S1);
-        if (i == 1)
-            sees_data(S1, 5);
-        if (i == 1 || i == 5)
-            shuts(F2);
-        if (i == 1)
-            sees(S1, LC_EVENT_EOF);
-        if (i == 2)
-            closes(S1);
-        if (i == 3)
-            fd_is(F1, OUT);
-        if (i == 4)
-            resets(F2);
-        if (i == 4)
-            lost(S1, -104);
-        stepped(0);
-        steps_pass(20);
-        CHECK(breaks(i == 5 ? "STREAM-8" : i == 2 ? "CLOSE-1" : ""));
-    }
-}
-
-/* [STREAM-8] Each read that a fault may have spoiled costs a step; a loop of one callback a step gets its time. */
-static void stream_8_patience(void)
-{
-    for (int steps = 4; steps <= 5; steps++) {
-        s1_begins(0);
-        faults(2);
-        fd_is(F1, IN);
-        stepped(0);
-        steps_pass(steps);
-        CHECK(breaks(steps == 5 ? "STREAM-8" : ""));
-        s1_begins(LC_CAP_ONE_PER_STEP);
-        fd_is(F1, IN);
-        stepped(0);
-        steps_pass(steps);
-        CHECK(breaks(steps == 5 ? "STREAM-8" : ""));
-    }
-}
-
 static const struct test tests[] = {
     TEST(stream_1_made),
     TEST(stream_1_made_never),
@@ -479,8 +403,5 @@ static const struct test tests[] = {
     TEST(stream_4_sent_rightly),
     TEST(stream_5_alternate),
     TEST(stream_6_paused),
-    TEST(stream_8_never),
-    TEST(stream_8_not_owed),
-    TEST(stream_8_patience),
 };
 TEST_MAIN(tests)

@@ -296,6 +296,28 @@ static void refused_stream_gives_its_fd_back(void)
     CHECK(rig_counts(S1_LIVES "put f2 5\nstream s2 f1\nput f1\nstep\nstep\n", 6, 2, 0) && arrived() == 5);
 }
 
+/* On a real clock a loop that reads by time and not by turns is given the time, and one that does not read is found. */
+static void gives_time_on_a_real_clock(void)
+{
+    static const char text[] = S1_LIVES "put f2 5\nstep poll\nstep poll\nstep poll\nput f2 5\n"
+                                        "step poll\nstep poll\nstep poll\nstep poll\nstep poll\nstep poll\ndestroy s1";
+    static const struct {
+        int defect;
+        bool is_exact;
+        const char *rule;
+    } loops[] = {{FAKE_CORRECT, false, NULL},
+                 {FAKE_STREAM_READS_LATE, false, NULL},
+                 {FAKE_STREAM_READS_LATE, true, "STREAM-8"},
+                 {FAKE_STREAM_READS_ONCE, false, "STREAM-8"},
+                 {FAKE_STREAM_READS_ONCE, true, "STREAM-8"}};
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+        rig_init(loops[i].defect, RIG_CAPABILITIES | RIG_STREAMS);
+        rig.loop.base.is_exact = loops[i].is_exact;
+        rig_run_text(text);
+        CHECK(loops[i].rule != NULL ? rig_is_broken(loops[i].rule) : rig.judgement.count == 0 && arrived() == 10);
+    }
+}
+
 static const struct test tests[] = {
     TEST(ops_wait_until_it_is_made),
     TEST(ops_need_a_stream_that_lives),
@@ -312,5 +334,6 @@ static const struct test tests[] = {
     TEST(refused_writes_count_no_bytes),
     TEST(refused_ops_change_nothing),
     TEST(refused_stream_gives_its_fd_back),
+    TEST(gives_time_on_a_real_clock),
 };
 TEST_MAIN(tests)
