@@ -178,6 +178,16 @@ def test_post_wakes_a_sleeping_loop(loop):
     timer.join()
 
 
+def test_post_runs_in_the_turn_that_it_wakes(loop):
+    """A post that ends the sleep of a turn runs in that turn."""
+    ran = []
+    timer = threading.Timer(0.02, loop.call_soon_threadsafe, (ran.append, "post"))
+    timer.start()
+    loop._run_once()
+    timer.join()
+    assert ran == ["post"]
+
+
 def test_traceback_of_a_handle_made_in_debug_mode(loop, turn, errors):
     """Where it was made is told also when debug mode is off by then."""
     loop.set_debug(True)
