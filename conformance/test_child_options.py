@@ -82,9 +82,42 @@ def test_options_of_popen(kit: Kit, option: dict[str, Any]) -> None:
     """Every option of subprocess.Popen does what it does there (uvloop#618)"""
     if "process_group" in option and sys.version_info < (3, 11):
         kit.skip("Popen has no process_group here")
-    argv = (sys.executable, "-S", "-c", ASK, "x")
+    program = "any name" if "executable" in option else sys.executable
+    argv = (program, "-S", "-c", ASK, "x")
     expected = subprocess.run(argv, stdout=subprocess.PIPE, check=True, **option).stdout
     kit.equal(output_of(kit, *argv, **option), expected, "what the child says")
+
+
+@case("PROC-1")
+def test_inherited_output_is_the_descriptor(kit: Kit) -> None:
+    """stdout=None is the descriptor 1 of the process, whatever was put in the place of sys.stdout (uvloop PR#390)."""
+    with tempfile.TemporaryDirectory() as folder, open(f"{folder}/other", "w") as other:
+        there, ask = f"{folder}/link", "x=$(readlink /proc/$$/fd/1); echo $x >"
+        plain, sys.stdout = sys.stdout, other
+        try:
+            child = spawn(kit, ask + there, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
+            kit.run(asyncio.wait_for(child.lost, 3))
+        finally:
+            sys.stdout = plain
+        kit.equal(Path(there).read_text().strip(), os.readlink("/proc/self/fd/1"), "what the child has for stdout")
+
+
+@case("PROC-3")
+def test_child_beside_a_handler_of_its_signal(kit: Kit) -> None:
+    """A handler of SIGCHLD is refused, or it and who waits for a child are both told of its end (uvloop#64)."""
+    told = asyncio.Event()
+    try:
+        kit.loop.add_signal_handler(signal.SIGCHLD, told.set)
+    except RuntimeError:
+        told.set()
+
+    async def main() -> int:
+        child = await asyncio.create_subprocess_exec("/bin/sh", "-c", "exit 7")
+        await asyncio.wait_for(told.wait(), 3)
+        return await asyncio.wait_for(child.wait(), 3)
+
+    kit.equal(kit.run(main()), 7, "status")
+    kit.loop.remove_signal_handler(signal.SIGCHLD)
 
 
 @case("PROC-2")

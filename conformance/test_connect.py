@@ -234,6 +234,36 @@ def test_errors_are_let_go(kit: Kit, how: str) -> None:
     kit.equal((open_fds() - before, left), (0, 0), "fds and exceptions left")
 
 
+def errors_alive() -> int:
+    return sum(isinstance(one, (ConnectionRefusedError, FileNotFoundError)) for one in gc.get_objects())
+
+
+@family("CONN-4", how=("connection", "sock_connect", "unix"))
+def test_errors_are_no_cycles(kit: Kit, how: str) -> None:
+    """The exception of a call that failed is freed with its last reference, without the collector (gh-88863)"""
+    nobody = kit.own(socket.socket())
+    nobody.bind((HERE, 0))
+    loop, address = kit.loop, nobody.getsockname()
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "connection": lambda: loop.create_connection(asyncio.Protocol, *address),
+        "sock_connect": lambda: loop.sock_connect(kit.own(socket.socket()), address),
+        "unix": lambda: loop.create_unix_connection(asyncio.Protocol, "/nonexistent/path"),
+    }
+
+    async def fail() -> None:
+        with contextlib.suppress(OSError):
+            await calls[how]()
+
+    before = errors_alive()
+    gc.disable()
+    for _ in range(5):
+        kit.run(fail())
+    kit.turns(1)
+    left = errors_alive() - before
+    gc.enable()
+    kit.check(left <= 0, f"{left} exceptions that only the collector can free")
+
+
 @case("SERVER-2", timeout_s=8)
 def test_server_survives_a_lack_of_fds(kit: Kit) -> None:
     """A server that could not accept for want of fds (EMFILE) accepts again when there are some (talyn@fa1c6ba)."""

@@ -18,6 +18,7 @@ from loopcheck.children import Child
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log, reset
+from loopcheck.tls import NAME, contexts, server_peer
 
 Note = Callable[..., None]
 Ask = Callable[[Kit, Note], object]
@@ -196,10 +197,61 @@ def test_protocol_of_a_client(kit: Kit, end: str) -> None:
     kit.equal(set(seen.values()), {"opener"}, f"the variable in {', '.join(seen)}")
 
 
-async def server_of(kit: Kit, logs: list[Log]) -> Any:
-    """Makes a server in a context of its own; each client gets the newest of `logs`."""
+@case("CTX-4")
+def test_protocol_above_tls(kit: Kit) -> None:
+    """All methods of a protocol above TLS see the variables of whoever opened the connection (uvloop PR#348)."""
+    seen: dict[str, object] = {}
+
+    def note(name: str) -> Callable[..., None]:
+        return lambda *_: seen.update({name: VARIABLE.get()})
+
+    log = kit.protocol(**{name: note(name) for name in ("made", "data", "eof", "lost")})
+    tls = contexts()
+    address = server_peer(kit, tls, lambda peer: (peer.sendall(b"hello"), peer.unwrap()))
+
+    async def opener() -> None:
+        VARIABLE.set("opener")
+        await kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME)
+
+    async def main() -> None:
+        await kit.loop.create_task(opener())
+        VARIABLE.set("another")
+        await log.until_event("lost")
+
+    kit.run(main())
+    kit.equal(set(seen.values()), {"opener"}, f"the variable in {', '.join(seen)}")
+
+
+async def server_of(kit: Kit, factory: Callable[[], asyncio.Protocol]) -> Any:
+    """Makes a server in a context of its own."""
     VARIABLE.set("maker")
-    return await kit.loop.create_server(lambda: logs[-1], "127.0.0.1", 0)
+    return await kit.loop.create_server(factory, "127.0.0.1", 0)
+
+
+@case("CTX-4")
+def test_factory_of_a_server(kit: Kit) -> None:
+    """A server's factory sees the variables of whoever made the server, and none of another client's (uvicorn#2167)."""
+    seen: list[object] = []
+
+    def factory() -> Log:
+        seen.append(VARIABLE.get())
+        VARIABLE.set("another client's")
+        return log
+
+    async def main() -> None:
+        nonlocal log
+        server = await kit.loop.create_task(server_of(kit, factory))
+        for _ in range(2):
+            log = kit.protocol()
+            client = kit.client(server.sockets[0].getsockname())
+            await log.until_event("made")
+            client.close()
+            await log.until_event("lost")
+        server.close()
+
+    log = kit.protocol()
+    kit.run(main())
+    kit.equal(seen, ["maker", "maker"], "the variable in the factory for two clients")
 
 
 @case("CTX-4")
@@ -214,7 +266,7 @@ def test_protocols_of_a_server(kit: Kit) -> None:
     logs: list[Log] = []
 
     async def main() -> None:
-        server = await kit.loop.create_task(server_of(kit, logs))
+        server = await kit.loop.create_task(server_of(kit, lambda: logs[-1]))
         for _ in range(2):
             logs.append(log := kit.protocol(data=note))
             client = kit.client(server.sockets[0].getsockname())
@@ -254,6 +306,34 @@ def test_protocol_of_a_datagram_endpoint(kit: Kit) -> None:
 
     kit.run(main())
     kit.equal(seen, ["maker"], "the variable")
+
+
+@case("CTX-4")
+def test_error_of_a_datagram_endpoint(kit: Kit) -> None:
+    """error_received of a refusal sees the variables of whoever made the endpoint (uvloop PR#601)."""
+    told = kit.loop.create_future()
+
+    class Endpoint(asyncio.DatagramProtocol):
+        def error_received(self, exc: Exception) -> None:
+            told.set_result(VARIABLE.get())
+
+    async def maker() -> Any:
+        VARIABLE.set("maker")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.99.0.1", 0))
+            address = nobody.getsockname()
+        return (await kit.loop.create_datagram_endpoint(Endpoint, remote_addr=address))[0]
+
+    async def main() -> object:
+        transport = await kit.loop.create_task(maker())
+        VARIABLE.set("another")
+        transport.sendto(b"to nobody")
+        seen: object = await told
+        transport.close()
+        await asyncio.sleep(0.002)
+        return seen
+
+    kit.equal(kit.run(main()), "maker", "the variable")
 
 
 @case("CTX-4")

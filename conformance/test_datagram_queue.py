@@ -15,6 +15,7 @@ from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
 Receiver = tuple[socket.socket, str]
+TURN_MAX = 5000  # datagrams that come before anybody else has a turn: any loop that is fair has far fewer
 
 
 class Told(asyncio.DatagramProtocol):
@@ -146,6 +147,53 @@ def test_error_in_the_queue(kit: Kit) -> None:
         kit.equal((take(slow, 5), take(other, 5)), ([b"filler", b"behind"], [b"elsewhere"]), "datagrams that waited")
         kit.equal([type(error) for error in told.errors], [FileNotFoundError], "errors told")
         end(kit, transport, told)
+
+
+@case("DGRAM-5")
+def test_broadcast_by_its_name(kit: Kit) -> None:
+    """sendto() knows the address "<broadcast>" of the socket module: here the kernel refuses it (uvloop#540)."""
+    told = Told(kit)
+
+    async def main() -> None:
+        transport, _ = await kit.loop.create_datagram_endpoint(lambda: told, local_addr=("127.0.0.1", 0))
+        transport.sendto(b"x", ("<broadcast>", 9))  # without allow_broadcast nothing leaves this machine
+        await asyncio.sleep(0.005)
+        transport.close()
+        await told.lost
+
+    kit.run(main())
+    kit.equal([type(error) for error in told.errors], [PermissionError], "errors that were told")
+
+
+class Chatter(Told):
+    """Answers itself without an end, until it is told to stop or has done so more often than any loop may."""
+
+    transport: Any = None
+    is_heard = False
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        super().datagram_received(data, addr)
+        if not self.is_heard and len(self.got) < TURN_MAX:
+            self.transport.sendto(b"x", addr)
+
+
+@case("DGRAM-1")
+def test_endless_datagrams_let_others_in(kit: Kit) -> None:
+    """An endpoint whose datagrams never end lets callbacks have their turn (libuv reads 32 a turn)."""
+    told = Chatter(kit)
+
+    async def main() -> None:
+        told.transport, _ = await kit.loop.create_datagram_endpoint(lambda: told, local_addr=("127.0.0.1", 0))
+        told.transport.sendto(b"x", told.transport.get_extra_info("sockname"))
+        while not told.got:
+            await asyncio.sleep(0)
+        told.is_heard = True
+        await asyncio.sleep(0)
+        told.transport.close()
+        await told.lost
+
+    kit.run(main())
+    kit.check(len(told.got) < TURN_MAX, f"{TURN_MAX} datagrams came before a callback")
 
 
 @case("DGRAM-2")

@@ -7,15 +7,17 @@ import asyncio
 import contextlib
 import gc
 import logging
+import os
 import sys
 import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
-from loopcheck.driver import generate, run_programs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
+from loopcheck.programs import generate, run_programs
 
 
 @contextlib.contextmanager
@@ -42,6 +44,17 @@ def test_switch(kit: Kit) -> None:
     kit.soon(lambda: (kit.loop.set_debug(True), seen.append(kit.loop.get_debug())))
     kit.turns(2)
     kit.equal(seen, [True], "get_debug() in a callback")
+
+
+@case("DEBUG-1")
+def test_switched_on_by_the_environment(kit: Kit) -> None:
+    """A loop that is made while PYTHONASYNCIODEBUG is set is in debug mode; while it is empty, it is not."""
+    if sys.flags.dev_mode or sys.flags.ignore_environment:
+        kit.skip("this Python does not ask the environment")
+    kit.turns(1)
+    for value in ("1", ""):
+        with mock.patch.dict(os.environ, PYTHONASYNCIODEBUG=value):
+            kit.equal(kit.new_loop().get_debug(), bool(value), f"get_debug() with {value!r}")
 
 
 @case("DEBUG-1")

@@ -40,6 +40,8 @@ LOOKUPS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "no_host": (None, 80, {"type": STREAM}),
     "no_host_passive": (None, 80, {"type": STREAM, "flags": socket.AI_PASSIVE}),
     "nothing": (None, None, {}),
+    "host_empty": ("", 80, {"type": STREAM}),
+    "host_and_port_empty": ("", 0, {}),
     "localhost": ("localhost", 80, {"type": STREAM}),
     "localhost_v4": ("localhost", 80, {"type": STREAM, "family": socket.AF_INET}),
     "name_as_number": ("localhost", 80, {"flags": socket.AI_NUMERICHOST}),
@@ -58,6 +60,8 @@ NAMES: dict[str, tuple[Any, int]] = {
     "datagram": (("127.0.0.1", 80), NUMERIC | socket.NI_DGRAM),
     "name_wanted": (("127.0.0.1", 80), socket.NI_NUMERICSERV),
     "huge_port": (("127.0.0.1", 2**17), NUMERIC),
+    "name": (("localhost", 80), NUMERIC),
+    "no_name": (("no such host", 80), NUMERIC),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import logging
 import threading
 from typing import Any
 
@@ -17,6 +18,11 @@ THREADS_MAX = 36  # the default executor has at most 32, or four more than cpus 
 
 def thread_name() -> str:
     return threading.current_thread().name.split("_")[0]
+
+
+async def turn_beside(_: asyncio.Future[Any]) -> None:
+    """A turn during which the job is under way, and is not waited for."""
+    await asyncio.sleep(0)
 
 
 @case("THREAD-5")
@@ -59,6 +65,26 @@ def test_new_default_after_use(kit: Kit) -> None:
             kit.loop.set_default_executor(pool)
             names.append(kit.run(kit.loop.run_in_executor(None, thread_name)))
     kit.equal(names, ["first", "second"], "threads of the jobs")
+
+
+@case("THREAD-5")
+def test_job_ends_after_its_loop(kit: Kit) -> None:
+    """A job that ends when its loop is closed is dropped in silence: nothing is logged (cpython gh-96827)."""
+    told: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    ending, job = threading.Event(), threading.Event()
+    kit.turns(1)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        loop = kit.new_loop()
+        loop.run_until_complete(turn_beside(loop.run_in_executor(pool, job.wait)))
+        loop.close()
+        logging.getLogger("concurrent.futures").addHandler(handler)
+        pool.submit(ending.set)
+        job.set()
+        ending.wait(2)
+    logging.getLogger("concurrent.futures").removeHandler(handler)
+    kit.equal(told, [], "what was logged")
 
 
 @case("THREAD-5")

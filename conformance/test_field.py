@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from loopcheck.family import family
@@ -281,6 +281,30 @@ def test_transports_outlive_their_loop(kit: Kit) -> None:
         del kept, loop
         gc.collect()
     right.close()
+    kit.equal(seen, [], "exceptions of finalisers")
+
+
+@case("LIFE-5")
+def test_generator_outlives_its_loop(kit: Kit) -> None:
+    """An asynchronous generator that is dropped when its loop is closed raises nothing there."""
+
+    async def numbers() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    async def main() -> AsyncIterator[int]:
+        generator = numbers()
+        await generator.__anext__()
+        return generator
+
+    kit.turns(1)
+    with warnings.catch_warnings(), unraisables() as seen:
+        warnings.simplefilter("ignore", RuntimeWarning)
+        loop = kit.factory()
+        generator = loop.run_until_complete(main())
+        loop.close()
+        del generator, loop
+        gc.collect()
     kit.equal(seen, [], "exceptions of finalisers")
 
 

@@ -112,6 +112,21 @@ def test_child_closes_the_inherited_loop(kit: Kit, when: str) -> None:
 
 
 @case("FORK-1")
+def test_child_looks_up_a_name(kit: Kit) -> None:
+    """A child whose parent has looked up names can look one up in a loop of its own (uvloop#39)."""
+    kit.run(kit.loop.getaddrinfo("localhost", 80))
+
+    def look_up() -> None:
+        loop = kit.factory()
+        loop.run_until_complete(loop.getaddrinfo("localhost", 80))
+        loop.run_until_complete(loop.run_in_executor(None, int))
+        loop.close()
+
+    kit.equal(forked(kit, look_up), 0, "status of the child")
+    all_is_well(kit)
+
+
+@case("FORK-1")
 def test_fork_in_a_callback(kit: Kit) -> None:
     """A child forked inside a callback may use a loop of its own; the parent's run goes on."""
     statuses: list[int] = []

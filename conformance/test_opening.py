@@ -75,6 +75,51 @@ def test_call_that_makes_no_sense(kit: Kit, wrong: Opens) -> None:
         kit.fail("it was taken")
 
 
+class Factory:
+    """A factory that is neither a function nor a class."""
+
+    def __init__(self) -> None:
+        self.made: list[asyncio.BaseProtocol] = []
+
+    def __call__(self) -> Any:
+        self.made.append(asyncio.DatagramProtocol() if not self.made else asyncio.Protocol())
+        return self.made[-1]
+
+
+@case("CONN-2")
+def test_factory_is_any_callable(kit: Kit) -> None:
+    """A protocol factory may be an object that can be called, for endpoints and connections (python-osc#69)."""
+    factory, listener = Factory(), kit.listener()
+
+    async def main() -> list[bool]:
+        opened = [
+            await kit.loop.create_datagram_endpoint(factory, local_addr=("127.0.0.1", 0)),
+            await kit.loop.create_connection(factory, *listener.getsockname()),
+            await kit.loop.connect_read_pipe(factory, open(kit.pipe()[0], "rb", 0, closefd=False)),
+        ]
+        for transport, _ in opened:
+            transport.close()
+        await asyncio.sleep(0.003)
+        return [protocol is made for (_, protocol), made in zip(opened, factory.made, strict=True)]
+
+    kit.equal(kit.run(main()), [True] * 3, "is the protocol what the factory made")
+
+
+@case("CONN-2")
+def test_no_host_is_this_machine(kit: Kit) -> None:
+    """create_connection(host=None, port=...) connects to this machine, as getaddrinfo has it (uvloop#10)."""
+    listener = kit.listener()
+
+    async def main() -> Any:
+        transport, _ = await kit.loop.create_connection(P, None, listener.getsockname()[1])
+        peer = transport.get_extra_info("peername")
+        transport.close()
+        await asyncio.sleep(0.003)
+        return peer
+
+    kit.equal(kit.run(main()), listener.getsockname(), "peername")
+
+
 @family("CONN-1", how=("close", "abort"))
 def test_ended_in_connection_made(kit: Kit, how: str) -> None:
     """A create_connection whose connection_made ends the transport ends too"""

@@ -11,6 +11,7 @@ import pty
 import socket
 import tempfile
 import tty
+import warnings
 from typing import Any
 
 from loopcheck.family import family
@@ -294,12 +295,19 @@ def test_no_pipe(kit: Kit, end: str, what: str) -> None:
     with tempfile.TemporaryFile("r+b", buffering=0) as file:
         if what == "closed":
             file.close()
-        try:
-            kit.run(connect(asyncio.Protocol, file))
-        except (ValueError, OSError):
+        refused = False
+        gc.collect()
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                kit.run(connect(asyncio.Protocol, file))
+            except (ValueError, OSError):
+                refused = True
             kit.turns(3)
-            return
-    kit.fail("it was accepted")
+            gc.collect()
+        kit.check(refused, "it was accepted")
+        kit.equal([str(one.message) for one in told], [], "warnings about what was refused (asyncio#368)")
+        kit.equal(file.closed, what == "closed", "was the file closed, which is its owner's")
 
 
 @case("PIPE-3")

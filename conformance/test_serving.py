@@ -54,6 +54,21 @@ def test_hosts(kit: Kit, hosts: tuple[Any, set[str]]) -> None:
     kit.equal(kit.run(main()), wanted, "hosts that answer")
 
 
+@family("SERVER-5", port={"none": None, "zero": 0, "text": "0"})
+def test_any_free_port(kit: Kit, port: Any) -> None:
+    """A server that names no port gets a free one, be it None, 0 or text (uvloop#7, asyncio#348)"""
+
+    async def main() -> int:
+        server = await kit.loop.create_server(asyncio.Protocol, HERE, port)
+        address = server.sockets[0].getsockname()
+        with socket.create_connection(address):
+            server.close()
+        await asyncio.sleep(0.002)
+        return int(address[1])
+
+    kit.check(kit.run(main()) > 0, "no port")
+
+
 @case("SERVER-5")
 def test_both_families_have_one_port_each(kit: Kit) -> None:
     """The IPv6 socket of a server leaves the IPv4 port to others (IPV6_V6ONLY)."""
@@ -104,6 +119,28 @@ def test_reuse_port(kit: Kit, wanted: bool | None) -> None:
     for server in servers:
         server.close()
     kit.turns(3)
+
+
+@family("SERVER-1", first=("close", "client"))
+def test_closed_in_the_turn_of_a_client(kit: Kit, first: str) -> None:
+    """A server that is closed in the very turn in which a client comes raises nothing, and serves it once at most"""
+    read_end, write_end = kit.pipe()
+    listener, made = kit.listener(), []
+    address = listener.getsockname()
+
+    async def serve() -> Any:
+        return await kit.loop.create_server(lambda: made.append(1) or asyncio.Protocol(), sock=listener)
+
+    server = kit.run(serve())
+    kit.reader(read_end, lambda: (kit.remove_reader(read_end), server.close()))
+    if first == "close":
+        kit.put(write_end)
+    client = kit.client(address)
+    kit.put(write_end)
+    kit.run_for(0.01)
+    client.close()
+    kit.run_for(0.005)
+    kit.check(len(made) <= 1, f"{len(made)} protocols for one client")
 
 
 @case("SERVER-3")

@@ -54,14 +54,20 @@ async def recv_into_numbers(kit: Kit, sock: socket.socket, feed: Feed, when: str
     return (count, numbers.tobytes()), (6, b"abcdef")
 
 
-STREAMS = {f.__name__: f for f in (recv, recv_nothing, recv_into_slice, recv_into_numbers)}
+async def recv_into_at_the_end(kit: Kit, sock: socket.socket, feed: Feed, when: str) -> Answer:
+    count = await answer(kit.loop.sock_recv_into(sock, bytearray(3)), lambda: feed(b""), when)
+    return (type(count), count), (int, 0)
+
+
+STREAMS = {f.__name__: f for f in (recv, recv_nothing, recv_into_slice, recv_into_numbers, recv_into_at_the_end)}
 
 
 @family("SOCK-2", call=STREAMS, when=WHEN)
 def test_answers_of_a_stream(kit: Kit, call: Any, when: str) -> None:
     """What is received of a stream is what was asked for, in the place that was given"""
     sock, peer = kit.socketpair()
-    seen, wanted = kit.run(call(kit, sock, lambda data: kit.put(peer, data), when))
+    feed = lambda data: kit.put(peer, data) if data else peer.shutdown(socket.SHUT_WR)  # noqa: E731
+    seen, wanted = kit.run(call(kit, sock, feed, when))
     kit.equal(seen, wanted, "received")
 
 
@@ -116,6 +122,52 @@ def test_sendto(kit: Kit, data: Any) -> None:
     receiver.bind(("127.0.0.1", 0))
     count = kit.run(kit.loop.sock_sendto(sock, data, receiver.getsockname()))
     kit.equal((count, receiver.recv(100)), (len(data), bytes(data)), "size and datagram")
+
+
+@family("SOCK-2", when=WHEN)
+def test_sendall_tells_nothing(kit: Kit, when: str) -> None:
+    """sock_sendall answers None, once all is sent"""
+    sock, peer = kit.socketpair()
+    if when != "at_once":
+        kit.fill(sock)
+
+    async def main() -> Any:
+        call = asyncio.ensure_future(kit.loop.sock_sendall(sock, b"abc"))
+        await asyncio.sleep(WAIT_S)
+        while not call.done():
+            with contextlib.suppress(BlockingIOError):
+                peer.recv(1 << 20)
+            await asyncio.sleep(0)
+        return await call
+
+    kit.equal(kit.run(main()), None, "answer")
+
+
+class Fails(socket.socket):
+    """A socket whose connect has to wait, and then cannot be asked how it ended."""
+
+    def connect(self, address: Any) -> None:
+        raise BlockingIOError
+
+    def getsockopt(self, *_: Any) -> Any:
+        raise OSError(9, "planted")  # EBADF
+
+
+@case("SOCK-1")
+def test_end_of_a_connect_that_cannot_be_asked(kit: Kit) -> None:
+    """sock_connect ends when the socket fails to tell how its connect ended (zuvloop#155)."""
+    sock, _peer = kit.socketpair()
+    fails = kit.own(Fails(fileno=sock.detach()))
+
+    async def main() -> bool:
+        call = asyncio.ensure_future(kit.loop.sock_connect(fails, "/nonexistent/path"))
+        done, _ = await asyncio.wait({call}, timeout=1)
+        call.cancel()
+        await asyncio.wait({call})
+        return bool(done)
+
+    kit.errors.clear()
+    kit.check(kit.run(main()), "it does not end")
 
 
 @family("SOCK-2", when=WHEN)

@@ -212,13 +212,14 @@ def test_protocol_of_a_transport_that_is_kept(kit: Kit, kind: str) -> None:
 @case("TLS-5")
 def test_start_tls_of_a_pipe(kit: Kit) -> None:
     """start_tls refuses a transport that cannot be upgraded with TypeError, and leaves it as it was."""
-    _read_end, write_end = kit.pipe()
+    read_end, _write_end = kit.pipe()
     log = kit.protocol()
-    kit.run(kit.loop.connect_write_pipe(lambda: log, os.fdopen(os.dup(write_end), "wb", 0)))
+    kit.run(kit.loop.connect_read_pipe(lambda: log, os.fdopen(os.dup(read_end), "rb", 0)))
     start = kit.loop.start_tls(log.transport, log, contexts().client, server_hostname="localhost")
     kit.raises(TypeError, lambda: kit.run(asyncio.wait_for(start, 2)))
     kit.check(not log.transport.is_closing(), "the pipe is closing")
-    log.transport.abort()
+    kit.check(log.transport.get_protocol() is log, "the pipe has another protocol")
+    log.transport.close()
     kit.run(log.until_event("lost"))
 
 

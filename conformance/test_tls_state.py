@@ -40,6 +40,19 @@ def test_state_of_a_tls_transport(kit: Kit, how: str) -> None:
     kit.equal(seen, [False, True, 0, True, True], "is_closing, get_protocol, size, and is_closing twice")
 
 
+@case("TLS-1")
+def test_limits_of_a_tls_transport(kit: Kit) -> None:
+    """set_write_buffer_limits of a TLS transport is what get_write_buffer_limits tells (cpython gh-90645)."""
+    inside, log = pair(kit)
+    transport = log.transport
+    low, high = transport.get_write_buffer_limits()
+    kit.check(0 <= low <= high, f"limits ({low}, {high}) to begin with")
+    transport.set_write_buffer_limits(high=4000, low=1000)
+    kit.equal(transport.get_write_buffer_limits(), (1000, 4000), "limits")
+    kit.raises(ValueError, lambda: transport.set_write_buffer_limits(high=1, low=2))
+    kit.run(part(inside, log))
+
+
 @family("TLS-1", version=VERSIONS.keys())
 def test_each_connection_has_its_own_session(kit: Kit, version: str) -> None:
     """Two connections of one context each know their own SSL object, cipher, certificate and names"""

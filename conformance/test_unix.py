@@ -60,6 +60,43 @@ def test_forms_of_a_path(kit: Kit, form: Any) -> None:
         kit.equal(kit.run(main(path)), b"hello", "answer")
 
 
+@case("UNIX-1")
+def test_server_that_does_not_serve_yet(kit: Kit) -> None:
+    """create_unix_server(start_serving=False) serves nobody before start_serving() (uvloop#211)."""
+
+    async def main(path: str) -> tuple[bool, bytes]:
+        server, inside = await serve(kit, path, start_serving=False)
+        early = server.is_serving()
+        await server.start_serving()
+        got = await hello(kit, inside, path)
+        server.close()
+        return early, got
+
+    with socket_path() as path:
+        kit.equal(kit.run(main(path)), (False, b"hello"), "is_serving() before, and the answer after")
+
+
+@case("UNIX-1")
+def test_backlog_of_a_server(kit: Kit) -> None:
+    """No more clients than the backlog and one can connect to a server that accepts none yet (uvloop PR#205)."""
+
+    async def main(path: str) -> int:
+        server = await kit.loop.create_unix_server(asyncio.Protocol, path, backlog=2)
+        count = 0
+        with contextlib.ExitStack() as opened, contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            for _ in range(20):
+                client = opened.enter_context(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(path)
+                count += 1
+        server.close()
+        await asyncio.sleep(0.005)
+        return count
+
+    with socket_path() as path:
+        kit.check(1 <= (count := kit.run(main(path))) <= 3, f"{count} connections with a backlog of 2")
+
+
 @family("UNIX-1", name={"str": "\0loopcheck-{}", "zeros": "\0loopcheck-{}\0\0", "spaces": "\0loop check {} "})
 def test_abstract_names(kit: Kit, name: str) -> None:
     """An abstract name is taken whole, zeros and all, by server and client (uvloop#528)"""

@@ -48,7 +48,7 @@ class Sockets(asyncio.SelectorEventLoop):
         except BaseException as error:
             # asyncio says nothing of a pause in which it gives the transport back; resume_writing() comes [SENDFILE-2].
             # (One of 3.10 whose connection over TLS is lost cannot say whether it is paused.)
-            if getattr(transp, "_protocol_paused", False) and not getattr(transp, "_conn_lost", 0):
+            if getattr(transp, "_protocol_paused", False) and not is_lost(transp):
                 transp.get_protocol().pause_writing()
             # Before 3.11 the end asks a lost connection over TLS for what it no longer has.
             if isinstance(error, AttributeError) and isinstance(error.__context__, ConnectionError):
@@ -61,6 +61,12 @@ class Sockets(asyncio.SelectorEventLoop):
             server.close()
             raise OSError("could not bind on any address")
         return server
+
+
+def is_lost(transport: Any) -> bool:
+    """Was connection_lost called, or is it about to be?"""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return tls._transport is None if tls is not None else bool(getattr(transport, "_conn_lost", 0))
 
 
 def rewind(file: Any, offset: int) -> None:

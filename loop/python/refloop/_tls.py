@@ -91,7 +91,8 @@ class Filled(Flowing):
         self._is_full = is_full
 
     def _do_read(self) -> None:
-        self._is_full = False
+        if not self._app_reading_paused:  # else nothing is read, and what is left is left
+            self._is_full = False
         super()._do_read()
         self._space.release()
 
