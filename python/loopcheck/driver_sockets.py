@@ -152,11 +152,13 @@ class Connection(asyncio.BaseProtocol):
         if self._is_destroyed:
             self.transport.abort()
             return
-        port = 0
+        port, fd = 0, -1
         sock = transport.get_extra_info("socket")
-        fd = -1 if sock is None else sock.fileno()
         if self.port_of:
             port = (transport.get_extra_info(self.port_of) or (LOOPBACK, 0))[1]
+            fd = sock.fileno()
+        elif sock is not None:
+            fd = sock.fileno()
         self._tell(c.EVENT_MADE, port, 0, b"", fd)
 
     def eof_received(self) -> bool:
