@@ -18,24 +18,24 @@ from collections.abc import Callable, Iterator
 
 import measure
 from loopcheck import _contract as c
-from loopcheck import driver
+from loopcheck import driver, programs
 
 ROUNDS = 9
 PROGRAMS = 400  # of each sort in a round
 SORTS = {"scheduling": (c.FAMILY_LOOP, False), "streams": (c.FAMILY_LOOP, True), "servers": (c.FAMILY_SERVERS, True)}
 
 
-def programs(family: int, has_streams: bool) -> Iterator[bytes]:
+def of_family(family: int, has_streams: bool) -> Iterator[bytes]:
     """Random programs of a family, those without a stream or those with."""
     for seed in range(1 << 30):
-        program = driver.generate(seed, family)
+        program = programs.generate(seed, family)
         is_of_streams = any(program[at] in (c.OP_STREAM, c.OP_LISTEN) for at in range(0, len(program), c.OP_BYTES))
         if is_of_streams == has_streams:
             yield program
 
 
 def per_second(loop: driver.AsyncioDriver, chosen: list[bytes]) -> float:
-    trace = c.Trace(bytearray(driver.SCRATCH_BYTES))
+    trace = c.Trace(bytearray(programs.SCRATCH_BYTES))
     began_s = time.process_time()
     for program in chosen:
         trace.reset()
@@ -45,7 +45,7 @@ def per_second(loop: driver.AsyncioDriver, chosen: list[bytes]) -> float:
 
 
 def measured(factory: driver.Factory, count: int) -> Callable[[], dict[str, float]]:
-    chosen = {name: [next(one) for _ in range(count)] for name, one in ((n, programs(*s)) for n, s in SORTS.items())}
+    chosen = {name: [next(one) for _ in range(count)] for name, one in ((n, of_family(*s)) for n, s in SORTS.items())}
     loop = driver.AsyncioDriver(factory)
     return lambda: {name: per_second(loop, some) for name, some in chosen.items()}
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from loopcheck.driver import generate, run_programs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
+from loopcheck.programs import generate, run_programs
 
 
 @contextlib.contextmanager

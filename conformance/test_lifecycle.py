@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
 import threading
 import time
 
@@ -83,7 +86,7 @@ def test_stop_finishes_the_batch(kit: Kit) -> None:
 
 @case("LIFE-2")
 def test_stop_before_run(kit: Kit) -> None:
-    """stop() before run_forever lets one turn pass: what is ready runs, what that asks for does not."""
+    """stop() before run_forever lets one turn pass, which does not wait: what is ready runs, what that asks for not."""
     ran: list[str] = []
     kit.soon(lambda: (ran.append("ready"), kit.soon(ran.append, "asked for")))
     kit.loop.stop()
@@ -91,6 +94,10 @@ def test_stop_before_run(kit: Kit) -> None:
     kit.equal(ran, ["ready"], "callbacks of a run that was stopped before")
     kit.turns(2)
     kit.equal(ran, ["ready", "asked for"], "callbacks of both runs")
+    timer = kit.later(1800, ran.append, "timer")
+    kit.loop.stop()
+    kit.run_forever()  # nothing is ready
+    kit.cancel(timer)
 
 
 @case("LIFE-2")
@@ -174,6 +181,29 @@ def test_close_of_a_running_loop_is_refused(kit: Kit) -> None:
     kit.turns(4)
     kit.equal(ran, ["refused", "goes on"], "callbacks")
     kit.check(not kit.loop.is_closed(), "the loop was closed while it ran")
+
+
+@case("LIFE-5")
+def test_refused_close_takes_nothing(kit: Kit) -> None:
+    """A close() that is refused leaves watchers, signal handlers, jobs and children to the loop."""
+    ran: list[str] = []
+
+    async def main() -> None:
+        read_end, write_end = kit.pipe()
+        child = await asyncio.create_subprocess_exec("cat", stdin=subprocess.PIPE)
+        kit.reader(read_end, lambda: (ran.append("reader"), kit.remove_reader(read_end)))
+        kit.loop.add_signal_handler(signal.SIGUSR1, ran.append, "signal")
+        kit.raises(RuntimeError, kit.loop.close)
+        kit.put(write_end)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        ran.append(await kit.loop.run_in_executor(None, str, "job"))
+        assert child.stdin is not None
+        child.stdin.close()
+        await asyncio.wait_for(child.wait(), 3)
+        kit.loop.remove_signal_handler(signal.SIGUSR1)
+
+    kit.run(main())
+    kit.equal(sorted(ran), ["job", "reader", "signal"], "what went on")
 
 
 @case("LIFE-5")

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from loopcheck import _contract
-from loopcheck.driver import generate, run_programs
 from loopcheck.kit import Case, Kit, case
+from loopcheck.programs import generate, run_programs
 
 CORPUS = Path(__file__).resolve().parents[1] / "corpora"
 PROGRAMS_A_CASE = 150

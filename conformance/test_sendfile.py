@@ -312,16 +312,17 @@ def test_fallback_of_a_paused_protocol(kit: Kit) -> None:
     kit.run(main())
 
 
-@case("SENDFILE-2")
-def test_fallback_that_waits_when_the_peer_goes(kit: Kit) -> None:
-    """A sendfile by the fallback that waits for room ends with an OSError when the connection is aborted."""
+@family("SENDFILE-2", over=("tls", "tcp"))
+def test_fallback_that_waits_when_the_peer_goes(kit: Kit, over: str) -> None:
+    """A sendfile by the fallback that waits for room ends with an OSError when the connection is aborted"""
+    plain, peer = kit.connection() if over == "tcp" else (None, None)
 
     async def main() -> BaseException | None:
-        log, inside = await paused_over_tls(kit)
+        log, inside = (plain, None) if plain else await paused_over_tls(kit)
         much = io.BytesIO(PATTERN * 64)  # more than a kernel takes that nobody reads from
         sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, much))
         await asyncio.sleep(0.005)
-        inside.transport.abort()
+        inside.transport.abort() if inside else reset(peer)
         await asyncio.wait({sending}, timeout=3)
         if not sending.done():
             kit.fail("it goes on waiting")

@@ -251,12 +251,15 @@ def test_write_inside_data_received(kit: Kit) -> None:
 
 
 class Buffered(asyncio.BufferedProtocol):
-    """Offers the same small buffer again and again, wipes it when it was read, and perhaps makes it larger."""
+    """Offers the same small buffer again and again, wipes it when it was read; may make it larger, or pause a turn."""
 
-    def __init__(self, kit: Kit, kind: type, grows: bool = False) -> None:
-        self.grows = grows
+    def __init__(self, kit: Kit, kind: type, grows: bool = False, pauses: bool = False) -> None:
+        self.grows, self.pauses = grows, pauses
         self.kit, self.kind, self.space, self.received = kit, kind, bytearray(700), bytearray()
         self.full, self.lost = kit.loop.create_future(), kit.loop.create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
 
     def get_buffer(self, sizehint: int) -> bytearray | memoryview:
         return self.space if self.kind is bytearray else memoryview(self.space)
@@ -267,6 +270,9 @@ class Buffered(asyncio.BufferedProtocol):
         self.space[:] = bytes(len(self.space))
         if self.grows:
             self.space.append(0)
+        if self.pauses:
+            self.transport.pause_reading()
+            self.kit.loop.call_soon(self.transport.resume_reading)
         if len(self.received) >= 50_000 and not self.full.done():
             self.full.set_result(None)
 
@@ -310,12 +316,12 @@ def test_buffered_protocol_that_grows(kit: Kit) -> None:
     kit.check(bytes(protocol.received) == PATTERN[:50_000], f"{len(protocol.received)} bytes of 50000, or other ones")
 
 
-@case("TLS-2")
-def test_buffered_protocol_to_the_end(kit: Kit) -> None:
-    """A BufferedProtocol with a small buffer gets everything that the peer sent before it closed."""
+@family("TLS-2", pauses={"reading": False, "pausing": True})
+def test_buffered_protocol_to_the_end(kit: Kit, pauses: bool) -> None:
+    """A BufferedProtocol with a small buffer gets everything that the peer sent before it closed"""
     tls = contexts()
     address = server_peer(kit, tls, lambda peer: peer.sendall(PATTERN[:50_000]))
-    protocol = Buffered(kit, memoryview)
+    protocol = Buffered(kit, memoryview, pauses=pauses)
 
     async def main() -> None:
         await kit.loop.create_connection(lambda: protocol, *address, ssl=tls.client, server_hostname=NAME)

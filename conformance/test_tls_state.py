@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import threading
+import time
 from typing import Any
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log
-from loopcheck.tls import NAME, VERSIONS, Tls, contexts, join, part
+from loopcheck.tls import NAME, VERSIONS, Tls, contexts, gets, join, part
 
 MUCH = bytes(range(256)) * 1024  # 256 KiB: several records, and more than small buffers take
 
@@ -226,3 +228,61 @@ def test_close_while_the_socket_is_full(kit: Kit, version: str) -> None:
     kit.close_threads()
     kit.check(bytes(got) == MUCH * 4, f"{len(got)} bytes arrived, or other ones")
     kit.equal((ended, log.error), (["close_notify"], None), "end seen by the peer and error")
+
+
+LAST_WORD = {"client": "1_3", "server": "1_2"}  # in which version the handshake ends with a flight of this side
+SHAKING_S = 0.3  # in which a loop that sends it has done so
+
+
+def shakes(peer: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, sock: socket.socket) -> bool:
+    """One step of the handshake of a peer that does not block: is it over?"""
+    with contextlib.suppress(BlockingIOError):
+        incoming.write(sock.recv(65536))
+    with contextlib.suppress(ssl.SSLWantReadError):
+        peer.do_handshake()
+        return True
+    sock.sendall(outgoing.read())
+    return False
+
+
+async def begin(kit: Kit, tls: Tls, side: str, log: Log) -> tuple[Any, ssl.SSLContext, socket.socket]:
+    """`log` gets a connection of this side: who makes it, and the context and the socket of its peer."""
+    if side == "server":
+        server = await kit.loop.create_server(lambda: log, "127.0.0.1", 0, ssl=tls.server)
+        return asyncio.ensure_future(asyncio.sleep(0)), tls.client, kit.client(server.sockets[0].getsockname())
+    given, peer = kit.tcp_pair()
+    connection = kit.loop.create_connection(lambda: log, sock=given, ssl=tls.client, server_hostname=NAME)
+    return asyncio.ensure_future(connection), tls.server, peer
+
+
+@family("TLS-1", side=LAST_WORD.keys())
+def test_reading_paused_in_connection_made(kit: Kit, side: str) -> None:
+    """A protocol that pauses reading in connection_made does not keep its peer from the end of the handshake"""
+    tls, log = contexts(LAST_WORD[side]), kit.protocol(made=lambda log, _: log.pause_reading())
+    opening, context, sock = kit.run(begin(kit, tls, side, log))
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    name = NAME if side == "server" else None
+    peer = context.wrap_bio(incoming, outgoing, server_side=side == "client", server_hostname=name)
+    made, is_shaken = float("inf"), False
+    while not is_shaken and time.monotonic() < made + SHAKING_S:
+        kit.run_for(0.001)
+        if opening.done():
+            opening.result()  # of one that fails nobody shakes hands
+        is_shaken = shakes(peer, incoming, outgoing, sock)
+        made = min(made, time.monotonic()) if log.events else made
+    kit.check(is_shaken, "its last flight was not sent: the peer waits for it")
+    kit.run(part(log))
+
+
+@case("FLOW-1")
+def test_mark_of_zero(kit: Kit) -> None:
+    """Over TLS a high-water mark of 0 pauses no protocol of which nothing waits, or resumes it at once"""
+    inside, log = pair(kit)
+    log.transport.set_write_buffer_limits(high=0)
+    waits = []
+    for count in range(1, 6):
+        log.transport.write(b"hello")
+        kit.run(gets(inside, 5 * count))
+        waits.append((log.flow or ["resume"])[-1] == "pause" and log.transport.get_write_buffer_size() == 0)
+    kit.run(part(log, inside))
+    kit.equal(waits, [False] * 5, "is it paused though all was sent")

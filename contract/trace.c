@@ -46,6 +46,24 @@ void lc_trace_reset(struct lc_trace *trace)
     take_lane(trace);
 }
 
+struct lc_trace_mark lc_trace_mark(const struct lc_trace *trace)
+{
+    struct lc_trace_mark mark;
+    for (size_t i = 0; i < LC_LANES_MAX; i++) {
+        mark.count[i] = atomic_load_explicit(&trace->lane[i].count, memory_order_relaxed);
+        mark.full_seq[i] = trace->lane[i].full_seq;
+    }
+    return mark;
+}
+
+void lc_trace_rewind(struct lc_trace *trace, const struct lc_trace_mark *mark)
+{
+    for (size_t i = 0; i < LC_LANES_MAX; i++) {
+        atomic_store_explicit(&trace->lane[i].count, mark->count[i], memory_order_relaxed);
+        trace->lane[i].full_seq = mark->full_seq[i];
+    }
+}
+
 void lc_trace_change_thread(void)
 {
     const struct place kept = mine;

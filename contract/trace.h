@@ -100,6 +100,14 @@ enum { LC_TRACE_MAGIC = 0x6c637472 };
 struct lc_trace *lc_trace_init(void *memory, size_t bytes);
 /* Forgets all records; the calling thread gets lane 0. No other thread may be writing. */
 void lc_trace_reset(struct lc_trace *trace);
+/* How far the lanes are. */
+struct lc_trace_mark {
+    uint32_t count[LC_LANES_MAX];
+    uint32_t full_seq[LC_LANES_MAX];
+};
+struct lc_trace_mark lc_trace_mark(const struct lc_trace *trace);
+/* Forgets the records since the mark. No other thread may be writing. */
+void lc_trace_rewind(struct lc_trace *trace, const struct lc_trace_mark *mark);
 /* Where the calling thread's next record has to be put, with seq and thread filled in. NULL when the lane is full: the
  * record is dropped, so that a loop that calls back for ever cannot grow the trace. */
 struct lc_obs *lc_trace_next(struct lc_trace *trace);

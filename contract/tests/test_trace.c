@@ -301,6 +301,24 @@ static void any_memory_can_be_merged(void)
     teardown();
 }
 
+/* What was added since a mark can be forgotten, on all lanes and also beyond a gap; what was there before stays. */
+static void rewind_forgets_what_came_since(void)
+{
+    setup(5);
+    const uint64_t two = 2;
+    add_note(0);
+    pthread_join(start(&two), NULL);
+    const struct lc_trace_mark mark = lc_trace_mark(trace);
+    for (uint64_t i = 0; i < 7; i++)
+        add_note(i);
+    CHECK(merge() == 7 && trace->lane[0].full_seq != 0);
+    lc_trace_rewind(trace, &mark);
+    CHECK(merge() == 3 && merged[2].thread == 1);
+    add_note(9);
+    CHECK(merge() == 4 && merged[3].arg == 9);
+    teardown();
+}
+
 /* ---- text -------------------------------------------------------------------------------------- */
 
 /* Any record is one line of text that fits the printer's, whatever stands in it. */
@@ -355,6 +373,7 @@ static const struct test tests[] = {
     TEST(tampered_header_gives_nothing),
     TEST(tampered_counts_are_bounded),
     TEST(any_memory_can_be_merged),
+    TEST(rewind_forgets_what_came_since),
     TEST(any_record_is_one_line),
     TEST(trace_prints_by_the_line),
 };

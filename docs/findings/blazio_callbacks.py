@@ -14,6 +14,7 @@ import importlib
 import logging
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import threading
@@ -437,6 +438,19 @@ def check_closed_loop_keeps_watchers(new_loop):
     gc.collect()
     if reference() is not None:
         return "a closed loop keeps the callback of a watcher"
+
+
+def check_refused_close(new_loop):
+    loop = new_loop()
+
+    async def main():
+        loop.add_signal_handler(signal.SIGUSR1, print)
+        with contextlib.suppress(RuntimeError):
+            loop.close()
+        if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
+            return "close() of a loop that runs is refused, but takes its signal handlers away"
+
+    return loop.run_until_complete(main())
 
 
 def check_post_beside_callbacks_in_c(new_loop):

@@ -7,13 +7,16 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 
 import asyncio
 import contextvars
+import gc
 import importlib
 import multiprocessing
 import os
 import socket
 import struct
 import sys
+import tempfile
 import time
+import weakref
 
 
 def refusing():
@@ -309,6 +312,138 @@ def check_cancelled_job(new_loop):
     loop.run_until_complete(main())
     if errors:
         return f"a job of the executor is cancelled while it runs: {errors}"
+
+
+def check_closed_in_a_forked_child(new_loop):
+    loop, seen = new_loop(), []
+
+    class Log(asyncio.Protocol):
+        def data_received(self, data):
+            seen.append(data)
+
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    loop.run_until_complete(loop.create_unix_connection(Log, sock=ours))
+    if os.fork() == 0:
+        loop.close()
+        os._exit(0)
+    os.wait()
+    peer.send(b"hello")
+    loop.run_until_complete(asyncio.sleep(0.3))
+    if not seen:
+        return "when a forked child has closed the loop, a connection of its parent is given no data"
+
+
+def check_cancelled_error_of_a_protocol(new_loop):
+    loop = new_loop()
+    loop.set_exception_handler(lambda loop, context: None)
+
+    class Raising(asyncio.Protocol):
+        def data_received(self, data):
+            raise asyncio.CancelledError
+
+    ours, peer = socket.socketpair()
+    ours.setblocking(False)
+    loop.run_until_complete(loop.create_unix_connection(Raising, sock=ours))
+    peer.send(b"hello")
+    try:
+        loop.run_until_complete(asyncio.sleep(0.3))
+    except asyncio.CancelledError:
+        return "a CancelledError that data_received() raises leaves the run"
+
+
+def check_raising_exception_handler(new_loop):
+    loop = new_loop()
+
+    def handler(loop, context):
+        raise ValueError("in the handler")
+
+    loop.set_exception_handler(handler)
+    loop.call_soon(lambda: 1 / 0)
+    if ended(loop, asyncio.sleep(0.01)) is ValueError:
+        return "what an exception handler raises leaves the run"
+
+
+class Exits(BaseException):
+    """Raised by a job."""
+
+
+def check_job_that_raises_no_exception(new_loop):
+    loop = new_loop()
+
+    def job():
+        time.sleep(0.1)
+        raise Exits
+
+    try:
+        ended(loop, loop.run_in_executor(None, job), 1)
+    except Exits:
+        return None
+    return "the future of a job that raises what is no Exception is never done"
+
+
+def check_serve_forever_of_a_server_that_is_closed(new_loop):
+    loop = new_loop()
+
+    async def main():
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+        serving = asyncio.ensure_future(server.serve_forever())
+        await asyncio.sleep(0.01)
+        server.close()
+        return bool((await asyncio.wait([serving], timeout=0.5))[1])
+
+    if loop.run_until_complete(main()):
+        return "close() of a server does not end serve_forever()"
+
+
+def check_unix_server_of_a_bound_socket(new_loop):
+    loop, sock = new_loop(), socket.socket(socket.AF_UNIX)
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX) as client:
+        sock.bind(f"{directory}/s")
+        loop.run_until_complete(loop.create_unix_server(asyncio.Protocol, sock=sock))
+        try:
+            client.connect(f"{directory}/s")
+        except ConnectionRefusedError:
+            return "create_unix_server(sock=) does not listen on the socket"
+
+
+def check_abstract_name(new_loop):
+    loop = new_loop()
+    made = ended(loop, loop.create_unix_server(asyncio.Protocol, f"\0uringcore-{os.getpid()}"))
+    if isinstance(made, type):
+        return f"create_unix_server() at an abstract name raises {made.__name__}"
+
+
+def check_failed_unix_connections(new_loop):
+    loop, errors = new_loop(), []
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        try:
+            loop.run_until_complete(loop.create_unix_connection(asyncio.Protocol, "/nowhere/at/all"))
+        except OSError as error:
+            errors.append(error)
+    left = len(os.listdir("/proc/self/fd")) - before
+    if left:
+        return f"five create_unix_connection() that failed leave {left} fds open while their exceptions are kept"
+
+
+def check_aborted_connection_is_freed(new_loop):
+    loop = new_loop()
+
+    class Log(asyncio.Protocol):
+        def connection_made(self, transport):
+            self.transport = transport
+
+    ours, _peer = socket.socketpair()
+    ours.setblocking(False)
+    _, log = loop.run_until_complete(loop.create_unix_connection(Log, sock=ours))
+    log.transport.abort()
+    loop.run_until_complete(asyncio.sleep(0.1))
+    reference = weakref.ref(log)
+    del log, ours
+    gc.collect()
+    if reference() is not None:
+        return "the protocol of a connection that was aborted is never freed"
 
 
 def run(check):

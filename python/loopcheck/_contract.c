@@ -62,6 +62,25 @@ static PyObject *trace_reset(PyObject *object, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+static PyObject *trace_mark(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    const struct lc_trace_mark mark = lc_trace_mark(((struct lc_py_trace *)object)->trace);
+    return PyBytes_FromStringAndSize((const char *)&mark, sizeof mark);
+}
+
+static PyObject *trace_rewind(PyObject *object, PyObject *given)
+{
+    struct lc_trace_mark mark;
+    if (!PyBytes_Check(given) || PyBytes_GET_SIZE(given) != sizeof mark) {
+        PyErr_SetString(PyExc_TypeError, "rewind() takes what mark() gave");
+        return NULL;
+    }
+    memcpy(&mark, PyBytes_AS_STRING(given), sizeof mark);
+    lc_trace_rewind(((struct lc_py_trace *)object)->trace, &mark);
+    Py_RETURN_NONE;
+}
+
 /* Lends the records' memory, so that judge() and format_trace() take a Trace as well. */
 static int trace_getbuffer(PyObject *object, Py_buffer *view, int flags)
 {
@@ -74,6 +93,9 @@ static PyMethodDef trace_methods[] = {
      "add(what, code=0, handle=0, bits=0, arg=0, result=0)\n\nAppends a record (contract/trace.h) on this thread's "
      "lane. `handle` is wide: kind << 12 | index."},
     {"reset", trace_reset, METH_NOARGS, "Forgets all records; this thread gets lane 0."},
+    {"mark", trace_mark, METH_NOARGS, "How far it is, for rewind()."},
+    {"rewind", trace_rewind, METH_O,
+     "rewind(mark)\n\nForgets the records since mark(); no other thread may be writing."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -96,23 +96,23 @@ def case_work(shared: Shared, function: Function, get_factory: Callable[[], Fact
 
 def batch_work(shared: Shared, spec: Spec, get_factory: Callable[[], Factory]) -> dict[str, Any]:
     """Runs the programs of a batch one after another (batch.py); each has a run of its own in the trace."""
-    from loopcheck import _contract, driver
+    from loopcheck import _contract, driver, programs
 
     factory = get_factory()
     prepare(shared)
     shim.arm()
     tell_on_second_process(shared)
-    rescue_s, programs = unpack_programs(shared.program())
+    rescue_s, batch = unpack_programs(shared.program())
     driver.RESCUE_S = rescue_s
     loop = factory() if spec.is_driver else driver.AsyncioDriver(factory)
     _contract.run(WARM_UP, loop, _contract.Trace(bytearray(WARM_UP_BYTES)))
     trace = _contract.Trace(shared.trace)
     totals = {"ops": 0, "executed": 0, "callbacks": 0}
     disable()  # what one program leaves must not be collected, and closed, in the middle of the next
-    for number, program in enumerate(programs):
+    for number, program in enumerate(batch):
         collect()
         shared.set_progress(number + 1)
-        stats: dict[str, Any] = {**_contract.run(program, loop, trace, number)}
+        stats: dict[str, Any] = {**programs.run_on(loop, program, trace, number)}
         for name in totals:
             totals[name] += stats[name]
     return {"kind": "ok", "detail": "", "observations": totals["callbacks"], "leaks": [], **totals}
@@ -172,7 +172,7 @@ def _look_at_loop(spec: Spec, factory: Factory) -> dict[str, Any]:
 def function_of(case_id: str, functions: dict[str, Function]) -> Function:
     """The function of a case id; the one that runs the program area for PROGRAM_CASE."""
     if case_id == PROGRAM_CASE:
-        from loopcheck.driver import run_program
+        from loopcheck.programs import run_program
 
         return run_program
     return functions[case_id]

@@ -15,7 +15,7 @@ import gc
 import socket
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from loopcheck import _contract as c
@@ -31,18 +31,14 @@ from loopcheck.driver_sockets import (
     turns,
 )
 from loopcheck.edges import EDGES
-from loopcheck.kit import Kit, case
+from loopcheck.kit import is_missing
+from loopcheck.load import describe
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 
 RESCUE_S = 2.0  # far beyond what a loaded machine delays a loop that was woken
 # Some loops keep whole milliseconds, of a coarse clock that may be one behind; programs ask for no less.
 TICK_NS = 2_000_000
-DELAY_NS_MAX = 3 * TICK_NS  # of generated programs, which wait on the real clock
-SCRATCH_BYTES = 1 << 20  # of a trace that is judged and forgotten
-SHRINK_TRIES_MAX = 150
-PROGRAMS_S = 1.5  # wall seconds after which no further program of a case begins
-SHRINK_S = 1.0  # wall seconds after which a program is small enough
 
 
 class ProgramError(Exception):
@@ -127,6 +123,9 @@ class AsyncioDriver:
         self.tick_ns = shim.tick_ns(TICK_NS)
         self.failures: list[str] = []
         self.callbacks = 0  # that ran inside run_forever of the factory's loop
+        self.lacks: dict[int, str] = {}  # op that the loop has turned out not to have -> what it says
+        self.refused = ""  # why an op of the latest run was, that the loop does not have
+        self._is_void = False  # the present run, which asked for such an op and was not refused at once
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ends_with_first = False  # the present step ends with its first callback
         self._is_running = False
@@ -174,8 +173,37 @@ class AsyncioDriver:
         assert self._loop is not None, "OP_OPEN comes first"
         return self._loop
 
+    def run(self, program: bytes, trace: c.Trace, number: int = 0) -> c.Stats:
+        """Runs a program; anew, as if it had not been, when what an op asks for turns out later not to be there."""
+        while True:
+            lacked, callbacks, mark = len(self.lacks), self.callbacks, trace.mark()
+            self.refused = ""
+            stats = c.run(program, self, trace, number)
+            if len(self.lacks) == lacked:
+                return stats
+            trace.rewind(mark)
+            self.callbacks = callbacks
+
+    def _says_missing(self, error: BaseException) -> bool:
+        """Is it the loop itself, not something inside it, that lacks a method?"""
+        holder = getattr(error, "obj", None)
+        loops = [self._loop] if self._loop is not None else []
+        return (holder is None or holder is self._loop) and is_missing(error, loops)
+
+    def is_lacking(self, code: int, error: BaseException | None) -> bool:
+        """Does the exception that ended an op say that the loop has none such? Then the run comes to nothing."""
+        if error is None or not self._says_missing(error):
+            return False
+        self.lacks[code] = describe(error)
+        self._is_void = True
+        self.loop.stop()
+        return True
+
     def apply(self, code: int, handle: int, arg: int | bytes, flags: int, n: int, b: int = 0) -> int:
         """Carries out one operation; `arg` of OP_LIMITS is taken from n, that of OP_WRITE and OP_SEND is bytes."""
+        if code in self.lacks:
+            self.refused = self.lacks[code]
+            return -errno.ENOSYS
         try:
             if code in (c.OP_RECV, c.OP_SENDALL, c.OP_TASK):
                 self._calls[handle] = self._call(code, handle, arg, n, b)
@@ -195,7 +223,8 @@ class AsyncioDriver:
             raise
         except BaseException as error:
             self.failures.append(f"{type(error).__name__}: {error}")
-            if isinstance(error, NotImplementedError):
+            if self._says_missing(error):
+                self.refused = describe(error)
                 return -errno.ENOSYS
             return -(getattr(error, "errno", None) or errno.EIO)
 
@@ -232,6 +261,7 @@ class AsyncioDriver:
         self._servers.clear()
         self._calls.clear()
         self._given.clear()
+        self._is_void = False
         self._loop = self.factory()
         self._loop.set_exception_handler(self._on_error)
 
@@ -358,12 +388,12 @@ class AsyncioDriver:
 
     def _call(self, code: int, handle: int, arg: int | bytes, n: int, fd: int) -> Call:
         if code == c.OP_TASK:
-            return Call(self, handle, turns(n))
+            return Call(self, code, handle, turns(n))
         sock = socket.socket(fileno=fd if isinstance(arg, bytes) else arg)
         sock.setblocking(False)  # it is; debug mode asks the object
         with given_back(sock):
             call = self.loop.sock_sendall(sock, arg) if isinstance(arg, bytes) else self.loop.sock_recv(sock, n)
-            return Call(self, handle, call, sock)
+            return Call(self, code, handle, call, sock)
 
     def _drop(self, handle: int, arg: int, flags: int) -> None:
         self._handles.pop(handle, None)
@@ -396,9 +426,12 @@ class AsyncioDriver:
         self.sink.end(handle, c.EVENT_CLOSED)
 
     def _run(self, handle: int, arg: int, flags: int) -> None:
-        self._run_forever(ends_with_first=False)
+        if not self._is_void:
+            self._run_forever(ends_with_first=False)
 
     def _step(self, handle: int, arg: int, flags: int) -> None:
+        if self._is_void:
+            return
         if flags & c.WAIT:
             self._run_forever(ends_with_first=True)
             return
@@ -419,72 +452,3 @@ class AsyncioDriver:
         finally:
             self._is_running = self._ends_with_first = False
             rescue.cancel()
-
-
-def generate(seed: int, family: int = c.FAMILY_ANY) -> bytes:
-    """The random program of this seed, for asyncio loops on the real clock."""
-    return c.generate(seed, AsyncioDriver.capabilities, DELAY_NS_MAX, TICK_NS, family)
-
-
-def check_program(factory: Factory, program: bytes | str) -> list[tuple[str, str]]:
-    """Runs one program, bytes or text, on a fresh loop in this process: the rules it broke, as (id, sentence).
-
-    For a property-based test of your own; `loopcheck check` does the same in containment. A loop
-    that hangs hangs the caller. Raises ValueError for text that is no program, RuntimeError when the
-    factory raises.
-    """
-    if isinstance(program, str):
-        program = c.parse(program)
-    trace = c.Trace(bytearray(SCRATCH_BYTES))
-    c.run(program, AsyncioDriver(factory), trace)
-    return [(rule, sentence) for rule, sentence, _, _ in c.judge(trace)["violations"]]
-
-
-def _shrunk(factory: Factory, program: bytes, rule: str) -> bytes:
-    """A small program that breaks the same rule, or the program itself if that happens only now and then."""
-
-    began = time.monotonic()
-
-    def fails(candidate: bytes) -> bool:
-        if time.monotonic() - began > SHRINK_S:
-            return False
-        return any(broken == rule for broken, _ in check_program(factory, candidate))
-
-    return c.shrink(program, fails, SHRINK_TRIES_MAX)
-
-
-def run_programs(kit: Kit, programs: Sequence[bytes]) -> None:
-    """Runs the programs one after another on loops of the kit's factory, all into the kit's trace.
-
-    Breaks the rule that the monitor names first, with the shrunk program in the sentence. (The parent
-    judges the same trace once more: it does not believe this process.) Stops early, and says so, on a
-    loop that needs long for each program.
-    """
-    driver = AsyncioDriver(kit.factory)
-    began = time.monotonic()
-    runs: list[c.Stats] = []
-    ends_s = [began]
-    for number, program in enumerate(programs):
-        if ends_s[-1] - began > PROGRAMS_S:
-            break
-        runs.append(c.run(program, driver, kit.trace, number))
-        ends_s.append(time.monotonic())
-    kit.program_callbacks += driver.callbacks
-    executed, ops = sum(run["executed"] for run in runs), sum(run["ops"] for run in runs)
-    kit.remark = (
-        f"{len(runs)} of {len(programs)} programs, {executed} of {ops} ops executed, {driver.callbacks} callbacks"
-    )
-    # What a loop leaves open whatever it does would hide all else, and LIFE-3 has cases of its own.
-    for rule, sentence, _, run in sorted(c.judge(kit.trace)["violations"], key=lambda it: it[0] == "LIFE-3"):
-        small = programs[run - 1]
-        if ends_s[run] - ends_s[run - 1] < SHRINK_S / 2:  # a slow one would be run many times
-            small = _shrunk(kit.factory, small, rule)
-        kit.program_shrunk = c.format(small)
-        lines = "; ".join(kit.program_shrunk.splitlines())
-        kit.fail(f"{sentence}, in the program: {lines}", rule=rule)
-
-
-@case("KIT-1")
-def run_program(kit: Kit) -> None:
-    """Runs the one program that the person gave; any rule may speak."""
-    run_programs(kit, [kit.program])

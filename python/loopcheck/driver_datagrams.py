@@ -56,7 +56,11 @@ class DatagramProtocol(asyncio.DatagramProtocol):
             self._driver.failures.append(f"fd {self.sock.detach()} was closed, but not its socket object")
 
     def _made(self, making: asyncio.Task[Any]) -> None:
-        if not making.cancelled() and making.exception() is not None:
+        if making.cancelled():
+            return
+        if self._driver.is_lacking(c.OP_DATAGRAM, making.exception()):
+            self.sock.close()
+        elif making.exception() is not None:
             self._driver.failures.append(f"making an endpoint failed: {making.exception()!r}")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

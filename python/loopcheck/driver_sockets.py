@@ -22,6 +22,8 @@ class Driver(Protocol):
 
     failures: list[str]
 
+    def is_lacking(self, code: int, error: BaseException | None) -> bool: ...
+
     @property
     def loop(self) -> asyncio.AbstractEventLoop: ...
 
@@ -127,10 +129,17 @@ class Connection(asyncio.BaseProtocol):
             self._driver.failures.append(f"fd {self.sock.detach()} was closed, but not its socket object")
 
     def _taken(self, connecting: asyncio.Task[Any]) -> None:
-        if not connecting.cancelled() and connecting.exception() is not None:
+        if connecting.cancelled():
+            return
+        if self._driver.is_lacking(c.OP_STREAM, connecting.exception()):
+            assert self.sock is not None
+            self.sock.close()
+        elif connecting.exception() is not None:
             self._driver.failures.append(f"connecting a stream failed: {connecting.exception()!r}")
 
     def _connected(self, connecting: asyncio.Task[Any]) -> None:
+        if not connecting.cancelled() and self._driver.is_lacking(c.OP_CONNECT, connecting.exception()):
+            return
         error = -errno.ECANCELED if connecting.cancelled() else error_code(connecting.exception())
         self._is_done = True
         if not self._is_destroyed:
@@ -143,11 +152,13 @@ class Connection(asyncio.BaseProtocol):
         if self._is_destroyed:
             self.transport.abort()
             return
-        port = 0
+        port, fd = 0, -1
         sock = transport.get_extra_info("socket")
-        fd = -1 if sock is None else sock.fileno()
         if self.port_of:
             port = (transport.get_extra_info(self.port_of) or (LOOPBACK, 0))[1]
+            fd = sock.fileno()
+        elif sock is not None:
+            fd = sock.fileno()
         self._tell(c.EVENT_MADE, port, 0, b"", fd)
 
     def eof_received(self) -> bool:
@@ -218,7 +229,13 @@ class Server:
             raise
 
     async def _start(self) -> None:
-        server = await self._driver.loop.create_server(self._factory, sock=self._sock, backlog=BACKLOG)
+        try:
+            server = await self._driver.loop.create_server(self._factory, sock=self._sock, backlog=BACKLOG)
+        except Exception as error:
+            if not self._driver.is_lacking(c.OP_LISTEN, error):
+                raise
+            self._sock.close()
+            return
         self._server = server
         if self._is_closed:
             self._close()
@@ -254,9 +271,15 @@ class Call:
     """One call that ends by itself; the socket, if any, stays the program's."""
 
     def __init__(
-        self, driver: Driver, handle: int, call: Coroutine[Any, Any, bytes | None], sock: socket.socket | None = None
+        self,
+        driver: Driver,
+        code: int,
+        handle: int,
+        call: Coroutine[Any, Any, bytes | None],
+        sock: socket.socket | None = None,
     ) -> None:
         self._driver = driver
+        self._code = code
         self._handle = handle
         self._is_destroyed = self._is_over = False
         self._sock = sock
@@ -278,6 +301,8 @@ class Call:
         self._is_over = True
         if self._sock is not None:
             self._sock.detach()
+        if not call.cancelled() and self._driver.is_lacking(self._code, call.exception()):
+            return
         if self._is_destroyed:
             self._driver.called(self._handle, c.EVENT_CLOSED)
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from loopcheck import _contract, driver, processes, reproduce, reproduce_c
+from loopcheck import _contract, processes, programs, reproduce, reproduce_c
 from loopcheck.batch import COLLECT, CONFIRM, SHRINK, Limits, Ran, Totals, run_alone, run_batch
 from loopcheck.bench import Bench
 from loopcheck.findings import (
@@ -159,7 +159,7 @@ class Campaign:
     def _generator(self) -> Callable[[int], bytes]:
         profile = self._profile
         if not profile:
-            return driver.generate
+            return programs.generate
         tick_ns = max(NS_PER_MS if profile["is_exact"] else 1, profile["tick_ns"])
         delay_ns_max = EXACT_DELAY_NS_MAX if profile["is_exact"] else max(4 * NS_PER_MS, 3 * tick_ns)
         return lambda seed: _contract.generate(seed, profile["capabilities"], delay_ns_max, tick_ns)

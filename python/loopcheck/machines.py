@@ -28,9 +28,9 @@ from hypothesis.stateful import (
 
 from loopcheck import _contract, strategies, task_programs
 from loopcheck.batch import COLLECT, CONFIRM, SHRINK, Limits, run_alone
-from loopcheck.driver import generate
 from loopcheck.expect import RANDOM_CASE, Expectations
 from loopcheck.findings import renumbered
+from loopcheck.programs import generate
 from loopcheck.rules import Rules
 from loopcheck.supervisor import Server
 from loopcheck.verdict import FAILURES, VERDICT_OF_LEVEL, Ruling, decide

@@ -95,6 +95,8 @@ class Log(asyncio.Protocol):
     def _flows(self, event: str) -> None:
         last = self.flow[-1] if self.flow else "resume"
         self._blame_if(event == last, f"{event}_writing twice in a row", "STREAM-5")
+        is_late = event == "pause" and "lost" in self.events
+        self._blame_if(is_late, "pause_writing after connection_lost", "STREAM-1")
         self.flow.append(event)
         self._tell(event, None)
 

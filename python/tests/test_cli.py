@@ -29,7 +29,7 @@ class twice(asyncio.SelectorEventLoop):
 EXPECT = '[[deviation]]\ncase = "*::test_{}"\nverdict = "FAIL"\nrule = "SOON-3"\nreason = "it calls twice"\n'
 PROGRAM = """
 from loopcheck import _contract
-from loopcheck.driver import run_programs
+from loopcheck.programs import run_programs
 from loopcheck.kit import case
 
 @case("SOON-5")

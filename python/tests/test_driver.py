@@ -2,10 +2,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
-from loopcheck.driver import check_program
+from loopcheck.programs import check_program
 
 
 class KeepsItsProtocol(asyncio.SelectorEventLoop):
@@ -41,6 +45,34 @@ def test_data_that_is_forgotten_is_found_without_a_sleep() -> None:
     text = "tcp f1 f2\nstream s1 f1\nstep\nstep\npause s1\nput f2 5\nresume s1\n" + POLLS
     assert check_program(asyncio.SelectorEventLoop, text) == []
     assert [rule for rule, _ in check_program(ForgetsToRead, text)] == ["STREAM-8"]
+
+
+LACKS_METHODS = """
+import asyncio
+
+class WithoutTransports(asyncio.SelectorEventLoop):
+    async def create_connection(self, *args, **options):
+        raise NotImplementedError
+    create_unix_connection = create_connection
+    def __getattribute__(self, name):
+        if name in ("create_server", "sock_recv"):
+            raise AttributeError(f"'WithoutTransports' object has no attribute '{name}'")
+        return super().__getattribute__(name)
+"""
+
+
+def verdict(loop: str, case: str) -> str:
+    """What `loopcheck check` says of one case, in its last line."""
+    command = [sys.executable, "-m", "loopcheck", "check", loop, "-n", "1", "--expect", "none", "-k", case]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.splitlines()[-1]
+
+
+def test_what_a_loop_lacks_is_missing_and_the_rest_is_judged(tmp_path: Path) -> None:
+    (tmp_path / "lacks.py").write_text(LACKS_METHODS)
+    loop = f"{tmp_path / 'lacks.py'}:WithoutTransports"
+    assert verdict(loop, "test_corpus_streams_0002").startswith("1 verdict (1 MISSING)")
+    assert re.match(r"(\d+) verdicts \(\1 MISSING\)", verdict(loop, "test_corpus_servers_000"))
+    assert verdict(loop, "test_random_5000").startswith("1 verdict (1 PASS)")
 
 
 def duplicating(loop: type[asyncio.SelectorEventLoop]) -> type[asyncio.SelectorEventLoop]:

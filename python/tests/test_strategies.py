@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from loopcheck import _contract, strategies
-from loopcheck.driver import check_program
+from loopcheck.programs import check_program
 
 EXAMPLES = 150
 QUIET = settings(

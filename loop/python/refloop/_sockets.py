@@ -35,6 +35,15 @@ class Sockets(asyncio.SelectorEventLoop):
         ):  # a call cancelled in the turn of its event would take a client and drop it (gh-153761) [SOCK-3]
             super()._sock_accept(fut, sock)  # type: ignore[misc]
 
+    async def _accept_connection2(
+        self, factory: Any, client: Any, extra: Any, sslcontext: Any = None, server: Any = None, *rest: Any
+    ) -> None:
+        # The client of a server that was closed since it was accepted: asyncio leaves it open (gh-109564) [SERVER-1].
+        if server is not None and server._sockets is None:
+            client.close()
+            return
+        await super()._accept_connection2(factory, client, extra, sslcontext, server, *rest)  # type: ignore[misc]
+
     # asyncio's fallbacks take offset 0 for "where the file stands" (gh-150107) [SENDFILE-1].
 
     async def _sock_sendfile_fallback(self, sock: Any, file: Any, offset: int, count: int | None) -> Any:
@@ -48,7 +57,7 @@ class Sockets(asyncio.SelectorEventLoop):
         except BaseException as error:
             # asyncio says nothing of a pause in which it gives the transport back; resume_writing() comes [SENDFILE-2].
             # (One of 3.10 whose connection over TLS is lost cannot say whether it is paused.)
-            if getattr(transp, "_protocol_paused", False) and not getattr(transp, "_conn_lost", 0):
+            if getattr(transp, "_protocol_paused", False) and not is_lost(transp):
                 transp.get_protocol().pause_writing()
             # Before 3.11 the end asks a lost connection over TLS for what it no longer has.
             if isinstance(error, AttributeError) and isinstance(error.__context__, ConnectionError):
@@ -61,6 +70,12 @@ class Sockets(asyncio.SelectorEventLoop):
             server.close()
             raise OSError("could not bind on any address")
         return server
+
+
+def is_lost(transport: Any) -> bool:
+    """Was connection_lost called, or is it about to be?"""
+    tls = getattr(transport, "_ssl_protocol", None)
+    return tls._transport is None if tls is not None else bool(getattr(transport, "_conn_lost", 0))
 
 
 def rewind(file: Any, offset: int) -> None:

@@ -53,7 +53,21 @@ class Upgraded(asyncio_protocol):  # type: ignore[misc]
             self._control_app_writing()
 
 
-class Filled(Upgraded):
+class Flowing(Upgraded):
+    """Sends and pauses when it should."""
+
+    def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
+        super()._on_handshake_complete(handshake_exc)
+        if self._state is sslproto.SSLProtocolState.WRAPPED and self._app_reading_paused:
+            self._process_outgoing()  # asyncio sends its last flight behind what it reads, which may be nothing [TLS-1]
+
+    def _control_app_writing(self) -> None:
+        # asyncio pauses at the mark, not above it, and at a mark of 0 nobody would resume (gh-102792) [FLOW-1].
+        if self._app_writing_paused or self._get_write_buffer_size() > self._outgoing_high_water:
+            super()._control_app_writing()
+
+
+class Filled(Flowing):
     """Fills the buffers of a BufferedProtocol."""
 
     _space = memoryview(b"")
@@ -77,7 +91,8 @@ class Filled(Upgraded):
         self._is_full = is_full
 
     def _do_read(self) -> None:
-        self._is_full = False
+        if not self._app_reading_paused:  # else nothing is read, and what is left is left
+            self._is_full = False
         super()._do_read()
         self._space.release()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 import pytest
@@ -73,6 +74,34 @@ def test_child_that_outlives_the_loop(loop):
     os.waitpid(transport.get_pid(), 0)
     transport.close()
     assert after == before
+
+
+def test_cancelled_start(loop):
+    """A start that is cancelled ends its child, and has waited for it when it is over."""
+
+    async def main():
+        task = asyncio.ensure_future(start(*SLEEPS))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+        with pytest.raises(ChildProcessError):
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+
+    loop.run_until_complete(main())
+
+
+def test_refused_close(loop):
+    """A close() that is refused because the loop runs forgets no child."""
+
+    async def main():
+        transport, _protocol = await start(*SLEEPS)
+        with pytest.raises(RuntimeError):
+            loop.close()
+        transport.kill()
+        return await ended(transport)
+
+    assert loop.run_until_complete(main()) == -signal.SIGKILL
 
 
 def test_without_a_pidfd(loop, monkeypatch):

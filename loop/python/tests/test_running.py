@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+CHILD_S = 10  # until a forked child that hangs is ended
+
 
 def test_exception_handler_gets_what_asyncio_gives(loop, turn, errors):
     """message, exception and handle; source_traceback in debug mode."""
@@ -225,6 +227,7 @@ def test_fork_in_a_callback(loop):
     def fork():
         child = os.fork()
         if child == 0:
+            signal.alarm(CHILD_S)
             loop.call_later(0, loop.stop)
             return
         os.waitpid(child, 0)
@@ -250,6 +253,7 @@ def test_child_watches_on(loop):
     loop.add_reader(inside, lambda: loop.stop() if os.read(inside, 1) else None)
     child = os.fork()
     if child == 0:
+        signal.alarm(CHILD_S)
         os.write(outside, b"x")
         before = len(os.listdir("/proc/self/fd"))
         loop.run_forever()
