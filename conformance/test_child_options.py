@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loopcheck.children import output_of, sh, spawn
+from loopcheck.children import Child, output_of, sh, spawn
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 
@@ -118,6 +118,19 @@ def test_child_beside_a_handler_of_its_signal(kit: Kit) -> None:
 
     kit.equal(kit.run(main()), 7, "status")
     kit.loop.remove_signal_handler(signal.SIGCHLD)
+
+
+@case("PROC-2")
+def test_second_protocol_of_a_child(kit: Kit) -> None:
+    """A child's output, its exit and the end are told to the protocol that set_protocol gave last."""
+    first, second = spawn(kit, "read x; echo $x; exit 3"), Child(kit)
+    second.connection_made(first.transport)
+    first.transport.set_protocol(second)
+    kit.check(first.transport.get_protocol() is second, "get_protocol() is another one")
+    first.transport.get_pipe_transport(0).write(b"hello\n")
+    kit.run(asyncio.wait_for(second.lost, 3))
+    kit.equal((second.data[1], second.returncode), (b"hello\n", 3), "output and status")
+    kit.equal(first.events, ["made"], "what the first protocol saw")
 
 
 @case("PROC-2")

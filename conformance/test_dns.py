@@ -344,12 +344,28 @@ def test_happy_eyeballs_is_cancelled(kit: Kit) -> None:
     kit.equal(kit.run(main()), (0, 0), "tasks and fds left")
 
 
-@family("DNS-3", asked={"numbers": {"flags": socket.AI_NUMERICHOST}, "family": {"family": socket.AF_INET6}})
+ASKED: dict[str, dict[str, Any]] = {
+    "numbers": {"flags": socket.AI_NUMERICHOST},
+    "family": {"family": socket.AF_INET6},
+    "protocol": {"proto": socket.IPPROTO_ICMP},
+}
+
+
+@family("DNS-3", asked=ASKED)
 def test_what_is_asked_of_the_lookup(kit: Kit, asked: dict[str, Any]) -> None:
     """create_connection asks for addresses of the family and by the flags that it was given"""
-    host = "localhost" if "flags" in asked else "127.0.0.1"
+    host = "127.0.0.1" if "family" in asked else "localhost"
     port = kit.listener().getsockname()[1]
     kit.raises(socket.gaierror, lambda: kit.run(kit.loop.create_connection(asyncio.Protocol, host, port, **asked)))
+    kit.turns(1)
+
+
+@family("DNS-3", asked=ASKED)
+def test_what_an_endpoint_asks_of_the_lookup(kit: Kit, asked: dict[str, Any]) -> None:
+    """create_datagram_endpoint asks for addresses of the family, the protocol and by the flags that it was given"""
+    address = "127.0.0.1" if "family" in asked else "localhost", 9
+    create, protocol = kit.loop.create_datagram_endpoint, asyncio.DatagramProtocol
+    kit.raises(socket.gaierror, lambda: kit.run(create(protocol, remote_addr=address, **asked)))
     kit.turns(1)
 
 

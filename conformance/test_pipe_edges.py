@@ -159,6 +159,26 @@ def test_state_of_a_pipe(kit: Kit, how: str) -> None:
         os.close(fd)
 
 
+@case("PIPE-3")
+def test_second_protocol_of_a_pipe(kit: Kit) -> None:
+    """Pipes hand what comes to the protocol that set_protocol gave last; a write pipe can end alone."""
+    read_end, write_end = os.pipe()
+    logs = [reading(kit, read_end), writing(kit, write_end)]
+    kit.equal(logs[1].transport.can_write_eof(), True, "can_write_eof()")
+    seconds = []
+    for log in logs:
+        seconds.append(second := kit.protocol())
+        second.transport, second.events = log.transport, ["made"]
+        log.transport.set_protocol(second)
+        kit.check(log.transport.get_protocol() is second, "get_protocol() is another one")
+    seconds[1].transport.write(b"x")
+    kit.run(seconds[0].until_event("data"))
+    seconds[1].transport.write_eof()
+    for second in seconds:
+        kit.run(second.until_event("lost"))
+    kit.equal([log.events for log in logs], [["made"], ["made"]], "what the first protocols saw")
+
+
 @case("PIPE-2")
 def test_ended_twice(kit: Kit) -> None:
     """write_eof and close in any order and number end a write pipe once."""

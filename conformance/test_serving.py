@@ -70,6 +70,38 @@ def test_any_free_port(kit: Kit, port: Any) -> None:
 
 
 @case("SERVER-5")
+def test_options_of_the_addresses(kit: Kit) -> None:
+    """family and flags of create_server choose its addresses: one family of two, and numbers in the place of names."""
+
+    async def main() -> set[socket.AddressFamily]:
+        server = await kit.loop.create_server(asyncio.Protocol, None, 0, family=socket.AF_INET)
+        families = {sock.family for sock in server.sockets}
+        server.close()
+        return families
+
+    kit.equal(kit.run(main()), {socket.AF_INET}, "families")
+    create = kit.loop.create_server
+    options = {"flags": socket.AI_NUMERICHOST}
+    kit.raises(socket.gaierror, lambda: kit.run(create(asyncio.Protocol, "localhost", 0, **options)))
+
+
+@family("SERVER-5", wanted={"default": None, "no": False, "yes": True})
+def test_reuse_address(kit: Kit, wanted: bool | None) -> None:
+    """reuse_address is SO_REUSEADDR of the server's sockets, which is set where nothing else is said"""
+
+    async def main() -> bool:
+        server = await kit.loop.create_server(asyncio.Protocol, HERE, 0, reuse_address=wanted)
+        listening = server.sockets[0]
+        with socket.socket(fileno=os.dup(listening.fileno())) as same:
+            is_set = bool(same.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR))
+        server.close()
+        await asyncio.sleep(0.002)
+        return is_set
+
+    kit.equal(kit.run(main()), wanted is not False, "is it set")
+
+
+@case("SERVER-5")
 def test_both_families_have_one_port_each(kit: Kit) -> None:
     """The IPv6 socket of a server leaves the IPv4 port to others (IPV6_V6ONLY)."""
     needs.ipv6(kit)

@@ -41,6 +41,21 @@ def test_state_of_a_tls_transport(kit: Kit, how: str) -> None:
 
 
 @case("TLS-1")
+def test_reading_of_a_tls_transport(kit: Kit) -> None:
+    """is_reading of a TLS transport tells whether it is paused, and get_extra_info knows its socket."""
+    inside, log = pair(kit)
+    transport = log.transport
+    seen = [transport.is_reading()]
+    for change in (transport.pause_reading, transport.resume_reading):
+        change()
+        seen.append(transport.is_reading())
+    kit.equal(seen, [True, False, True], "is_reading() at first, paused and resumed")
+    sock = transport.get_extra_info("socket")
+    kit.equal(sock and sock.getsockname(), transport.get_extra_info("sockname"), "the name that the socket tells")
+    kit.run(part(inside, log))
+
+
+@case("TLS-1")
 def test_limits_of_a_tls_transport(kit: Kit) -> None:
     """set_write_buffer_limits of a TLS transport is what get_write_buffer_limits tells (cpython gh-90645)."""
     inside, log = pair(kit)
