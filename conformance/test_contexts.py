@@ -328,7 +328,7 @@ def test_error_of_a_datagram_endpoint(kit: Kit) -> None:
         transport = await kit.loop.create_task(maker())
         VARIABLE.set("another")
         transport.sendto(b"to nobody")
-        seen: object = await told
+        seen: object = await asyncio.wait_for(told, 2)
         transport.close()
         await asyncio.sleep(0.002)
         return seen

@@ -86,7 +86,7 @@ def test_stop_finishes_the_batch(kit: Kit) -> None:
 
 @case("LIFE-2")
 def test_stop_before_run(kit: Kit) -> None:
-    """stop() before run_forever lets one turn pass: what is ready runs, what that asks for does not."""
+    """stop() before run_forever lets one turn pass, which does not wait: what is ready runs, what that asks for not."""
     ran: list[str] = []
     kit.soon(lambda: (ran.append("ready"), kit.soon(ran.append, "asked for")))
     kit.loop.stop()
@@ -94,6 +94,10 @@ def test_stop_before_run(kit: Kit) -> None:
     kit.equal(ran, ["ready"], "callbacks of a run that was stopped before")
     kit.turns(2)
     kit.equal(ran, ["ready", "asked for"], "callbacks of both runs")
+    timer = kit.later(1800, ran.append, "timer")
+    kit.loop.stop()
+    kit.run_forever()  # nothing is ready
+    kit.cancel(timer)
 
 
 @case("LIFE-2")

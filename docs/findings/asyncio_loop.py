@@ -195,6 +195,25 @@ def check_eager_task_with_an_entered_context(new_loop):
         return "an eager task that could not start stays the current task"
 
 
+def check_client_of_a_closed_server(new_loop):
+    """The client is accepted, and in the same turn the server is closed."""
+    loop, log = new_loop(), Log()
+    errors = listen_to_errors(loop)
+    loop.set_debug(True)  # without it the error is not told
+    server = loop.run_until_complete(loop.create_server(lambda: log, "127.0.0.1", 0))
+    with socket.create_connection(server.sockets[0].getsockname()) as client:
+        loop.call_soon(loop.call_soon, server.close)
+        run_for(loop, 0.01)
+        client.setblocking(False)
+        try:
+            client.recv(1)
+        except BlockingIOError:
+            if not log.events:
+                return f"a client is open, and has no protocol: {[error['exception'] for error in errors]}"
+        except ConnectionError:
+            pass
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))

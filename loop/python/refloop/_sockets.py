@@ -35,6 +35,15 @@ class Sockets(asyncio.SelectorEventLoop):
         ):  # a call cancelled in the turn of its event would take a client and drop it (gh-153761) [SOCK-3]
             super()._sock_accept(fut, sock)  # type: ignore[misc]
 
+    async def _accept_connection2(
+        self, factory: Any, client: Any, extra: Any, sslcontext: Any = None, server: Any = None, *rest: Any
+    ) -> None:
+        # The client of a server that was closed since it was accepted: asyncio leaves it open (gh-109564) [SERVER-1].
+        if server is not None and server._sockets is None:
+            client.close()
+            return
+        await super()._accept_connection2(factory, client, extra, sslcontext, server, *rest)  # type: ignore[misc]
+
     # asyncio's fallbacks take offset 0 for "where the file stands" (gh-150107) [SENDFILE-1].
 
     async def _sock_sendfile_fallback(self, sock: Any, file: Any, offset: int, count: int | None) -> Any:

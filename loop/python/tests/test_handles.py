@@ -162,6 +162,32 @@ def test_cycle_is_collected(loop):
     assert found() is None
 
 
+def test_cycle_through_the_deadline_is_collected(loop):
+    """So is a timer that was cancelled and to which its own deadline refers."""
+
+    class When(float):
+        pass
+
+    when = When(loop.time() + 3600)
+    when.timer = loop.call_at(when, print)
+    found = weakref.ref(when)
+    when.timer.cancel()
+    del when
+    gc.collect()
+    assert found() is None
+
+
+@KINDS
+def test_weak_reference_ends(loop, turn, kind):
+    """A weak reference to a handle that goes by itself, not by the collector, is dead."""
+    handle = make(loop, kind, print)
+    found = weakref.ref(handle)
+    handle.cancel()
+    turn()
+    del handle
+    assert found() is None
+
+
 def test_forgotten_loop_is_collected(loop):
     """A loop that nobody closed goes, with all that waits in it."""
     other = type(loop)()

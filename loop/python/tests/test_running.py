@@ -12,6 +12,8 @@ import time
 
 import pytest
 
+CHILD_S = 10  # until a forked child that hangs is ended
+
 
 def test_exception_handler_gets_what_asyncio_gives(loop, turn, errors):
     """message, exception and handle; source_traceback in debug mode."""
@@ -176,6 +178,16 @@ def test_post_wakes_a_sleeping_loop(loop):
     timer.join()
 
 
+def test_post_runs_in_the_turn_that_it_wakes(loop):
+    """A post that ends the sleep of a turn runs in that turn."""
+    ran = []
+    timer = threading.Timer(0.02, loop.call_soon_threadsafe, (ran.append, "post"))
+    timer.start()
+    loop._run_once()
+    timer.join()
+    assert ran == ["post"]
+
+
 def test_traceback_of_a_handle_made_in_debug_mode(loop, turn, errors):
     """Where it was made is told also when debug mode is off by then."""
     loop.set_debug(True)
@@ -225,6 +237,7 @@ def test_fork_in_a_callback(loop):
     def fork():
         child = os.fork()
         if child == 0:
+            signal.alarm(CHILD_S)
             loop.call_later(0, loop.stop)
             return
         os.waitpid(child, 0)
@@ -250,6 +263,7 @@ def test_child_watches_on(loop):
     loop.add_reader(inside, lambda: loop.stop() if os.read(inside, 1) else None)
     child = os.fork()
     if child == 0:
+        signal.alarm(CHILD_S)
         os.write(outside, b"x")
         before = len(os.listdir("/proc/self/fd"))
         loop.run_forever()

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import socket
+import ssl
 import weakref
 
 import pytest
@@ -195,3 +196,20 @@ def test_hang_up_reaches_both(loop, turn, pair):
     assert sorted(ran) == ["reader", "writer"]
     loop.remove_reader(here)
     loop.remove_writer(here)
+
+
+@pytest.mark.parametrize("options", [{}, {"ssl": ssl.create_default_context(), "server_hostname": "here"}])
+def test_socket_of_a_transport_is_refused_to_another(loop, pair, options):
+    """RuntimeError, plain and over TLS; the one that has it keeps it."""
+    here, there = pair
+    reader = asyncio.StreamReader(loop=loop)
+
+    async def main():
+        transport, _ = await loop.create_connection(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), sock=here)
+        with pytest.raises(RuntimeError, match="used by transport"):
+            await asyncio.wait_for(loop.create_connection(asyncio.Protocol, sock=here, **options), 5)
+        there.send(b"x")
+        assert await asyncio.wait_for(reader.read(1), 5) == b"x"
+        transport.abort()
+
+    loop.run_until_complete(main())
