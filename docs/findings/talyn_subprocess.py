@@ -131,10 +131,10 @@ def check_fds_after_the_loop(new_loop):
 
     child()
     before = count_fds()
-    for _ in range(5):
+    for _ in range(10):
         child()
-    if count_fds() - before >= 5:
-        return f"5 loops that ran a child and are closed leave {count_fds() - before} fds"
+    if count_fds() - before >= 5:  # some of them may have been collected
+        return f"ten loops that ran a child and are closed leave {count_fds() - before} fds"
 
 
 def check_fds_of_a_failed_start(new_loop):
