@@ -219,8 +219,8 @@ def _set_up() -> None:
     # Bound here, so that a loop's patches of what they import come too late.
     from loopcheck import _contract, driver, needs  # noqa: F401
 
-    if needs.why_unfit():
-        raise Unusable(needs.why_unfit())
+    if why := needs.why_unfit():
+        raise Unusable(why)
 
 
 def main() -> NoReturn:
