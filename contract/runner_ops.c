@@ -7,7 +7,7 @@
 struct handle *lc_runner_at(struct runner *r, uint8_t handle)
 {
     const uint8_t known = handle < HANDLES_MAX ? handle : 0;
-    r->kinds_touched |= 1u << (known >> 4);
+    r->touched[known >> 4] |= (uint16_t)(1u << (known & 15));
     return &r->handles[known];
 }
 
