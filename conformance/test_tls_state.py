@@ -286,3 +286,18 @@ def test_mark_of_zero(kit: Kit) -> None:
         waits.append((log.flow or ["resume"])[-1] == "pause" and log.transport.get_write_buffer_size() == 0)
     kit.run(part(log, inside))
     kit.equal(waits, [False] * 5, "is it paused though all was sent")
+
+
+@case("FLOW-1")
+def test_one_write_of_much(kit: Kit) -> None:
+    """A protocol over TLS that at once writes more than the kernel takes is told to pause, and to resume at the end."""
+    inside, log = pair(kit)
+    for end, name in ((log, socket.SO_SNDBUF), (inside, socket.SO_RCVBUF)):
+        end.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, name, 1 << 16)
+    inside.pause_reading()
+    log.transport.write(MUCH * 32)
+    kit.later(0.005, inside.resume_reading)
+    kit.run(inside.until(lambda: len(inside.received) >= len(MUCH) * 32))
+    kit.run(asyncio.sleep(0.01))
+    kit.equal(log.flow, ["pause", "resume"], "what it was told")
+    kit.run(part(inside, log))
