@@ -206,6 +206,12 @@ def test_every_op_has_a_writer() -> None:
     assert set(reproduce.WRITERS) == set(range(1, c.OP_PROGRAM_END))
 
 
+def test_every_op_is_called_by_its_word() -> None:
+    words = [op_name(code) for code in range(1, c.OP_PROGRAM_END)]
+    assert not [word for word in words if " " in word]
+    assert len(set(words)) == len(words)
+
+
 def test_every_op_is_run() -> None:
     used = {c.parse(text)[at] for text in PROGRAMS for at in range(0, len(c.parse(text)), c.OP_BYTES)}
     assert used == set(range(1, c.OP_PROGRAM_END)) - {c.OP_FAULT}
