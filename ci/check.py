@@ -17,7 +17,7 @@
 Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped part is a failure;
 --fuzz-seconds N: time of each fuzz target in `test`; --minutes N: total time of `nightly`, the set-up included, which
 its parts share; what it does not suffice for is left out or cut off, and counts as skipped. Exit status 0: all parts
-passed; 1: one failed or the set-up did.
+passed; 1: one failed or the set-up did; 2: the machine lacks something, and the message says what, or bad arguments.
 """
 
 from __future__ import annotations
@@ -225,7 +225,7 @@ COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="ci/check.py", usage="ci/check.py COMMAND [--strict] [--fuzz-seconds N] [--minutes N]"
+        prog="ci/check.py", usage="ci/check.py COMMAND [OPTIONS] (ci/check.py --help lists them)"
     )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--strict", action="store_true", help="a skipped part is a failure")

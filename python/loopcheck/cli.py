@@ -285,7 +285,7 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this, or is like it.")
-@click.option("--quick", is_flag=True, help="Only a choice of some sixty tests.")
+@click.option("--quick", is_flag=True, help="Only a choice of some seventy tests.")
 @_until_first
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
 @click.option("--timeout", type=SECONDS, default=10.0, show_default=True, metavar="S")
