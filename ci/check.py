@@ -23,16 +23,21 @@ passed; 1: one failed or the set-up did; 2: the machine lacks something, and the
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
+NAMES = re.findall(r"^    ci/check\.py (\w+)", __doc__ or "", re.MULTILINE)  # of COMMANDS, below
 BEGAN = "LOOPCHECK_BEGAN_S"  # when the command was given, of time.monotonic(); across the set-up
 
 if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
     if len(sys.argv) < 2 or {"-h", "--help"} & set(sys.argv):
         print((__doc__ or "").strip())
         sys.exit(0 if len(sys.argv) > 1 else 2)
+    if not {*NAMES} & {*sys.argv}:
+        print(f"ci/check.py: {' '.join(sys.argv[1:])}: not one of {', '.join(NAMES)}", file=sys.stderr)
+        sys.exit(2)
     os.environ[BEGAN] = str(time.monotonic())
     os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("setup.py")), "check", *sys.argv[1:]])
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import builds
 import check
@@ -49,6 +52,14 @@ def test_replay_that_fails(program, script, error, word):
     program(script)
     with pytest.raises(error, match=word):
         corpus.run("dev", "libuv", "a.loop")
+
+
+def test_what_is_no_command_is_refused_before_the_set_up():
+    assert sorted(check.NAMES) == sorted(check.COMMANDS)
+    argv = [sys.executable, check.__file__, "dance"]
+    done = subprocess.run(argv, env={**os.environ, "LOOPCHECK_SET_UP": ""}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("ci/check.py: dance: not one of quick, test, ")
 
 
 def test_fuzz(program):
