@@ -199,7 +199,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("wheel outside the checkout", wheel.test)
     run.part("sanitizers", sanitizers)
     run.part("build of the fuzz targets", lambda: steps.relative(builds.build("asan")))
-    smoke = functools.partial(fuzzing.smoke, seconds=options.fuzz_seconds, seed=SMOKE_SEED)
+    smoke = functools.partial(fuzzing.run, seconds=options.fuzz_seconds, seed=SMOKE_SEED)
     run.beside(MUTANTS | {f"fuzz {target}": functools.partial(smoke, target) for target in fuzzing.targets()})
 
 

@@ -64,7 +64,7 @@ def test_what_is_no_command_is_refused_before_the_set_up():
 
 def test_fuzz(program):
     program("echo 'stat::number_of_executed_units: 4711'")
-    assert fuzzing.smoke("fuzz_program", 1) == "4711 inputs in 1 s, nothing found"
+    assert fuzzing.run("fuzz_program", 1) == "4711 inputs in 1 s, nothing found"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_fuzz(program):
 def test_fuzz_that_finds_or_runs_nothing(program, script, word):
     program(script)
     with pytest.raises(Stop, match=word):
-        fuzzing.smoke("fuzz_program", 1)
+        fuzzing.run("fuzz_program", 1)
 
 
 def verdict(loop: str, name: str, rule: str) -> dict[str, str]:
