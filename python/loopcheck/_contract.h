@@ -1,4 +1,4 @@
-/* What the two halves of the extension module share. */
+/* What the files of the extension module share. */
 #ifndef LC_PY_CONTRACT_H
 #define LC_PY_CONTRACT_H
 

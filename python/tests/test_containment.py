@@ -172,7 +172,9 @@ from loopcheck.driver import Callback
 class Forks(asyncio.SelectorEventLoop):
     def call_soon(self, callback, *args, context=None):
         def forked():
-            if os.fork() == 0:
+            if pid := os.fork():
+                os.waitpid(pid, 0)
+            else:
                 self.stop = lambda: os._exit(0)
             callback(*args)
 
