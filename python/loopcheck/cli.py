@@ -146,7 +146,7 @@ _until_first = click.option("-x", "--until-first", is_flag=True, help="End at th
 
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
-@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only cases whose id contains this, or is like it.")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Cases whose id contains this, or fits its * and ?.")
 @click.option("--rule", "rules", multiple=True, metavar="ID", help="Only cases of this rule; may be repeated.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), metavar="N", help="Cases at a time; by default at most 4.")
 @_timeout
@@ -284,7 +284,7 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
 
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
-@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this, or is like it.")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Tests whose id contains this, or fits its * and ?.")
 @click.option("--quick", is_flag=True, help="Only a choice of some seventy tests.")
 @_until_first
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
