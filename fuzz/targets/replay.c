@@ -229,7 +229,7 @@ static struct lc_driver *chosen_driver(void)
         return driver;
     for (size_t i = 0; !is_path && driver_name(i) != NULL; i++)
         fprintf(stderr, "driver of this build: %s\n", driver_name(i));
-    refuse(options.driver, why);
+    refuse(options.driver != NULL && *options.driver != '\0' ? options.driver : "--driver", why);
 }
 
 int main(int count, char **arguments)
