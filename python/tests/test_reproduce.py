@@ -203,6 +203,12 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+def test_time_passes_as_little_as_in_the_runner() -> None:
+    hour, tick = (reproduce.Op(c.parse(f"advance {ms}ms\n")) for ms in (3_600_000, 2))
+    advance = reproduce.WRITERS[c.OP_ADVANCE]
+    assert [advance(None, hour), advance(None, tick)] == [["time.sleep(0.02)"], ["time.sleep(0.002)"]]
+
+
 def test_every_op_has_a_writer() -> None:
     assert set(reproduce.WRITERS) == set(range(1, c.OP_PROGRAM_END))
 
