@@ -310,20 +310,6 @@ def check_timers_in_another_thread(new_loop):
         return f"a loop that is run in another thread than its maker's, with a timer from before: {ran}"
 
 
-def check_system_exit_in_a_timer_and_a_reader(new_loop):
-    loop = new_loop()
-    ours, peer = tcp_pair()
-    peer.send(b"x")
-
-    def leave():
-        loop.remove_reader(ours.fileno())
-        raise SystemExit(3)
-
-    loop.call_later(0.01, leave)
-    if not raises(SystemExit, lambda: run_for(loop, 0.1)):
-        return "SystemExit in a timer does not leave the run"
-
-
 def check_weak_reference_to_a_callback(new_loop):
     loop, ran = new_loop(), []
 

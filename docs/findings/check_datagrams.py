@@ -266,5 +266,6 @@ if __name__ == "__main__":
     if len(sys.argv) < 2 or ":" not in sys.argv[1] or set(sys.argv[2:]) - set(CHECKS):
         print(f"{__doc__}\nThe checks are {', '.join(CHECKS)}.", file=sys.stderr)
         sys.exit(2)
-    importlib.import_module(sys.argv[1].partition(":")[0])  # fails here once rather than in each check
+    module, _, factory = sys.argv[1].partition(":")
+    getattr(importlib.import_module(module), factory)  # fails here once rather than in each check
     sys.exit(main(*sys.argv[1:]))
