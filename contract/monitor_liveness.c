@@ -1,5 +1,6 @@
 /* Rules SOON-5, TIMER-5, FD-2, FD-10, TASK-1, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1,
- * ERR-4, DGRAM-1, DGRAM-2, DGRAM-3, DGRAM-4 and DGRAM-6): what is due comes, within a few steps. */
+ * ERR-4, SERVER-4, CONNECT-1 and, as monitor_model_datagram.c names them, DGRAM-1 to DGRAM-4 and DGRAM-6): what is due
+ * comes, within a few steps. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

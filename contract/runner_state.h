@@ -1,4 +1,4 @@
-/* The state of one run, shared by the two halves of the runner. Internal to contract/runner*.c. */
+/* The state of one run, and what the parts of the runner do for each other. Internal to contract/runner*.c. */
 #ifndef LC_RUNNER_STATE_H
 #define LC_RUNNER_STATE_H
 

@@ -1,4 +1,4 @@
-/* The loop: the core, the mailbox and one backend. With handles.c and streams.c the only place that allocates. */
+/* The loop: the core, the mailbox and one backend. With the files beside it the only place that allocates. */
 
 #include "handle.h"
 
