@@ -265,3 +265,18 @@ def test_close_while_a_grandchild_holds_the_pipes(kit: Kit) -> None:
 async def child_says(child: Any) -> None:
     while not child.data[1].endswith(b"\n"):
         await asyncio.sleep(0.002)
+
+
+@family("PROC-1", option=("restore_signals", "close_fds", "pipesize"))
+def test_options_of_popen_for_the_system(kit: Kit, option: str) -> None:
+    """restore_signals, close_fds and pipesize do what they do in subprocess.Popen"""
+    number = kit.pipe()[1]
+    os.set_inheritable(number, True)
+    value, script = {
+        "restore_signals": (False, "grep SigIgn /proc/self/status"),
+        "close_fds": (False, f"test -e /proc/self/fd/{number} && echo inherited; echo done"),
+        "pipesize": (8192, "echo done"),
+    }[option]
+    options: dict[str, Any] = {option: value}
+    expected = subprocess.run(("/bin/sh", "-c", script), stdout=subprocess.PIPE, check=True, **options).stdout
+    kit.equal(output_of(kit, "/bin/sh", "-c", script, **options), expected, "what the child says")

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import os
 import socket
+from collections.abc import Callable
 
+from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log, drain, end, reset
 
@@ -257,3 +260,31 @@ def test_abort_after_close(kit: Kit) -> None:
     kit.check("lost" not in log.events, "connection_lost came before the buffer was flushed", rule="STREAM-3")
     log.transport.abort()
     end(kit, log)
+
+
+def unread(kit: Kit, over: str) -> tuple[Log, socket.socket]:
+    """A connection, and its other end, which reads nothing."""
+    if over == "tcp":
+        return kit.connection()
+    left, right = socket.socketpair()
+    if over == "unix":
+        log, peer = kit.protocol(), kit.own(right)
+        kit.run(kit.loop.create_unix_connection(lambda: log, sock=left))
+        return log, peer
+    log, peer = kit.protocol(), kit.own(right)
+    kit.run(kit.loop.connect_write_pipe(lambda: log, left))
+    return log, peer
+
+
+@family("CLOSE-1", over=("tcp", "unix", "pipe"), goes={"reset": reset, "closed": socket.socket.close})
+def test_peer_goes_while_close_waits(kit: Kit, over: str, goes: Callable[[socket.socket], None]) -> None:
+    """A transport that was closed while bytes wait is lost once its peer, which read nothing, is gone (asyncio#301)"""
+    log, peer = unread(kit, over)
+    log.transport.write(PATTERN * 8)
+    log.transport.close()
+    kit.run_for(0.002)
+    kit.equal(log.events, ["made"], "events while bytes wait")
+    goes(peer)
+    kit.run(asyncio.wait_for(log.until_event("lost"), 2))
+    kit.turns(3)
+    kit.check(isinstance(log.error, OSError), f"connection_lost got {log.error!r}, though bytes were lost")

@@ -464,3 +464,19 @@ def test_without_tls(kit: Kit, plain: bool | None) -> None:
 
     kit.run(main())
     kit.raises(TypeError, lambda: kit.run(kit.loop.create_server(asyncio.Protocol, HERE, 0, ssl=True)))
+
+
+@case("CONN-3")
+def test_local_address_that_is_not_ours(kit: Kit) -> None:
+    """A create_connection whose local_addr cannot be bound raises OSError, and leaves no fd."""
+    address = kit.listener().getsockname()
+
+    def connect() -> object:
+        return kit.run(kit.loop.create_connection(asyncio.Protocol, *address, local_addr=("192.0.2.1", 0)))
+
+    kit.raises(OSError, connect)
+    before = open_fds()
+    for _ in range(3):
+        kit.raises(OSError, connect)
+    kit.turns(2)
+    kit.equal(open_fds() - before, 0, "fds left")

@@ -233,3 +233,21 @@ def test_state_of_an_endpoint(kit: Kit, how: str) -> None:
     seen.append(transport.is_closing())
     kit.equal(seen, [False, True, True, True], "is_closing, get_protocol, and is_closing twice")
     kit.equal((transport.get_extra_info("sockname"), transport.get_extra_info("x", 7)), (name, 7), "extra info")
+
+
+@case("DGRAM-5")
+def test_answers_to_a_broadcast(kit: Kit) -> None:
+    """remote_addr with allow_broadcast is where datagrams go, and answers come from anybody (bpo-31922)."""
+    peer, other = (kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
+    peer.bind(("127.0.0.1", 0))
+    told = Told(kit)
+    options: dict[str, Any] = {"local_addr": ("127.0.0.1", 0), "remote_addr": peer.getsockname()}
+    create = kit.loop.create_datagram_endpoint
+    transport, _ = kit.run(create(lambda: told, allow_broadcast=True, **options))
+    transport.sendto(b"who is there?")
+    kit.run_for(0.003)
+    data, address = peer.recvfrom(100)
+    other.sendto(b"me", address)
+    kit.run_for(0.003)
+    kit.equal((data, [data for data, _ in told.got]), (b"who is there?", [b"me"]), "question and answers")
+    end(kit, transport, told)

@@ -271,3 +271,23 @@ def test_blocking_socket_is_refused(kit: Kit) -> None:
         lambda: kit.run(kit.loop.sock_connect(left, ("127.0.0.1", 9))),
     ):
         kit.raises(ValueError, call)
+
+
+@case("DEBUG-1")
+def test_loop_made_in_another_thread(kit: Kit) -> None:
+    """In debug mode a loop belongs to the thread that runs it, wherever it was made, and to none while it stops."""
+    kit.turns(1)
+    loop, seen = kit.new_loop(), list[str]()
+    loop.set_debug(True)
+    loop.call_soon(seen.append, "before")
+
+    def work() -> None:
+        loop.call_soon(seen.append, "beside")
+        loop.run_until_complete(asyncio.sleep(0.001))
+        seen.append("ran")
+
+    thread = kit.thread(work)
+    thread.join()
+    loop.call_soon(seen.append, "after")
+    loop.run_until_complete(asyncio.sleep(0))
+    kit.equal(seen, ["before", "beside", "ran", "after"], "what was done")

@@ -257,10 +257,14 @@ def with_addresses(kit: Kit, *addresses: tuple[Any, ...]) -> None:
     found += addresses
 
 
-@case("DNS-3")
-def test_addresses_in_their_order(kit: Kit) -> None:
-    """Of several addresses the first that answers is taken, in the order of the lookup (talyn BUG-072)."""
-    first, second = kit.listener(), kit.listener()
+@family("DNS-3", families=("v4_v4", "v4_v6", "v6_v4"))
+def test_addresses_in_their_order(kit: Kit, families: str) -> None:
+    """Of several addresses the first that answers is taken, in the order of the lookup (talyn BUG-072, node#31566)"""
+    _ = families == "v4_v4" or needs.ipv6(kit)
+    first, second = (
+        kit.own(socket.create_server(("::1", 0), family=socket.AF_INET6)) if name == "v6" else kit.listener()
+        for name in families.split("_")
+    )
     nobody = ("127.0.0.1", closed_port(kit))
     with_addresses(kit, nobody, first.getsockname(), second.getsockname())
     log = kit.protocol()
@@ -275,18 +279,18 @@ def test_addresses_in_their_order(kit: Kit) -> None:
     kit.equal(kit.run(main()), first.getsockname(), "peername")
 
 
-@family("DNS-3", first=("hangs", "refuses"))
-def test_happy_eyeballs(kit: Kit, first: str) -> None:
-    """With happy_eyeballs_delay the second address is tried soon when the first hangs or refuses (zuvloop#28)"""
+@family("DNS-3", first={"hangs": 0.02, "refuses": 60})
+def test_happy_eyeballs(kit: Kit, first: float) -> None:
+    """With happy_eyeballs_delay the second address follows one that hangs, at once one that refuses (zuvloop#28)"""
     full = kit.own(socket.create_server(("127.0.0.1", 0), backlog=0))
     kit.client(full)  # the backlog is full: the next connect hangs
     good = kit.listener()
-    bad = full.getsockname() if first == "hangs" else ("127.0.0.1", closed_port(kit))
+    bad = full.getsockname() if first < 1 else ("127.0.0.1", closed_port(kit))
     with_addresses(kit, bad, good.getsockname())
     log = kit.protocol()
 
     async def main() -> tuple[str, int]:
-        await kit.loop.create_connection(lambda: log, "stub.invalid.", 1, happy_eyeballs_delay=0.02)
+        await kit.loop.create_connection(lambda: log, "stub.invalid.", 1, happy_eyeballs_delay=first)
         peer: tuple[str, int] = log.transport.get_extra_info("peername")
         log.transport.abort()
         await log.until_event("lost")

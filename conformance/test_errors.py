@@ -267,3 +267,23 @@ def test_what_the_handler_raises_leaves_the_run(kit: Kit, error: type[BaseExcept
     kit.raises(error, kit.run_forever)
     kit.turns(3)
     kit.equal(ran, [1], "callbacks behind it that ran")
+
+
+@family("ERR-2", message=("none", "empty"))
+def test_context_without_a_message(kit: Kit, message: str) -> None:
+    """The default handler logs a context that has no message, with the exception and the rest of it"""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = records.append  # type: ignore[method-assign]
+    logging.getLogger("asyncio").addHandler(handler)
+    planted = Planted("planted")
+    context = {"exception": planted, "odd": "what", **({"message": ""} if message == "empty" else {})}
+    kit.loop.set_exception_handler(None)
+    kit.turns(1)
+    try:
+        kit.loop.call_exception_handler(context)
+    finally:
+        logging.getLogger("asyncio").removeHandler(handler)
+    kit.equal(len(records), 1, "records")
+    kit.check(records[0].exc_info and records[0].exc_info[1] is planted, f"another exception: {records[0].exc_info}")
+    kit.check("odd: 'what'" in records[0].getMessage(), f"logged was {records[0].getMessage()!r}")

@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+import traceback
 from typing import Any
 
 from loopcheck.family import family
@@ -120,3 +121,33 @@ def test_whatever_a_job_raises(kit: Kit, error: type[BaseException]) -> None:
         return type(first.exception()), second
 
     kit.equal(kit.run(main()), (error, 2), "exception of the job, and the result of the next")
+
+
+@family("THREAD-5", use=("used", "unused"))
+def test_second_shutdown(kit: Kit, use: str) -> None:
+    """shutdown_default_executor may be called again, and has nothing to do then"""
+    if use == "used":
+        kit.run(kit.loop.run_in_executor(None, int))
+    for _ in range(3):
+        kit.run(kit.loop.shutdown_default_executor(), 2)
+
+
+@case("THREAD-5")
+def test_exception_of_a_job_is_its_own(kit: Kit) -> None:
+    """The exception of a job is the object that it raised, with its cause, what was set on it, and its traceback."""
+    planted = ValueError("planted")
+
+    def job() -> None:
+        raise planted from ZeroDivisionError()
+
+    async def main() -> BaseException | None:
+        call = asyncio.ensure_future(kit.loop.run_in_executor(None, job))
+        await asyncio.wait({call})
+        return call.exception()
+
+    seen = kit.run(main())
+    kit.run(kit.loop.shutdown_default_executor())
+    kit.check(seen is planted, f"another exception came out: {seen!r}")
+    kit.check(isinstance(planted.__cause__, ZeroDivisionError), "its cause is lost")
+    names = [entry.name for entry in traceback.extract_tb(planted.__traceback__)]
+    kit.check("job" in names, "its traceback does not lead to the job")

@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from loopcheck.family import family
 from loopcheck.kit import Kit, case
-from loopcheck.protocols import drain, end
+from loopcheck.protocols import Log, drain, end
 
 MIB = 1 << 20
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
@@ -213,3 +214,27 @@ def test_limits_are_obeyed(kit: Kit) -> None:
     kit.equal(log.flow, ["pause"], "calls beyond it")
     log.transport.abort()
     kit.run(log.until_event("lost"))
+
+
+@family("FLOW-1", way=("nothing", "close", "abort"))
+def test_inside_pause_writing(kit: Kit, way: str) -> None:
+    """pause_writing finds in the buffer what made it come; close() in it sends all that, abort() none (zuvloop#33)"""
+    sizes: list[int] = []
+
+    def paused(log: Log, _: object) -> None:
+        sizes.append(log.transport.get_write_buffer_size())
+        if way != "nothing":
+            getattr(log.transport, way)()
+
+    log, peer = kit.connection(pause=paused)
+    log.transport.set_write_buffer_limits(high=100_000)
+    log.transport.write(PATTERN * 8)
+    kit.turns(2)
+    got = bytearray()
+    if way == "nothing":
+        log.transport.close()
+    kit.thread(drain, peer, got)
+    end(kit, log)
+    kit.close_threads()
+    kit.check(sizes[0] > 100_000, f"only {sizes[0]} bytes wait in pause_writing, with a mark of 100,000")
+    kit.equal((len(got) == 8 * MIB, "resume" in log.flow), (way != "abort", way != "abort"), "(all arrived, resumed)")

@@ -242,3 +242,29 @@ def test_callbacks_of_a_future_that_is_done(kit: Kit) -> None:
         future.add_done_callback(lambda _, name=name: ran.append(f"done {name}"))  # type: ignore[misc]
     kit.turns(2)
     kit.equal(ran, ["first", "done first", "second", "done second", "third", "done third"], "callbacks in order")
+
+
+@family("SOON-2", when=("before_the_turn", "in_the_turn"))
+def test_newcomers_wait_beside_cancelled_ones(kit: Kit, when: str) -> None:
+    """Cancelled callbacks make no room in their turn for newcomers: an fd that is ready is seen before the third"""
+    ran: list[object] = []
+    handles: list[asyncio.Handle] = []
+    read_end, write_end = kit.pipe()
+    kit.reader(read_end, lambda: (kit.remove_reader(read_end), ran.append("reader")))
+
+    def take_back() -> None:
+        for handle in handles:
+            kit.cancel(handle)
+
+    def newcomer(number: int) -> None:
+        ran.append(number)
+        kit.soon(newcomer, number + 1) if number < 6 else kit.stop()
+
+    if when == "in_the_turn":
+        kit.soon(take_back)
+    handles += [kit.soon(ran.append, "cancelled") for _ in range(6)]
+    kit.soon(lambda: (kit.put(write_end), kit.soon(newcomer, 1)))
+    if when == "before_the_turn":
+        take_back()
+    kit.run_forever()
+    kit.check("reader" in ran[:3], f"callbacks in their order: {ran}")

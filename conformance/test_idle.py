@@ -15,6 +15,7 @@ from typing import Any
 from loopcheck.family import family
 from loopcheck.kit import Kit
 from loopcheck.protocols import reset
+from loopcheck.tls import NAME, contexts
 
 IDLE_S = 0.06
 SWITCHES_MAX = 8  # a loop that looks every 5 ms makes 12
@@ -86,6 +87,40 @@ def job(kit: Kit) -> Any:
     return ended.set
 
 
+def shutdown(kit: Kit) -> Any:
+    end = job(kit)
+    shut = kit.loop.create_task(kit.loop.shutdown_default_executor())
+
+    def ends() -> None:
+        end()
+        kit.run(shut)
+
+    return ends
+
+
+def waiting_calls(kit: Kit) -> Any:
+    """A connect that hangs, a handshake with a peer that is silent, and calls that wait for a client and for bytes."""
+    full = kit.own(socket.create_server(("127.0.0.1", 0), backlog=0))
+    kit.client(full)  # the backlog is full: the next connects hang
+    hangs, silent, empty = kit.own(socket.socket()), kit.tcp_pair()[0], kit.socketpair()[0]
+    calls: list[Any] = [
+        kit.loop.sock_connect(hangs, full.getsockname()),
+        kit.loop.create_connection(asyncio.Protocol, *full.getsockname()),
+        kit.loop.create_connection(asyncio.Protocol, sock=silent, ssl=contexts().client, server_hostname=NAME),
+        kit.loop.sock_accept(kit.listener()),
+        kit.loop.sock_recv(empty, 10),
+    ]
+    tasks = [kit.loop.create_task(call) for call in calls]
+    kit.run_for(0.003)
+
+    def ends() -> None:
+        for task in tasks:
+            task.cancel()
+        kit.run(asyncio.wait(tasks))
+
+    return ends
+
+
 COMPANY: dict[str, Callable[[Kit], Any]] = {
     "flushed_tcp": flushed_tcp,
     "flushed_pipe": flushed_pipe,
@@ -93,6 +128,8 @@ COMPANY: dict[str, Callable[[Kit], Any]] = {
     "paused_and_left": paused_and_left,
     "paused_pipe_and_left": paused_pipe_and_left,
     "job": job,
+    "shutdown": shutdown,
+    "waiting_calls": waiting_calls,
 }
 
 

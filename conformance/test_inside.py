@@ -305,3 +305,57 @@ def test_buffers_of_a_failed_writelines(kit: Kit) -> None:
     finally:
         log.transport.abort()
         kit.run(log.until_event("lost"))
+
+
+class Cycle:
+    """Garbage that only the collector frees, and that then calls the loop."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        self.me, self.work = self, work
+
+    def __del__(self) -> None:
+        self.work()
+
+
+@case("INSIDE-2")
+def test_post_inside_a_post(kit: Kit) -> None:
+    """call_soon_threadsafe may be called by a finaliser that runs inside it, wherever memory is collected there."""
+    ran: list[str] = []
+    kit.turns(1)
+    thresholds = gc.get_threshold()
+    try:
+        for count in range(1, 25):
+            gc.collect(0)
+            Cycle(lambda: kit.loop.call_soon_threadsafe(ran.append, "inside"))
+            gc.set_threshold(count)
+            kit.loop.call_soon_threadsafe(ran.append, "outside")
+            gc.set_threshold(*thresholds)
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    kit.turns(3)
+    kit.equal((ran.count("inside"), ran.count("outside")), (24, 24), "callbacks that ran, of either kind")
+
+
+@case("INSIDE-2")
+def test_post_in_a_signal_inside_a_post(kit: Kit) -> None:
+    """call_soon_threadsafe may be called by a signal handler of Python that interrupts it (asyncio docs)."""
+    ran: list[str] = []
+    signals: list[int] = []
+
+    def handler(*_: object) -> None:
+        kit.loop.call_soon_threadsafe(ran.append, "inside")
+        signals.append(1)
+
+    kit.turns(1)
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for count in range(5):
+            signal.setitimer(signal.ITIMER_REAL, 0.0003)
+            while len(signals) == count:
+                kit.loop.call_soon_threadsafe(int)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    kit.turns(3)
+    kit.equal(ran, ["inside"] * 5, "callbacks that the handler asked for")

@@ -185,7 +185,8 @@ def test_executor_job(kit: Kit) -> None:
         thing = Thing()
         reference: weakref.ref[Any] = weakref.ref(thing)
         await kit.loop.run_in_executor(None, [thing].count, thing)
-        return [reference]
+        result = await kit.loop.run_in_executor(None, Thing)
+        return [reference, weakref.ref(result)]
 
     references = kit.run(main())
     kit.run(kit.loop.shutdown_default_executor())

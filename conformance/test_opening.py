@@ -306,3 +306,31 @@ def test_client_that_is_gone_before_it_is_accepted(kit: Kit, gone: int) -> None:
 
     kit.run(main())
     kit.equal(seen, [b"hello"], "what was served")
+
+
+@family("CONN-2", way=("sock", "accepted", "unix", "server"))
+def test_blocking_socket_blocks_no_loop(kit: Kit, way: str) -> None:
+    """A socket that was blocking when it was given does not hold the loop up when much is written"""
+    ours, theirs = socket.socketpair()
+    listener = socket.create_server(("127.0.0.1", 0)) if way == "server" else None
+    log, peer, loop = kit.protocol(), kit.own(theirs), kit.loop
+
+    async def main() -> None:
+        if listener:
+            ours.close()
+            server = await loop.create_server(lambda: log, sock=listener)
+            kit.client(listener.getsockname())
+            await log.until_event("made")
+            server.close()
+        elif way == "accepted":
+            await loop.connect_accepted_socket(lambda: log, ours)
+        else:
+            await {"sock": loop.create_connection, "unix": loop.create_unix_connection}[way](lambda: log, sock=ours)  # type: ignore[operator]
+        peer.setblocking(False)
+        log.transport.write(bytes(1 << 24))
+        await asyncio.sleep(0.003)
+        kit.check(log.transport.get_write_buffer_size() > 0, "nothing waits, though nobody reads")
+        log.transport.abort()
+        await log.until_event("lost")
+
+    kit.run(main())

@@ -9,7 +9,7 @@ from typing import Any
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
-from loopcheck.protocols import Log
+from loopcheck.protocols import Log, reset
 
 MUCH = bytes(range(256)) * 4096  # more than a pipe takes
 
@@ -246,3 +246,53 @@ def test_terminal_whose_other_end_goes(kit: Kit) -> None:
     os.close(slave)
     end(kit, log)
     kit.equal(bytes(log.received), b"bye", "received")
+
+
+@family("PIPE-1", how=("close", "eof"), when=("closing", "lost"))
+def test_paused_after_its_end(kit: Kit, how: str, when: str) -> None:
+    """pause_reading and resume_reading of a read pipe that is closing or lost do nothing (bpo-38019)"""
+    read_end, write_end = os.pipe()
+
+    def use(log: Log, _: object = None) -> None:
+        log.transport.pause_reading()
+        log.transport.resume_reading()
+
+    log = reading(kit, read_end, **({"eof": use} if when == "closing" else {}))
+    if how == "close":
+        log.transport.close()
+        _ = when == "lost" or use(log)
+        os.write(write_end, b"late")
+    os.close(write_end)
+    end(kit, log)
+    use(log)
+    kit.turns(3)
+    kit.equal(log.events, ["made", *(["eof"] if how == "eof" else []), "lost"], "events")
+
+
+@case("PIPE-1")
+def test_error_of_a_read_pipe(kit: Kit) -> None:
+    """A read pipe on a socket that is reset is lost with the error, after the bytes that came before."""
+    kit.errors.clear()  # it may be told there too
+    given, peer = kit.tcp_pair()
+    log = kit.protocol()
+    kit.run(kit.loop.connect_read_pipe(lambda: log, given))
+    peer.send(b"hello")
+    kit.run(log.until_event("data"))
+    reset(peer)
+    end(kit, log)
+    kit.equal(bytes(log.received), b"hello", "received")
+    kit.check(isinstance(log.error, ConnectionResetError), f"connection_lost got {log.error!r}")
+
+
+@case("PIPE-2")
+def test_reader_goes_when_all_is_sent(kit: Kit) -> None:
+    """A write pipe of which nothing waits has lost nothing when its reader goes: connection_lost(None) comes."""
+    for data in (b"", b"read"):
+        read_end, write_end = os.pipe()
+        log = writing(kit, write_end)
+        log.transport.write(data)
+        kit.turns(2)
+        kit.equal(os.read(read_end, 10) if data else b"", data, "bytes that arrived")
+        os.close(read_end)
+        end(kit, log)
+        kit.check(log.error is None, f"connection_lost got {log.error!r}")

@@ -192,7 +192,7 @@ def test_closing_transport(kit: Kit) -> None:
 
 @family("SENDFILE-2", how=("transport", "sock"), source={"file": real_file, "memory": None})
 def test_peer_goes(kit: Kit, how: str, source: Callable[[], Any] | None) -> None:
-    """A connection that is reset while the file is sent ends sendfile with an OSError"""
+    """A connection that is reset while the file is sent ends sendfile with an OSError; the file says how far it came"""
 
     async def main(file: Any) -> BaseException | None:
         given, peer = kit.tcp_pair()
@@ -210,12 +210,12 @@ def test_peer_goes(kit: Kit, how: str, source: Callable[[], Any] | None) -> None
         return sending.exception()
 
     with source() if source else io.BytesIO(PATTERN) as file:
-        for _ in range(8):  # more than the kernel buffers
-            file.seek(0, 2)
-            file.write(PATTERN)
+        file.seek(0, 2)
+        file.write(PATTERN * 8)  # more than the kernel buffers
         file.seek(0)
-        error = kit.run(main(file))
+        error, place = kit.run(main(file)), file.tell()
     kit.check(isinstance(error, OSError), f"it ended with {error!r}")
+    kit.check(not source or 0 < place < 9 * SIZE, f"the file is at {place} of {9 * SIZE}")
 
 
 @family("SENDFILE-1", reads={"reading": False, "paused": True})
@@ -348,4 +348,55 @@ def test_descriptor_after_sendfile(kit: Kit) -> None:
     number = log.transport.get_extra_info("socket").fileno()
     kit.raises(RuntimeError, kit.loop.add_reader, number, print)
     log.transport.abort()
+    kit.run(log.until_event("lost"))
+
+
+@case("SENDFILE-1")
+def test_write_while_a_file_is_sent(kit: Kit) -> None:
+    """write() during a sendfile is refused with RuntimeError, or comes behind the file (bpo-32622)."""
+    log, peer = kit.connection()
+    got = bytearray()
+    is_taken: list[bytes] = []
+
+    async def main(file: Any) -> None:
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, file))
+        await asyncio.sleep(0.003)
+        if sending.done():
+            kit.fail(f"it ended with {sending.result()} though the peer read nothing")
+        with contextlib.suppress(RuntimeError):
+            log.transport.write(b"!")
+            is_taken.append(b"!")
+        reading = asyncio.ensure_future(collect(kit, peer, got))
+        kit.equal(await sending, 8 * SIZE, "sendfile() said")
+        log.transport.close()
+        await reading
+        await log.until_event("lost")
+
+    with real_file() as file:
+        file.write(PATTERN * 8)
+        file.truncate(8 * SIZE)
+        kit.run(main(file))
+    kit.check(bytes(got) == PATTERN * 8 + b"".join(is_taken), "other bytes arrived, or in another order")
+
+
+@case("SENDFILE-2")
+def test_abort_while_a_file_waits_its_turn(kit: Kit) -> None:
+    """A sendfile that waits for what was written before it ends with an OSError when the connection is aborted."""
+    log, _peer = kit.connection()
+
+    async def main(file: Any) -> BaseException | None:
+        log.transport.write(PATTERN * 16)
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, file))
+        await asyncio.sleep(0.003)
+        log.transport.abort()
+        await asyncio.wait({sending}, timeout=2)
+        if not sending.done():
+            kit.fail("it goes on waiting")
+        if isinstance(sending.exception(), NotImplementedError):
+            return sending.result()
+        return sending.exception()
+
+    with real_file() as file:
+        error = kit.run(main(file))
+    kit.check(isinstance(error, OSError), f"it ended with {error!r}")
     kit.run(log.until_event("lost"))

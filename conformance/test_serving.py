@@ -313,3 +313,74 @@ def test_arguments_of_a_client(kit: Kit, wrong: str) -> None:
     }
     kit.raises(ValueError, lambda: kit.run(kit.loop.create_unix_connection(asyncio.Protocol, **options[wrong])))
     kit.turns(2)
+
+
+@family("CONN-2", over=("v4", "v6", "unix"))
+def test_names_of_both_ends(kit: Kit, over: str) -> None:
+    """sockname and peername of a connection are those of its socket at both ends, with all parts of an IPv6 address"""
+    if over == "v6":
+        needs.ipv6(kit)
+    inside, log = kit.protocol(), kit.protocol()
+
+    async def main(path: str) -> list[bool]:
+        if over == "unix":
+            server = await kit.loop.create_unix_server(lambda: inside, path)
+            await kit.loop.create_unix_connection(lambda: log, path)
+        else:
+            server = await kit.loop.create_server(lambda: inside, HERE if over == "v4" else "::1", 0)
+            await kit.loop.create_connection(lambda: log, *server.sockets[0].getsockname()[:2])
+        await inside.until_event("made")
+        right = []
+        for one in (log, inside):
+            info, sock = one.transport.get_extra_info, one.transport.get_extra_info("socket")
+            right += [info("sockname") == sock.getsockname(), info("peername") == sock.getpeername()]
+            one.transport.abort()
+            await one.until_event("lost")
+        server.close()
+        return right
+
+    with tempfile.TemporaryDirectory() as folder:
+        kit.equal(kit.run(main(os.path.join(folder, "s"))), [True] * 4, "are (sockname, peername) right")
+
+
+@family("SERVER-5", way=("server", "connection"))
+def test_unix_socket_in_a_call_of_tcp(kit: Kit, way: str) -> None:
+    """create_server and create_connection take a stream socket of any family (uvicorn --fd)"""
+    inside, log = kit.protocol(data=lambda log, data: log.transport.write(data)), kit.protocol()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(f"\0loopcheck-of-tcp-{os.getpid()}")
+
+    async def main() -> bytes:
+        serve = kit.loop.create_server if way == "server" else kit.loop.create_unix_server
+        server = await serve(lambda: inside, sock=listener)
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(listener.getsockname())
+        connect = kit.loop.create_connection if way == "connection" else kit.loop.create_unix_connection
+        await connect(lambda: log, sock=client)
+        log.transport.write(b"hello")
+        await log.until(lambda: len(log.received) == 5)
+        log.transport.close()
+        await inside.until_event("lost")
+        server.close()
+        return bytes(log.received)
+
+    kit.equal(kit.run(main()), b"hello", "answer")
+
+
+@family("SERVER-3", cancelled=("none", "first", "last"))
+def test_everybody_who_waits_for_the_end(kit: Kit, cancelled: str) -> None:
+    """Each of three that wait in wait_closed() before close() returns, also when one of them was cancelled"""
+
+    async def main() -> list[bool]:
+        server = await kit.loop.create_server(asyncio.Protocol, HERE, 0)
+        waiting = [asyncio.ensure_future(server.wait_closed()) for _ in range(3)]
+        await asyncio.sleep(0.001)
+        gone = {"none": None, "first": waiting[0], "last": waiting[2]}[cancelled]
+        if gone:
+            gone.cancel()
+            await asyncio.wait({gone})
+        server.close()
+        await asyncio.wait(waiting, timeout=1)
+        return [task.done() for task in waiting]
+
+    kit.equal(kit.run(main()), [True] * 3, "have they returned")

@@ -7,6 +7,7 @@ import concurrent.futures
 import gc
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -375,3 +376,71 @@ def test_generator_after_the_shutdown(kit: Kit) -> None:
         kit.equal(kit.run(main()), [1], "what the generator gave")
     told = [one.category for one in seen if "generator" in str(one.message)]
     kit.equal(told, [ResourceWarning], "warnings of the generator")
+
+
+@case("LIFE-11")
+def test_generators_that_wait_for_each_other(kit: Kit) -> None:
+    """shutdown_asyncgens closes all generators at once: two whose clean-ups wait for each other end."""
+
+    async def numbers(mine: asyncio.Event, other: asyncio.Event) -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            mine.set()
+            await other.wait()
+
+    async def main() -> bool:
+        first, second = asyncio.Event(), asyncio.Event()
+        generators = numbers(first, second), numbers(second, first)
+        for generator in generators:
+            await generator.__anext__()
+        shutdown = asyncio.ensure_future(kit.loop.shutdown_asyncgens())
+        await asyncio.wait({shutdown}, timeout=1)
+        return shutdown.done()
+
+    kit.check(kit.run(main()), "one is closed after the other, and waits for ever")
+
+
+@case("LIFE-11")
+def test_generator_of_an_earlier_run(kit: Kit) -> None:
+    """shutdown_asyncgens closes a generator that was begun in an earlier run of the loop."""
+    closed: list[int] = []
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            closed.append(1)
+
+    async def begin(generator: AsyncGenerator[int, None]) -> None:
+        await generator.__anext__()
+
+    generator = numbers()
+    kit.run(begin(generator))
+    kit.turns(1)
+    kit.run(kit.loop.shutdown_asyncgens())
+    kit.equal(closed, [1], "generators that were closed")
+    del generator
+
+
+@family("LIFE-7", run=("until_complete", "forever"))
+def test_loop_of_another_thread_runs_beside(kit: Kit, run: str) -> None:
+    """A loop runs while another runs in another thread, and each is the running loop of its own"""
+    running, over = threading.Event(), threading.Event()
+    other = kit.new_loop()
+
+    async def wait() -> None:
+        running.set()
+        while not over.is_set():
+            await asyncio.sleep(0.001)
+
+    thread = kit.thread(other.run_until_complete, wait())
+    try:
+        kit.check(running.wait(2), "the other one does not run")
+        seen: list[bool] = []
+        kit.soon(lambda: seen.append(asyncio.get_running_loop() is kit.loop))
+        kit.turns(2) if run == "forever" else kit.run(asyncio.sleep(0))
+    finally:
+        over.set()
+        thread.join()
+    kit.equal(seen, [True], "is it the running loop")

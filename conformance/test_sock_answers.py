@@ -268,7 +268,7 @@ def test_connect_refused_on_every_family(kit: Kit) -> None:
 
 @case("SOCK-2")
 def test_sendto_waits_for_room(kit: Kit) -> None:
-    """sock_sendto to a receiver that is full ends once there is room, and its datagram arrives behind the others."""
+    """sock_sendto to a receiver that is full ends once there is room, tells the size, and arrives behind the others."""
     need_datagrams(kit)
     with tempfile.TemporaryDirectory() as directory:
         receiver, sender = (kit.own(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) for _ in range(2))
@@ -284,7 +284,17 @@ def test_sendto_waits_for_room(kit: Kit) -> None:
             if call.done():
                 kit.fail(f"it ended with {call.result()!r} though there is no room")
             first = [receiver.recv(10) for _ in range(sent)]
-            await call
+            kit.equal(await call, 4, "size that it told")
             return [*first, receiver.recv(10)]
 
         kit.equal(kit.run(main()), [b"x"] * sent + [b"last"], "datagrams")
+
+
+@family("SOCK-2", host=("127.0.0.1", "localhost"), protocol={"any": 0, "udp": socket.IPPROTO_UDP})
+def test_connect_of_datagrams(kit: Kit, host: str, protocol: int) -> None:
+    """sock_connect of a datagram socket resolves its address for datagrams (bpo-46827, bpo-33678)"""
+    peer = kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    peer.bind(("127.0.0.1", 0))
+    sock = kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM, protocol))
+    kit.run(kit.loop.sock_connect(sock, (host, peer.getsockname()[1])))
+    kit.equal(sock.getpeername(), peer.getsockname(), "peer")

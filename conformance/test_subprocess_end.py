@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import tempfile
+import threading
 from typing import Any
 
 from loopcheck.children import Child, no_zombie, output_of, sh, spawn
@@ -45,6 +47,22 @@ def test_child_ends_before_anybody_waits(kit: Kit) -> None:
         return [await process.wait(), await process.wait(), process.returncode]
 
     kit.equal(kit.run(main()), [9, 9, 9], "statuses")
+
+
+@case("PROC-3")
+def test_child_ends_between_two_runs(kit: Kit) -> None:
+    """A child that ends while the loop does not run is told of in the next run."""
+    given, go = kit.pipe()
+    os.set_blocking(given, True)
+    child = spawn(kit, "read x; exit 6", stdin=given, stdout=None, stderr=None)
+    number = os.pidfd_open(child.transport.get_pid())
+    kit.put(go, b"go\n")
+    select.select([number], [], [], 2)
+    os.close(number)
+    for thread in threading.enumerate():
+        _ = thread is threading.current_thread() or thread.join(0.02)  # one of them may wait for the child
+    kit.run(asyncio.wait_for(child.lost, 2))
+    kit.equal(child.returncode, 6, "status")
 
 
 @case("PROC-3")

@@ -454,3 +454,13 @@ def test_time_is_the_clock_of_deadlines(kit: Kit) -> None:
     kit.run_forever()
     kit.check(time.monotonic() - started >= 0.03 - 0.002, "the deadline's clock runs too fast")
     kit.check(kit.loop.time() >= loop_started + 0.03 - 0.002, "loop.time() lags behind the deadlines")
+
+
+@case("TIMER-2")
+def test_every_millisecond(kit: Kit) -> None:
+    """Timers of 1, 2, 3, ... 70 ms fire in this order: none falls between two slots of a wheel (tokio#1687)."""
+    fired: list[int] = []
+    for delay_ms in range(1, 71):
+        kit.later(delay_ms / 1000, fired.append, delay_ms)
+    kit.run_for(0.071)
+    kit.equal(fired, list(range(1, 71)), "timers in the order in which they fired")

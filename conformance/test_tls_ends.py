@@ -9,11 +9,12 @@ import os
 import socket
 import ssl
 import sys
+import threading
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log, end
-from loopcheck.tls import NAME, VERSIONS, Tls, contexts, join, part, server_peer
+from loopcheck.tls import NAME, PEER_S, VERSIONS, Tls, contexts, join, part, server_peer
 
 PATTERN = bytes(range(256)) * 4096  # 1 MiB
 
@@ -204,3 +205,46 @@ def test_unverified_when_asked(kit: Kit) -> None:
         kit.fail("ssl=True trusted a certificate that nobody signed")
 
     kit.run(main())
+
+
+@family("TLS-3", turns={"at_once": 0, "a_turn_later": 1, "three_turns_later": 3})
+def test_abort_of_a_close_that_waits(kit: Kit, turns: int) -> None:
+    """abort() ends a close() that waits for a silent peer's close_notify, without its timeout (anyio#1250)"""
+    tls, over = contexts(), threading.Event()
+    address, log = server_peer(kit, tls, lambda _: over.wait(PEER_S)), kit.protocol()
+
+    async def main() -> bool:
+        await kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME)
+        log.transport.close()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        log.transport.abort()
+        lost = asyncio.ensure_future(log.until_event("lost"))
+        await asyncio.wait({lost}, timeout=1)
+        return lost.done()
+
+    is_lost = kit.run(main())
+    over.set()
+    kit.close_threads()
+    kit.check(is_lost, "connection_lost did not come")
+    kit.check(log.error is None, f"connection_lost got {log.error!r}")
+
+
+@family("TLS-3", version=VERSIONS.keys())
+def test_close_notify_is_answered(kit: Kit, version: str) -> None:
+    """A peer that ends TLS by its close_notify gets one back, before the end of the connection (bpo-30698)"""
+    tls, ended = contexts(version), list[str]()
+
+    def talk(peer: ssl.SSLSocket) -> None:
+        peer.sendall(b"bye")
+        try:
+            peer.unwrap()
+            ended.append("close_notify")
+        except OSError as error:
+            ended.append(repr(error))
+
+    address, log = server_peer(kit, tls, talk), kit.protocol()
+    kit.run(kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME))
+    end(kit, log)
+    kit.close_threads()
+    kit.equal((bytes(log.received), ended), (b"bye", ["close_notify"]), "received, and what the peer saw")

@@ -407,3 +407,24 @@ def test_server_closed_in_a_handshake(kit: Kit) -> None:
         await server.wait_closed()
 
     kit.run(main(), 2.5)
+
+
+@family("TLS-5", version=VERSIONS.keys())
+def test_tls_inside_tls(kit: Kit, version: str) -> None:
+    """start_tls on a transport that is TLS already puts the one into the other, bytes arrive both ways (bpo-37179)"""
+    if sys.version_info < (3, 11):
+        kit.skip("this Python has no TLS in TLS")
+    tls = contexts(version)
+
+    async def main() -> tuple[bytes, bytes]:
+        log, inside = await plain(kit)
+        await upgrade(kit, tls, log, inside)
+        await upgrade(kit, tls, log, inside)
+        log.transport.write(b"hello")
+        first = await gets(inside, 5)
+        inside.transport.write(b"world")
+        second = await gets(log, 5)
+        await part(log, inside)
+        return first, second
+
+    kit.equal(kit.run(main()), (b"hello", b"world"), "what arrived")

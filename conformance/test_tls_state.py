@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from loopcheck.family import family
@@ -301,3 +302,38 @@ def test_one_write_of_much(kit: Kit) -> None:
     kit.run(asyncio.sleep(0.01))
     kit.equal(log.flow, ["pause", "resume"], "what it was told")
     kit.run(part(inside, log))
+
+
+LINES: dict[str, Callable[[], Iterable[bytes]]] = {
+    "list": lambda: [b"a", b"", b"bc"],
+    "tuple": lambda: (b"a", b"bc"),
+    "generator": lambda: (piece for piece in (b"a", b"bc")),
+    "iterator": lambda: iter([b"a", b"bc", b""]),
+    "values": lambda: {1: b"a", 2: b"bc"}.values(),
+}
+
+
+@family("TLS-2", lines=LINES)
+def test_writelines_of_any_iterable(kit: Kit, lines: Callable[[], Iterable[bytes]]) -> None:
+    """writelines() over TLS takes what can be gone through once, and sends every piece"""
+    inside, log = pair(kit)
+    log.transport.write(b"(")
+    log.transport.writelines(lines())
+    log.transport.write(b")")
+    kit.equal(kit.run(gets(inside, 5)), b"(abc)", "what arrived")
+    kit.run(part(log, inside))
+
+
+@family("TLS-1", side={"client": "1_2", "server": "1_3"})  # in which the other side has the last word
+def test_paused_from_the_beginning(kit: Kit, side: str) -> None:
+    """A TLS connection that is paused in connection_made delivers nothing that comes later, until it is resumed"""
+    tls = contexts(side)
+    paused = kit.protocol(made=lambda log, _: log.pause_reading())
+    other = kit.protocol()
+    kit.run(join(kit, tls, *((paused, other) if side == "1_3" else (other, paused))))
+    other.transport.write(b"hello")
+    kit.run_for(0.005)
+    kit.equal(bytes(paused.received), b"", "what came while it was paused")
+    paused.resume_reading()
+    kit.equal(kit.run(gets(paused, 5)), b"hello", "what came then")
+    kit.run(part(paused, other))

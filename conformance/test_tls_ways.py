@@ -168,3 +168,28 @@ def test_name_by_every_way(kit: Kit, way: str) -> None:
 
     kit.run(main(), 3)
     kit.close_threads()
+
+
+@family("TLS-4", way=("connection", "unix", "host"))
+def test_empty_name_is_not_checked(kit: Kit, way: str) -> None:
+    """server_hostname='' stands for no name, where the context does not check it (docs of create_connection)"""
+    log, tls = kit.protocol(), contexts()
+    tls.client.check_hostname = False
+
+    async def main() -> bytes:
+        if way == "host":
+            listener = kit.listener()
+            options: dict[str, Any] = {"ssl": tls.client, "server_hostname": ""}
+            call = asyncio.ensure_future(kit.loop.create_connection(lambda: log, *listener.getsockname(), **options))
+            peer = kit.own((await kit.loop.sock_accept(listener))[0])
+            peer.settimeout(PEER_S)
+        else:
+            peer, call = await opening(kit, way, log, tls, "", {})
+        talks(kit, "connection", tls, peer, lambda wrapped: wrapped.sendall(b"hello"))
+        await call
+        return await gets(log, 5)
+
+    kit.equal(kit.run(main(), 3), b"hello", "what arrived")
+    log.transport.abort()
+    kit.run(log.until_event("lost"))
+    kit.close_threads()

@@ -228,7 +228,7 @@ def test_file_in_the_way(kit: Kit) -> None:
 
 @family("UNIX-2", fault=("nobody", "missing", "refused", "no_directory", "too_long"))
 def test_failing_connect(kit: Kit, fault: str) -> None:
-    """A client at a path where nobody listens gets OSError, each time, and no fd is left"""
+    """A client at a path where nobody listens gets the OSError that the kernel has for it, and no fd is left"""
 
     async def connect(path: str) -> None:
         await kit.loop.create_unix_connection(asyncio.Protocol, path)
@@ -240,8 +240,9 @@ def test_failing_connect(kit: Kit, fault: str) -> None:
         elif fault == "nobody":
             Path(path).touch()
         wrong = {"no_directory": f"{path}/x", "too_long": path + "x" * 200}.get(fault, path)
+        kind = {"missing": FileNotFoundError, "no_directory": FileNotFoundError, "too_long": OSError}
         for _ in range(3):
-            kit.raises(OSError, lambda: kit.run(connect(wrong)))
+            kit.raises(kind.get(fault, ConnectionRefusedError), lambda: kit.run(connect(wrong)))
         kit.turns(3)
 
 
@@ -263,3 +264,18 @@ def test_failing_server(kit: Kit, wrong: str) -> None:
             except (ValueError, OSError):
                 continue
             kit.fail(f"{options[wrong]} was accepted")
+
+
+@case("UNIX-1")
+def test_descriptors_that_nobody_asked_for(kit: Kit) -> None:
+    """Descriptors that a peer sends along (SCM_RIGHTS) with its bytes are not taken in by a transport (libuv#1425)."""
+    left, right = socket.socketpair()
+    log, peer = kit.protocol(), kit.own(right)
+    kit.run(kit.loop.create_unix_connection(lambda: log, sock=left))
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(3):
+        socket.send_fds(peer, [b"x"], [peer.fileno()])
+        kit.run_for(0.002)
+    kit.equal((bytes(log.received), len(os.listdir("/dev/fd")) - before), (b"xxx", 0), "bytes, and new fds")
+    log.transport.close()
+    kit.run(log.until_event("lost"))

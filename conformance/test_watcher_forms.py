@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import resource
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +31,7 @@ FORMS: dict[str, Callable[[socket.socket], Any]] = {
     "object": HasFileno,
 }
 SIDES = ("reader", "writer")
+HIGH = 1100  # a number that does not fit the set of select()
 
 
 def ready(kit: Kit) -> socket.socket:
@@ -201,3 +204,35 @@ def test_both_sides_stay_ready(kit: Kit) -> None:
     for side in SIDES:
         getattr(kit.loop, f"remove_{side}")(sock.fileno())
     kit.check(min(calls.values()) >= 3, f"calls in ten turns: {calls}")
+
+
+@case("FD-6")
+def test_urgent_data(kit: Kit) -> None:
+    """Urgent data (MSG_OOB) alone calls no reader: there is nothing to read (libuv#1040)."""
+    given, peer = kit.tcp_pair()
+    kit.own(given)
+    calls: list[bytes] = []
+    kit.reader(given, lambda: (calls.append(given.recv(10)), kit.stop()))
+    peer.send(b"!", socket.MSG_OOB)
+    kit.run_for(0.005)
+    kit.equal(calls, [], "calls of the watcher")
+    kit.put(peer, b"x")
+    kit.run_forever()
+    kit.remove_reader(given)
+    kit.equal(calls, [b"x"], "what was read")
+
+
+@family("FD-11", side=SIDES)
+def test_high_descriptor(kit: Kit, side: str) -> None:
+    """A descriptor of 1024 or more, which select() cannot take, is watched like any other (cpython gh-81324)"""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= hard < HIGH + 50:
+        kit.skip(f"a process may have no more than {hard} descriptors here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, HIGH + 50), hard))
+    sock, calls = ready(kit), list[int]()
+    with socket.socket(fileno=fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, HIGH)) as high:
+        getattr(kit, side)(high.fileno(), lambda: (calls.append(1), kit.stop()))
+        kit.run_forever()
+        getattr(kit, f"remove_{side}")(high.fileno())
+    kit.check(calls, "no callback")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
