@@ -145,6 +145,11 @@ class Notified(asyncio_protocol):  # type: ignore[misc]
                 return
         super()._start_shutdown()
 
+    def _finalize(self) -> None:
+        if self._sslpipe is not None and self._transport is not None:
+            self._transport.write(self._sslpipe._outgoing.read())  # our close_notify, which would come too late [TLS-3]
+        super()._finalize()
+
     def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
         super()._fatal_error(exc, message)
         if self._app_transport is not None:
