@@ -248,3 +248,21 @@ def test_close_notify_is_answered(kit: Kit, version: str) -> None:
     end(kit, log)
     kit.close_threads()
     kit.equal((bytes(log.received), ended), (b"bye", ["close_notify"]), "received, and what the peer saw")
+
+
+@family("CLOSE-2", version=VERSIONS.keys())
+def test_reset_over_tls(kit: Kit, version: str) -> None:
+    """A TLS connection that is reset ends with the error, after the bytes that came before"""
+    tls = contexts(version)
+
+    def talk(peer: ssl.SSLSocket) -> None:
+        peer.sendall(b"hello")
+        peer.recv(10)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    address, log = server_peer(kit, tls, talk), kit.protocol(data=lambda log, _: log.transport.write(b"x"))
+    kit.run(kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME))
+    end(kit, log)
+    kit.close_threads()
+    kit.equal(bytes(log.received), b"hello", "received")
+    kit.check(isinstance(log.error, ConnectionResetError), f"connection_lost got {log.error!r}")
