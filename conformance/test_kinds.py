@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import os
 import socket
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class Sees(asyncio.Protocol, asyncio.DatagramProtocol, asyncio.SubprocessProtoco
         self.seen.append(name)
 
 
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="nobody's")
 Opened = tuple[Any, Callable[[], object], Any]  # a transport, what makes its other end speak, and where to read
 
 
@@ -228,3 +230,48 @@ def test_answer_of_a_buffered_protocol(kit: Kit) -> None:
     transport.close()
     kit.run(asyncio.wait_for(lost, 3))
     kit.equal(peer.recv(10), b"answer", "what the peer reads")
+
+
+@family("CTX-4", kind={name: KINDS[name] for name in ("tcp", "unix", "read_pipe", "endpoint")})
+def test_context_of_what_comes(kit: Kit, kind: Kind) -> None:
+    """What comes is given to the protocol in the context of whoever made the transport"""
+    seen: list[str] = []
+
+    class Looks(Sees):
+        def note(self, name: str) -> None:
+            super().note(name)
+            if name in ("made", "data"):
+                seen.append(VARIABLE.get())
+
+    sees = Looks(kit)
+
+    async def maker() -> Any:
+        VARIABLE.set("maker's")
+        return await kind(kit, sees)
+
+    transport, speak, _ = kit.run(maker())
+    speak()
+    kit.run_for(0.005)
+    gone(kit, transport, sees)
+    kit.equal(seen, ["maker's"] * 2, "the variable in connection_made and when something came")
+
+
+TYPES = {"text": "abc", "number": 1, "none": None, "list": [1, 2]}
+
+
+@family("STREAM-2", kind={name: KINDS[name] for name in ("tcp", "unix", "tls", "write_pipe", "endpoint")}, wrong=TYPES)
+def test_what_is_no_bytes(kit: Kit, kind: Kind, wrong: Any) -> None:
+    """What is neither bytes nor a buffer is refused with TypeError, and the transport goes on"""
+    sees = Sees(kit)
+    transport, *_ = kit.run(kind(kit, sees))
+    is_endpoint = hasattr(transport, "sendto")
+    address = [transport.get_extra_info("sockname")] if is_endpoint else []
+    try:
+        (transport.sendto if is_endpoint else transport.write)(wrong, *address)
+        kit.fail("it was taken")
+    except (TypeError, AssertionError):  # asyncio's pipes assert
+        pass
+    kit.run_for(0.002)
+    kit.equal(sees.seen[1:], [], "what the protocol saw")
+    (transport.sendto if is_endpoint else transport.write)(b"abc", *address)
+    gone(kit, transport, sees)

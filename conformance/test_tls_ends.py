@@ -266,3 +266,31 @@ def test_reset_over_tls(kit: Kit, version: str) -> None:
     kit.close_threads()
     kit.equal(bytes(log.received), b"hello", "received")
     kit.check(isinstance(log.error, ConnectionResetError), f"connection_lost got {log.error!r}")
+
+
+@family("TLS-3", version=VERSIONS.keys())
+def test_close_while_paused(kit: Kit, version: str) -> None:
+    """close() of a TLS connection that has paused reading ends as soon as the peer has answered its close_notify"""
+    tls = contexts(version)
+
+    def talk(peer: ssl.SSLSocket) -> None:
+        with contextlib.suppress(OSError):
+            while peer.recv(100):
+                pass
+            peer.unwrap()
+
+    address, log = server_peer(kit, tls, talk), kit.protocol()
+
+    async def main() -> bool:
+        await kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME)
+        await asyncio.sleep(0.003)
+        log.pause_reading()
+        log.transport.write(b"last")
+        log.transport.close()
+        lost = asyncio.ensure_future(log.until_event("lost"))
+        await asyncio.wait({lost}, timeout=2)
+        return lost.done()
+
+    kit.check(kit.run(main()), "connection_lost did not come")
+    kit.close_threads()
+    kit.check(log.error is None, f"connection_lost got {log.error!r}")
