@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import array
 import asyncio
+import os
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -270,3 +271,36 @@ def test_leave_from_a_buffered_protocol(kit: Kit, method: str, error: type[BaseE
     protocol.transport.abort()
     kit.run_for(0.005)
     kit.equal(protocol.events[-1], "lost", "last event")
+
+
+async def opened(kit: Kit, way: str, protocol: Buffered) -> socket.socket:
+    """Gives the protocol a connection; returns its other end."""
+    loop, family_of = kit.loop, socket.AF_INET if way == "served" else socket.AF_UNIX
+    if way in ("unix", "accepted"):
+        ours, theirs = socket.socketpair()
+        if way == "unix":
+            await loop.create_unix_connection(lambda: protocol, sock=ours)
+        else:
+            await loop.connect_accepted_socket(lambda: protocol, ours)
+        return kit.own(theirs)
+    listener = socket.socket(family_of)
+    listener.bind(("127.0.0.1", 0) if way == "served" else f"\0loopcheck-buffered-{os.getpid()}")
+    serve: Any = loop.create_server if way == "served" else loop.create_unix_server
+    server = await serve(lambda: protocol, sock=listener)
+    client = kit.own(socket.socket(family_of))
+    await loop.sock_connect(client, listener.getsockname())
+    while not protocol.events:
+        await protocol.changed.wait()
+    server.close()
+    return client
+
+
+@family("BUF-1", way=("served", "unix_served", "accepted", "unix"))
+def test_buffers_of_every_way(kit: Kit, way: str) -> None:
+    """A BufferedProtocol gets what comes into its buffer, however its connection was opened"""
+    protocol = Buffered(kit, 100)
+    peer = kit.run(opened(kit, way, protocol))
+    kit.put(peer, b"hello")
+    peer.close()
+    kit.run(protocol.until_lost())
+    kit.equal((bytes(protocol.received), protocol.error), (b"hello", None), "received, and the error")

@@ -280,3 +280,22 @@ def test_options_of_popen_for_the_system(kit: Kit, option: str) -> None:
     options: dict[str, Any] = {option: value}
     expected = subprocess.run(("/bin/sh", "-c", script), stdout=subprocess.PIPE, check=True, **options).stdout
     kit.equal(output_of(kit, "/bin/sh", "-c", script, **options), expected, "what the child says")
+
+
+@family("PROC-2", pipes=("0", "1", "2", "01", "02", "12", "012"))
+def test_pipes_by_their_numbers(kit: Kit, pipes: str) -> None:
+    """Data and the end of each pipe are told under its own number, whichever of the three are pipes"""
+    names = ("stdin", "stdout", "stderr")
+    null = subprocess.DEVNULL
+    options = {name: subprocess.PIPE if str(fd) in pipes else null for fd, name in enumerate(names)}
+    child = spawn(kit, "echo out; echo err >&2; cat", **options)
+    for fd in range(3):
+        has_pipe = child.transport.get_pipe_transport(fd) is not None
+        kit.equal(has_pipe, str(fd) in pipes, f"is there a transport of pipe {fd}")
+    if "0" in pipes:
+        child.transport.get_pipe_transport(0).close()
+    kit.run(asyncio.wait_for(child.lost, 3))
+    told = {fd: bytes(data) for fd, data in child.data.items()}
+    kit.equal(told, {1: b"out\n" * ("1" in pipes), 2: b"err\n" * ("2" in pipes)}, "output by its number")
+    ended = {event[5] for event in child.events if event.startswith("pipe")}
+    kit.equal(ended, set(pipes), "pipes that were told to be lost")

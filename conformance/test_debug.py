@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import logging
 import os
@@ -291,3 +292,26 @@ def test_loop_made_in_another_thread(kit: Kit) -> None:
     loop.call_soon(seen.append, "after")
     loop.run_until_complete(asyncio.sleep(0))
     kit.equal(seen, ["before", "beside", "ran", "after"], "what was done")
+
+
+@family("DEBUG-2", way=("call_soon", "call_later", "call_soon_threadsafe", "create_task"))
+def test_context_in_debug_mode(kit: Kit, way: str) -> None:
+    """In debug mode too a callback or a task runs in the context that was given"""
+    if way == "create_task" and sys.version_info < (3, 11):
+        kit.skip("this Python's create_task takes no context")
+    kit.loop.set_debug(True)
+    variable = contextvars.ContextVar("variable", default="other")
+    context = contextvars.copy_context()
+    context.run(variable.set, "given")
+    seen: list[str] = []
+
+    async def body() -> None:
+        seen.append(variable.get())
+
+    if way == "create_task":
+        kit.loop.create_task(body(), context=context)
+    else:
+        ask = getattr(kit.loop, way)
+        ask(*([0] if way == "call_later" else []), lambda: seen.append(variable.get()), context=context)
+    kit.run_for(0.002)
+    kit.equal(seen, ["given"], "what was seen")

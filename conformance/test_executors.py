@@ -151,3 +151,19 @@ def test_exception_of_a_job_is_its_own(kit: Kit) -> None:
     kit.check(isinstance(planted.__cause__, ZeroDivisionError), "its cause is lost")
     names = [entry.name for entry in traceback.extract_tb(planted.__traceback__)]
     kit.check("job" in names, "its traceback does not lead to the job")
+
+
+@case("THREAD-5")
+def test_executor_of_any_kind(kit: Kit) -> None:
+    """run_in_executor asks the executor that it is given, whatever its class, with the function and its arguments."""
+    asked: list[tuple[object, ...]] = []
+
+    class Own(concurrent.futures.Executor):
+        def submit(self, *args: Any, **_: Any) -> Any:
+            asked.append(args)
+            future: concurrent.futures.Future[str] = concurrent.futures.Future()
+            future.set_result("own")
+            return future
+
+    kit.equal(kit.run(kit.loop.run_in_executor(Own(), max, 1, 2)), "own", "result")
+    kit.equal(asked, [(max, 1, 2)], "what the executor was asked")

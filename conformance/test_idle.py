@@ -12,10 +12,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from loopcheck.children import spawn
 from loopcheck.family import family
 from loopcheck.kit import Kit
 from loopcheck.protocols import reset
-from loopcheck.tls import NAME, contexts
+from loopcheck.tls import NAME, contexts, join, part
 
 IDLE_S = 0.06
 SWITCHES_MAX = 8  # a loop that looks every 5 ms makes 12
@@ -121,6 +122,24 @@ def waiting_calls(kit: Kit) -> Any:
     return ends
 
 
+def open_transports(kit: Kit) -> Any:
+    """A connection over TLS, a server, an endpoint and a child that waits for input."""
+    inside, log = kit.protocol(), kit.protocol()
+    kit.run(join(kit, contexts(), inside, log))
+    server = kit.run(kit.loop.create_server(asyncio.Protocol, "127.0.0.1", 0))
+    endpoint, _ = kit.run(kit.loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0)))
+    child = spawn(kit, "cat")
+
+    def ends() -> None:
+        server.close()
+        endpoint.close()
+        child.transport.get_pipe_transport(0).close()
+        kit.run(asyncio.wait_for(child.lost, 3))
+        kit.run(part(inside, log))
+
+    return ends
+
+
 COMPANY: dict[str, Callable[[Kit], Any]] = {
     "flushed_tcp": flushed_tcp,
     "flushed_pipe": flushed_pipe,
@@ -130,6 +149,7 @@ COMPANY: dict[str, Callable[[Kit], Any]] = {
     "job": job,
     "shutdown": shutdown,
     "waiting_calls": waiting_calls,
+    "open_transports": open_transports,
 }
 
 

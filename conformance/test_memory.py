@@ -241,6 +241,14 @@ def refused_watcher(kit: Kit) -> None:
         kit.loop.add_reader(UNUSED, print)
 
 
+def waited_receive(kit: Kit) -> None:
+    left, right = socket.socketpair()
+    left.setblocking(False)
+    with left, right:
+        kit.loop.call_soon(kit.loop.call_soon, right.send, b"x")  # behind the receive
+        kit.loop.run_until_complete(kit.loop.sock_recv(left, 10))
+
+
 def debugged(kit: Kit) -> None:
     kit.loop.set_debug(True)
     kit.loop.call_soon(int)
@@ -257,6 +265,7 @@ GROWING: dict[str, tuple[Callable[[Kit], None], int]] = {  # what is done, and h
     "watchers_of_high_fds": (high_watcher, ROUNDS),
     "refused_watchers": (refused_watcher, ROUNDS),
     "calls_in_debug_mode": (debugged, ROUNDS),
+    "waited_receives": (waited_receive, 600),
 }
 
 
@@ -332,3 +341,18 @@ def test_what_never_ran_goes_with_the_loop(kit: Kit, kind: str, through: str) ->
     kit.loop.close()
     gc.collect()
     kit.check(reference() is None, f"the closed loop holds the {through} of what {kind} asked for")
+
+
+@family("HOLD-1", end=("read", "write"))
+def test_pipe(kit: Kit, end: str) -> None:
+    """The transport of a pipe and its protocol are freed after connection_lost"""
+
+    async def main() -> list[weakref.ref[Any]]:
+        number = os.dup(kit.pipe()[end == "write"])
+        connect: Any = getattr(kit.loop, f"connect_{end}_pipe")
+        transport, protocol = await connect(lambda: Kept(kit), os.fdopen(number, "rb" if end == "read" else "wb", 0))
+        transport.close()
+        await protocol.lost
+        return references(transport, protocol)
+
+    freed(kit, *kit.run(main()))

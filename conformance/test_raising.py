@@ -304,3 +304,23 @@ def test_writing_goes_on_after(kit: Kit, event: str) -> None:
         received += data
     kit.remove_reader(peer)
     kit.equal(len(received), 2 * len(much) + 5, "bytes that arrived")
+
+
+@family("RAISE-3", event=("data 1", "pipe 1 lost", "exited"), error=LEAVING)
+def test_leave_from_a_subprocess_protocol(kit: Kit, event: str, error: type[BaseException]) -> None:
+    """SystemExit and KeyboardInterrupt of a subprocess protocol leave the run, and the child is told to the end"""
+
+    class Leaving(Child):
+        def _seen(self, name: str, is_in_order: bool) -> None:
+            super()._seen(name, is_in_order)
+            if name == event:
+                raise error("planted")
+
+    protocol = Leaving(kit)
+    kit.errors.clear()
+    kit.run(kit.loop.subprocess_exec(lambda: protocol, "/bin/sh", "-c", "read x; echo hello"))
+    protocol.transport.get_pipe_transport(0).write(b"\n")
+    kit.later(3.0, kit.stop)
+    kit.raises(error, kit.run_forever)
+    kit.run(asyncio.wait_for(protocol.lost, 2))
+    no_zombie(kit)

@@ -400,3 +400,27 @@ def test_abort_while_a_file_waits_its_turn(kit: Kit) -> None:
         error = kit.run(main(file))
     kit.check(isinstance(error, OSError), f"it ended with {error!r}")
     kit.run(log.until_event("lost"))
+
+
+@family("SENDFILE-1", how=("transport", "sock"), source={"file": real_file, "memory": None})
+def test_over_a_unix_socket(kit: Kit, how: str, source: Callable[[], Any] | None) -> None:
+    """A file goes out over a UNIX socket too"""
+    given, peer = kit.socketpair()
+    got = bytearray()
+
+    async def main(file: Any) -> int:
+        reading = asyncio.ensure_future(collect(kit, peer, got))
+        if how == "sock":
+            sent = await kit.loop.sock_sendfile(given, file)
+            given.shutdown(socket.SHUT_WR)
+        else:
+            transport, _ = await kit.loop.create_unix_connection(asyncio.Protocol, sock=given.dup())
+            given.close()
+            sent = await kit.loop.sendfile(transport, file)
+            transport.close()
+        await reading
+        return sent
+
+    with source() if source else io.BytesIO(PATTERN) as file:
+        kit.equal(kit.run(main(file)), SIZE, "result")
+    kit.check(bytes(got) == PATTERN, f"{len(got)} bytes arrived, or other ones")

@@ -384,3 +384,30 @@ def test_everybody_who_waits_for_the_end(kit: Kit, cancelled: str) -> None:
         return [task.done() for task in waiting]
 
     kit.equal(kit.run(main()), [True] * 3, "have they returned")
+
+
+@family("SERVER-3", way=("close", "async_with", "serve_forever"))
+def test_end_of_a_server_that_has_not_begun(kit: Kit, way: str) -> None:
+    """A server that never served is closed like any other: its port is free, and whoever waits is told"""
+
+    async def main() -> tuple[str, int]:
+        server = await kit.loop.create_server(asyncio.Protocol, HERE, 0, start_serving=False)
+        address: tuple[str, int] = server.sockets[0].getsockname()
+        waiting = asyncio.ensure_future(server.wait_closed())
+        await asyncio.sleep(0)
+        if way == "async_with":
+            async with server:
+                pass
+        elif way == "serve_forever":
+            serving = asyncio.ensure_future(server.serve_forever())
+            serving.cancel()
+            await asyncio.wait({serving})
+            server.close()
+        else:
+            server.close()
+        await asyncio.wait_for(waiting, 1)
+        kit.equal(tuple(server.sockets), (), "its sockets")
+        return address
+
+    with socket.create_server(kit.run(main()), reuse_port=False):
+        kit.turns(2)

@@ -248,3 +248,49 @@ def test_close_notify_is_answered(kit: Kit, version: str) -> None:
     end(kit, log)
     kit.close_threads()
     kit.equal((bytes(log.received), ended), (b"bye", ["close_notify"]), "received, and what the peer saw")
+
+
+@family("CLOSE-2", version=VERSIONS.keys())
+def test_reset_over_tls(kit: Kit, version: str) -> None:
+    """A TLS connection that is reset ends with the error, after the bytes that came before"""
+    tls = contexts(version)
+
+    def talk(peer: ssl.SSLSocket) -> None:
+        peer.sendall(b"hello")
+        peer.recv(10)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+    address, log = server_peer(kit, tls, talk), kit.protocol(data=lambda log, _: log.transport.write(b"x"))
+    kit.run(kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME))
+    end(kit, log)
+    kit.close_threads()
+    kit.equal(bytes(log.received), b"hello", "received")
+    kit.check(isinstance(log.error, ConnectionResetError), f"connection_lost got {log.error!r}")
+
+
+@family("TLS-3", version=VERSIONS.keys())
+def test_close_while_paused(kit: Kit, version: str) -> None:
+    """close() of a TLS connection that has paused reading ends as soon as the peer has answered its close_notify"""
+    tls = contexts(version)
+
+    def talk(peer: ssl.SSLSocket) -> None:
+        with contextlib.suppress(OSError):
+            while peer.recv(100):
+                pass
+            peer.unwrap()
+
+    address, log = server_peer(kit, tls, talk), kit.protocol()
+
+    async def main() -> bool:
+        await kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME)
+        await asyncio.sleep(0.003)
+        log.pause_reading()
+        log.transport.write(b"last")
+        log.transport.close()
+        lost = asyncio.ensure_future(log.until_event("lost"))
+        await asyncio.wait({lost}, timeout=2)
+        return lost.done()
+
+    kit.check(kit.run(main()), "connection_lost did not come")
+    kit.close_threads()
+    kit.check(log.error is None, f"connection_lost got {log.error!r}")

@@ -47,7 +47,9 @@ def test_start_tls(kit: Kit, version: str) -> None:
         before = log.transport
         await upgrade(kit, tls, log, inside)
         kit.check(log.transport is not before, "start_tls returned the old transport")
-        kit.check(log.transport.get_extra_info("ssl_object"), "the transport has no ssl_object")
+        info, names = log.transport.get_extra_info, ("sockname", "peername", "socket")
+        kit.check(info("ssl_object"), "the transport has no ssl_object")
+        kit.equal([info(name) for name in names], [before.get_extra_info(name) for name in names], "what it knows")
         for one in (log, inside):
             one.transport.write(PATTERN)
         for one in (log, inside):

@@ -6,7 +6,9 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import select
 import socket
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -236,3 +238,53 @@ def test_high_descriptor(kit: Kit, side: str) -> None:
         getattr(kit, f"remove_{side}")(high.fileno())
     kit.check(calls, "no callback")
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def eventfd(kit: Kit) -> tuple[int, Callable[[], object]]:
+    number = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    return number, lambda: os.eventfd_write(number, 1)
+
+
+def pidfd(kit: Kit) -> tuple[int, Callable[[], object]]:
+    child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
+    return os.pidfd_open(child.pid), lambda: (child.communicate(), None)
+
+
+def terminal(kit: Kit) -> tuple[int, Callable[[], object]]:
+    ours, theirs = os.openpty()
+    return ours, lambda: (os.write(theirs, b"x"), os.close(theirs))
+
+
+def inner_epoll(kit: Kit) -> tuple[int, Callable[[], object]]:
+    left, right = kit.socketpair()
+    inner = select.epoll()
+    inner.register(left, select.EPOLLIN)
+    return os.dup(inner.fileno()), lambda: (kit.put(right), inner.close())
+
+
+def datagrams(kit: Kit) -> tuple[int, Callable[[], object]]:
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return left.detach(), lambda: kit.own(right).send(b"x")
+
+
+def clients(kit: Kit) -> tuple[int, Callable[[], object]]:
+    listener = kit.listener()
+    return os.dup(listener.fileno()), lambda: kit.client(listener)
+
+
+@family("FD-11", kind={kind.__name__: kind for kind in (eventfd, pidfd, terminal, inner_epoll, datagrams, clients)})
+def test_kinds_of_descriptors(kit: Kit, kind: Any) -> None:
+    """Whatever the kernel can wait for can be watched: no callback before it is ready, one when it is (libuv#4164)"""
+    if kind is eventfd and not hasattr(os, "eventfd"):
+        kit.skip("this Python has no eventfd")
+    number, make_ready = kind(kit)
+    calls: list[int] = []
+    kit.reader(number, lambda: (calls.append(1), kit.stop()))
+    kit.run_for(0.003)
+    kit.equal(calls, [], "calls before it was ready")
+    made = make_ready()
+    kit.run_forever()
+    kit.remove_reader(number)
+    os.close(number)
+    kit.check(calls, "no call when it was ready")
+    del made

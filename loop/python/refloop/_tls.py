@@ -161,6 +161,13 @@ class Notified(asyncio_protocol):  # type: ignore[misc]
                 self._fatal_error(error, "application protocol failed to receive the end")
                 return
         super()._start_shutdown()
+        if is_asked_for and self._transport is not None:
+            self._transport.resume_reading()  # the answer has to come, also where the protocol has paused [TLS-3]
+
+    def _finalize(self) -> None:
+        if self._sslpipe is not None and self._transport is not None:
+            self._transport.write(self._sslpipe._outgoing.read())  # our close_notify, which would come too late [TLS-3]
+        super()._finalize()
 
     def _fatal_error(self, exc: BaseException, message: str = "Fatal error on transport") -> None:
         super()._fatal_error(exc, message)
