@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loopcheck import _contract
-from loopcheck.batch import CONFIRM, asked
+from loopcheck.batch import CONFIRM, asked, judgement_of
 from loopcheck.check import Results, Row
 from loopcheck.expect import Expectations
 from loopcheck.load import BATCH_CASE, PROGRAM_CASE, Spec, Unusable
@@ -108,7 +108,7 @@ def _replay(server: Server, stored: Stored, rules: Rules, options: Options, expe
         facts = server.run(BATCH_CASE, pack_programs([stored.program], CONFIRM.rescue_s))
         records = dict(server.runs()).get(0, b"")
         facts = Facts(
-            **{**vars(facts), "judgement": _contract.judge_run(records), "trace": _contract.format_run(records)}
+            **{**vars(facts), "judgement": judgement_of(records, facts.ending), "trace": _contract.format_run(records)}
         )
     else:
         facts, records = server.run(PROGRAM_CASE, stored.program), b""
