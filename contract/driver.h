@@ -86,6 +86,8 @@ enum { LC_ARRIVAL_NS = 50 * 1000 * 1000 };
 #define LC_DRIVER_SYMBOL "lc_driver_get"
 enum { LC_DRIVER_ABI = 4 };
 
+#define LC_TICK_NS_MAX UINT64_C(1000000000)
+
 struct lc_kernel; /* kernel.h */
 
 struct lc_driver {
@@ -93,7 +95,7 @@ struct lc_driver {
     const char *name;
     uint32_t capabilities; /* enum lc_capability */
     uint32_t promises;     /* enum lc_promise */
-    uint64_t tick_ns;      /* granularity of timers; the runner rounds delays up to it. At least 1 */
+    uint64_t tick_ns;      /* granularity of timers; the runner rounds delays up to it. 1 to LC_TICK_NS_MAX */
     bool is_exact;         /* time is simulated, so any delay may be slept and traces repeat exactly */
 
     /* Carries one op to the loop. Returns >= 0 (for LC_OP_NOW: ns), or -errno; after an error
@@ -108,5 +110,10 @@ struct lc_driver {
 
 /* The one symbol of a driver in a shared object. Called once a process; never NULL. */
 struct lc_driver *lc_driver_get(void);
+
+/* Can the kit run programs on what lc_driver_get returned? If not, `why` says so in a sentence that begins with "it",
+ * "its" or the symbol. Whether the driver can do what it states is for its programs to tell. */
+enum { LC_DRIVER_WHY_MAX = 120 };
+bool lc_driver_is_usable(const struct lc_driver *driver, char why[LC_DRIVER_WHY_MAX]);
 
 #endif

@@ -55,6 +55,7 @@ struct lc_kernel {
     int (*post)(void *self, uint64_t delay_ns, void (*work)(void *arg), void *arg);
     void (*join)(void *self); /* waits until every helper of post is done */
     void *self;
+    bool is_timed; /* its clock stands still but in waits: whoever wakes late has waited for too long */
 };
 
 /* The real system, POSIX only. One per process. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "monitor_areas.h"
+#include "names.h"
 
 static uint32_t width_of(const struct lc_obs *merged, size_t count)
 {
@@ -14,11 +15,36 @@ static uint32_t width_of(const struct lc_obs *merged, size_t count)
     return width;
 }
 
+/* What no loop can do, whatever its driver says: a callback of another kind's event, or of none. */
+static void judge_event(struct lc_model *model, const struct lc_obs *obs)
+{
+    static const uint8_t own[LC_KIND_COUNT] = {[LC_KIND_SOON] = LC_EVENT_SOON,
+                                               [LC_KIND_TIMER] = LC_EVENT_TIMER,
+                                               [LC_KIND_WATCH] = LC_EVENT_READY,
+                                               [LC_KIND_WAKER] = LC_EVENT_POSTED};
+    const unsigned kind = LC_WIDE_KIND(obs->handle);
+    const uint8_t expected = kind < LC_KIND_COUNT ? own[kind] : 0;
+    if (obs->code >= LC_EVENT_COUNT)
+        lc_monitor_report(model, obs, "KIT-1", "was called with event %u, and there is none such", obs->code);
+    else if (expected != 0 && obs->code != expected && obs->code != LC_EVENT_CLOSED)
+        lc_monitor_report(model, obs, "KIT-1", "was called with event \"%s\", which is not its kind's",
+                          lc_event_names[obs->code]);
+}
+
+/* Exceptions end callbacks in ways of their own; where there are none, each that began has ended by the step's end. */
+static void judge_depth(struct lc_model *model, const struct lc_obs *obs)
+{
+    if (obs->what == LC_WHAT_STEPPED && model->depth > 0 && (model->capabilities & (LC_CAP_RAISE | LC_CAP_EXIT)) == 0)
+        lc_monitor_report(model, obs, "KIT-1", "came back from a step before callbacks had ended that it began: %u",
+                          model->depth);
+}
+
 /* To the areas that look at records of its kind. */
 static void show(struct lc_model *model, const struct lc_obs *obs)
 {
     switch (obs->what) {
     case LC_WHAT_BEGIN:
+        judge_event(model, obs);
         lc_monitor_soon(model, obs);
         lc_monitor_timer(model, obs);
         lc_monitor_watch(model, obs);
@@ -32,6 +58,7 @@ static void show(struct lc_model *model, const struct lc_obs *obs)
         break;
     case LC_WHAT_STEPPED:
     case LC_WHAT_RAN:
+        judge_depth(model, obs);
         lc_monitor_soon(model, obs);
         lc_monitor_life(model, obs);
         lc_monitor_stream(model, obs);

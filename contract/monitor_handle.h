@@ -31,7 +31,9 @@ struct lc_model_handle {
     uint8_t call;            /* request: enum lc_op_code: RECV, SENDALL or TASK */
     uint32_t posts;          /* waker: posts begun */
     uint32_t posted;         /* waker: callbacks begun */
-    uint32_t post_seq;       /* waker: when the last post began */
+    uint32_t post_seq;       /* waker: when the last post began, */
+    uint32_t post_before;    /* and the one before it */
+    uint64_t post_ns;        /* waker: when the first post began that no callback has seen */
     uint32_t begin_seq;      /* when its last callback began */
     uint8_t readiness;       /* fd: as the kernel last showed it */
     bool is_known;           /* fd: its readiness has been shown */

@@ -11,6 +11,7 @@ enum {
     STEPS_MADE_MAX = 8,           /* steps in which a stream must be made, or closed again before it was */
     STEPS_CONNECTED_MAX = 16,     /* steps in which a connect must end, or a server let in who has connected */
     STEPS_UNPAID_MAX = 3,         /* steps in which what was due at their start must have come */
+    ROUNDED_NS_MAX = 3 * 1000000, /* by so much a sleep of whole milliseconds may be too long, rounded twice */
     OWED_SOON_NS = 1000 * 1000000 /* a hang: timers due within this time count as what was owed */
 };
 
@@ -84,7 +85,7 @@ static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
 }
 
 /* Where time passes in sleeps alone, and is counted in ns. */
-static bool is_timed(const struct lc_model *model)
+static bool is_exactly_timed(const struct lc_model *model)
 {
     return model->is_exact && model->tick_ns == 1;
 }
@@ -97,7 +98,7 @@ static bool has_called(const struct lc_model *model)
 /* The step was one sleep, from which the loop woke on time and called nobody, though somebody was due by then. */
 static bool is_late(struct lc_model *model, const struct lc_obs *obs, unsigned kind, const struct lc_model_handle *h)
 {
-    if (obs->what != LC_WHAT_STEPPED || h->state != LC_ARMED || !is_timed(model) || has_called(model))
+    if (obs->what != LC_WHAT_STEPPED || h->state != LC_ARMED || !is_exactly_timed(model) || has_called(model))
         return false;
     return kind == LC_KIND_TIMER ? h->latest_ns <= obs->time_ns
                                  : kind == LC_KIND_WAKER && lc_model_is_due(model, kind, h, obs->time_ns);
@@ -107,13 +108,35 @@ static bool is_late(struct lc_model *model, const struct lc_obs *obs, unsigned k
 static void judge_sleep(struct lc_model *model, const struct lc_obs *obs)
 {
     const unsigned end = (LC_KIND_TIMER + 1) * model->width;
-    if (model->phase == LC_AT_REST || model->has_jumped || !is_timed(model) || has_called(model))
+    if (model->phase == LC_AT_REST || model->has_jumped || !is_exactly_timed(model) || has_called(model))
         return;
     for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         const struct lc_model_handle *h = &model->handles[i];
         if (h->state == LC_ARMED && h->latest_ns > model->turn_ns && h->latest_ns < obs->time_ns)
             lc_monitor_report_of(model, obs, lc_model_wide(model, i), "TIMER-5",
                                  "was due %" PRIu64 " ns before the loop woke", obs->time_ns - h->latest_ns);
+    }
+}
+
+/* The same where the loop rounds its sleeps, to milliseconds at the worst: it sleeps by its own libc, on virtual time.
+ * Some reckon a sleep from a time that they took before the callbacks: late by what these took is no long sleep. */
+static void judge_long_sleep(struct lc_model *model, const struct lc_obs *obs)
+{
+    static const unsigned kinds[] = {LC_KIND_TIMER, LC_KIND_WAKER};
+    const uint64_t slack_ns = ROUNDED_NS_MAX + 2 * model->tick_ns + model->away_ns;
+    if (!model->is_timed || model->is_exact || model->phase == LC_AT_REST || model->has_jumped || has_called(model))
+        return;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        const unsigned end = (kinds[k] + 1) * model->width;
+        for (unsigned i = kinds[k] * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
+            const struct lc_model_handle *h = &model->handles[i];
+            uint64_t since_ns = kinds[k] == LC_KIND_TIMER ? h->latest_ns : h->post_ns;
+            since_ns = since_ns > model->turn_ns ? since_ns : model->turn_ns;
+            if (h->state == LC_ARMED && lc_model_is_due(model, kinds[k], h, obs->time_ns) && obs->time_ns > since_ns &&
+                obs->time_ns - since_ns > slack_ns)
+                lc_monitor_report_of(model, obs, lc_model_wide(model, i), by_kind[kinds[k]].rule,
+                                     "was due %" PRIu64 " ns before the loop woke", obs->time_ns - since_ns);
+        }
     }
 }
 
@@ -163,6 +186,8 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what == LC_WHAT_BEGIN)
         judge_sleep(model, obs);
+    if (obs->what == LC_WHAT_BEGIN || obs->what == LC_WHAT_STEPPED)
+        judge_long_sleep(model, obs);
     const bool is_end = obs->what == LC_WHAT_STEPPED && obs->result == 0;
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_RESCUE && !is_end)
         return;
@@ -195,5 +220,9 @@ void lc_monitor_owed(struct lc_model *model)
                  what.sentence);
         snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", what.rule);
         return;
+    }
+    if (model->phase == LC_IN_RUN && model->stop_seq != 0) {
+        snprintf(judgement->owed, sizeof judgement->owed, "an end of its run, which was stopped");
+        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "LIFE-2");
     }
 }

@@ -130,10 +130,7 @@ bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_mode
         return h->posts > h->posted;
     case LC_KIND_WATCH: {
         const struct lc_model_handle *fd = lc_model_at(model, h->fd);
-        unsigned demanded = fd->readiness;
-        if (demanded & LC_HUP) /* some kernels' waits show OUT on a hung-up fd, some do not */
-            demanded &= ~(unsigned)LC_OUT;
-        return h->fd != 0 && fd->is_known && (demanded & h->asked) != 0;
+        return h->fd != 0 && fd->is_known && (fd->readiness & h->asked) != 0;
     }
     case LC_KIND_STREAM:
         return lc_model_stream_owed(model, h) != NULL;
@@ -163,6 +160,7 @@ static void take_open(struct lc_model *model, const struct lc_obs *obs)
                                .promises = (uint32_t)(obs->arg >> 32),
                                .tick_ns = 1,
                                .thread = obs->thread,
+                               .time_ns = obs->time_ns,
                                .open_fds = UINT64_MAX,
                                .width = model->width,
                                .handles = model->handles,
@@ -214,6 +212,13 @@ static void take_raise(struct lc_model *model, const struct lc_obs *obs, struct 
         h->stream.has_raised = !is_exit;
 }
 
+/* A post that was refused asks for nothing. */
+static void take_refusal(struct lc_model_handle *h)
+{
+    h->posts -= h->posts > 0;
+    h->post_seq = h->post_before;
+}
+
 static void take_op(struct lc_model *model, const struct lc_obs *obs)
 {
     struct lc_model_handle *h = lc_model_at(model, obs->handle);
@@ -253,6 +258,13 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
     case LC_OP_RAISE:
         take_raise(model, obs, h);
         break;
+    case LC_OP_POST:
+        if (obs->result < 0)
+            take_refusal(h);
+        break;
+    case LC_OP_NOW:
+        model->now_ns = obs->arg;
+        break;
     case LC_OP_RECYCLE:
         h->is_reused = true;
         h->reused_turn = model->turn;
@@ -265,6 +277,15 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
             lc_model_take_stream_op(model, obs);
         break;
     }
+}
+
+static void take_post(struct lc_model *model, struct lc_model_handle *h, const struct lc_obs *obs)
+{
+    if (!lc_model_is_due(model, LC_KIND_WAKER, h, obs->time_ns))
+        h->post_ns = obs->time_ns;
+    h->posts++;
+    h->post_before = h->post_seq;
+    h->post_seq = obs->seq;
 }
 
 static void take_begin(struct lc_model *model, const struct lc_obs *obs)
@@ -349,24 +370,31 @@ static void take_exit(struct lc_model *model, const struct lc_obs *obs)
     }
 }
 
+static void take_time(struct lc_model *model, const struct lc_obs *obs)
+{
+    if ((model->depth > 0 || model->phase == LC_AT_REST) && obs->time_ns > model->time_ns)
+        model->away_ns += obs->time_ns - model->time_ns;
+    model->time_ns = obs->time_ns;
+}
+
 void lc_model_take(struct lc_model *model, const struct lc_obs *obs)
 {
-    model->time_ns = obs->time_ns;
+    take_time(model, obs);
     switch (obs->what) {
     case LC_WHAT_OPEN:
         take_open(model, obs);
         break;
     case LC_WHAT_TERMS:
         model->tick_ns = obs->arg ? obs->arg : 1;
-        model->is_exact = obs->bits != 0;
+        model->is_exact = (obs->bits & LC_TERMS_EXACT) != 0;
+        model->is_timed = (obs->bits & LC_TERMS_TIMED) != 0;
         break;
     case LC_WHAT_OP:
         model->judgement->ops += obs->result >= 0;
         take_op(model, obs);
         break;
     case LC_WHAT_POST:
-        lc_model_at(model, obs->handle)->posts++;
-        lc_model_at(model, obs->handle)->post_seq = obs->seq;
+        take_post(model, lc_model_at(model, obs->handle), obs);
         break;
     case LC_WHAT_BEGIN:
         model->judgement->callbacks++;

@@ -20,7 +20,7 @@ enum lc_phase { LC_AT_REST, LC_IN_STEP, LC_IN_RUN };
 struct lc_model {
     uint32_t capabilities, promises;
     uint64_t tick_ns;
-    bool is_exact;
+    bool is_exact, is_timed;
     enum lc_phase phase;
     bool is_loop_closed;
     bool has_nan;                    /* a timer of NaN was taken */
@@ -39,6 +39,8 @@ struct lc_model {
     uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
     uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
     uint64_t time_ns;                /* of the last record */
+    uint64_t away_ns;                /* time that has passed inside callbacks and outside of steps and runs */
+    uint64_t now_ns;                 /* the driver's now(), as it was last recorded */
     uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
     uint32_t costly;                 /* of these, calls that may have cost somebody who had connected his connection */
     uint64_t fault_ns;               /* when the last of them came */

@@ -1,4 +1,4 @@
-/* Rules TIMER-1 to TIMER-4, TIMER-6 and TIMER-9: when timers fire, how often and in what order. */
+/* Rules TIMER-1 to TIMER-4, TIMER-6 and TIMER-9: when timers fire, how often and in what order; and by what clock. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -43,8 +43,26 @@ static void judge_edge(struct lc_model *model, const struct lc_obs *obs)
         lc_monitor_report(model, obs, "TIMER-9", "was refused for its delay with error %" PRId64, why);
 }
 
+/* Deadlines are compared with the kernel's clock, so that a driver's now() has to be on it: what it caches may lag, not
+ * by so much when the loop was just opened, and never lead. Only what is odd is in the trace. */
+static void judge_clock(struct lc_model *model, const struct lc_obs *obs)
+{
+    const uint64_t now_ns = obs->arg;
+    if (now_ns > obs->time_ns && now_ns - obs->time_ns > LC_CLOCK_OFF_NS_MAX)
+        lc_monitor_report(model, obs, "KIT-1", "reads a clock that is %" PRIu64 " ms ahead of CLOCK_MONOTONIC",
+                          (now_ns - obs->time_ns) / 1000000);
+    else if (model->turn == 0 && obs->time_ns > now_ns && obs->time_ns - now_ns > LC_CLOCK_OFF_NS_MAX)
+        lc_monitor_report(model, obs, "KIT-1", "reads a clock that is %" PRIu64 " ms behind CLOCK_MONOTONIC",
+                          (obs->time_ns - now_ns) / 1000000);
+    else if (now_ns < model->now_ns && model->now_ns - now_ns > model->tick_ns)
+        lc_monitor_report(model, obs, "KIT-1", "reads a clock that went back by %" PRIu64 " ns",
+                          model->now_ns - now_ns);
+}
+
 void lc_monitor_timer(struct lc_model *model, const struct lc_obs *obs)
 {
+    if (obs->what == LC_WHAT_OP && obs->code == LC_OP_NOW)
+        judge_clock(model, obs);
     if (obs->what == LC_WHAT_OP && obs->code == LC_OP_EDGE)
         judge_edge(model, obs);
     if (obs->what != LC_WHAT_BEGIN || obs->code != LC_EVENT_TIMER)

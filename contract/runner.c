@@ -7,6 +7,7 @@
 
 enum {
     SLEEP_NS_MAX = 50 * 1000 * 1000, /* on a real clock: what the runner lets a step sleep for */
+    SLEEP_SEEN_NS = 200 * 1000,      /* from which on a step has slept */
     SETTLE_STEPS_MAX = 4,            /* steps after the program, so that what is owed can be paid */
     IDLE_STEPS = 2,                  /* steps without a callback when none is owed: there will be no more */
     DRAIN_ROUNDS_MAX = 64,           /* steps in which streams can send what they still hold */
@@ -23,6 +24,8 @@ static bool is_promised(struct runner *r)
     uint64_t latest = r->driver->is_exact ? LC_TIME_NS_MAX : lc_runner_add_saturating(now, SLEEP_NS_MAX);
 
     if (r->was_rescued) /* the loop has slept through a promise before: once is enough to tell */
+        return false;
+    if (r->stats->unimplemented != 0) /* its driver lies, so that nobody knows what it has promised */
         return false;
     if (r->late_count > 0 && r->depth == 0) /* not launched yet */
         return true;
@@ -51,6 +54,17 @@ static bool is_promised(struct runner *r)
     return false;
 }
 
+/* The first callback of a step that may sleep, or its end without one. */
+static void end_of_wait(struct runner *r, bool is_called)
+{
+    if (r->wait_ns == 0)
+        return;
+    const bool has_slept = r->kernel->now_ns(r->kernel->self) - r->wait_ns >= SLEEP_SEEN_NS;
+    r->stats->sleeps += is_called && has_slept;
+    r->stats->vain_waits += !is_called;
+    r->wait_ns = 0;
+}
+
 /* The loop's own turn or run, with the helpers' posts around it. */
 static bool turn_the_loop(struct runner *r, const struct lc_op *op)
 {
@@ -68,6 +82,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
     r->run_left = is_run ? (op->n ? op->n : 1u) : 0;
     r->is_stopping = false;
     r->is_in_turn = true;
+    r->wait_ns = is_wait && !is_run ? r->kernel->now_ns(r->kernel->self) : 0;
     int64_t result = lc_runner_apply(r, (struct lc_op){.op = op->op, .flags = is_wait ? LC_WAIT : 0});
     r->run_left = 0;
     r->is_in_turn = false;
@@ -78,6 +93,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
                                                             : is_left  ? LC_LEFT
                                                                        : 0)});
     lc_runner_look_at_canaries(r);
+    end_of_wait(r, false);
     if (is_wait) {
         r->kernel->join(r->kernel->self);
         for (; r->late_count > 0; r->late_count--)
@@ -173,6 +189,8 @@ static int begin(void *self, const struct lc_seen *seen)
     const struct lc_obs obs = observed(r, seen, is_here);
 
     lc_runner_record(r, obs);
+    if (is_here && obs.what == LC_WHAT_BEGIN)
+        end_of_wait(r, true);
     r->was_rescued |= obs.what == LC_WHAT_RESCUE;
     if (obs.what != LC_WHAT_BEGIN || !is_here)
         return 0;
@@ -349,7 +367,8 @@ int lc_run(struct lc_driver *driver, const struct lc_program *program, uint16_t 
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OPEN,
                                         .handle = number,
                                         .arg = driver->capabilities | (uint64_t)driver->promises << 32});
-    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_TERMS, .arg = driver->tick_ns, .bits = driver->is_exact});
+    const uint8_t terms = (driver->is_exact ? LC_TERMS_EXACT : 0) | (kernel->is_timed ? LC_TERMS_TIMED : 0);
+    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_TERMS, .arg = driver->tick_ns, .bits = terms});
     record_open_fds(r);
     int64_t opened = lc_runner_apply(r, (struct lc_op){.op = LC_OP_OPEN});
     if (opened < 0)

@@ -20,6 +20,8 @@ struct lc_stats {
     uint32_t ignored;  /* unknown handle, wrong kind, guarded, refused */
     uint32_t unfired;  /* attached to a callback that never came */
     uint32_t callbacks;
+    uint32_t sleeps;       /* steps that were let sleep, did for a while, and called back, */
+    uint32_t vain_waits;   /* and those that called nobody: of a loop that never sleeps there are these alone */
     uint8_t unimplemented; /* an op that a capability vows and the driver answered with -ENOSYS; 0: none */
 };
 

@@ -45,10 +45,30 @@ int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t val
     return result;
 }
 
+/* A clock that is not the kernel's, or goes back, gets into the trace, once a run. */
+static void look_at_clock(struct runner *r, uint64_t now_ns)
+{
+    const uint64_t real_ns = r->kernel->now_ns(r->kernel->self), last_ns = r->now_ns;
+    if (last_ns == UINT64_MAX)
+        return;
+    const bool is_ahead = now_ns > real_ns && now_ns - real_ns > LC_CLOCK_OFF_NS_MAX;
+    const bool is_behind = last_ns == 0 && real_ns > now_ns && real_ns - now_ns > LC_CLOCK_OFF_NS_MAX;
+    const bool has_gone_back = now_ns < last_ns && last_ns - now_ns > r->driver->tick_ns;
+    r->now_ns = now_ns;
+    if (!is_ahead && !is_behind && !has_gone_back)
+        return;
+    r->now_ns = UINT64_MAX;
+    if (has_gone_back)
+        lc_runner_record_op(r, LC_OP_NOW, 0, last_ns, 0, 0);
+    lc_runner_record_op(r, LC_OP_NOW, 0, now_ns, 0, 0);
+}
+
 uint64_t lc_runner_now_ns(struct runner *r)
 {
     static const struct lc_op op = {.op = LC_OP_NOW};
     const int64_t now = r->driver->apply(r->driver, &op);
+    if (!r->driver->is_exact)
+        look_at_clock(r, now < 0 ? 0 : (uint64_t)now);
     return now < 0 ? 0 : (uint64_t)now;
 }
 
@@ -203,14 +223,14 @@ static void change_thread(struct runner *r)
 /* On a helper thread; or, on a simulated kernel, as if on one. */
 static void post_work(void *arg)
 {
-    const struct late_post *post = arg;
+    struct late_post *post = arg;
     struct runner *r = post->runner;
     const bool is_as_if = lc_runner_is_here(r);
     if (is_as_if)
         change_thread(r);
     lc_runner_record(r,
                      (struct lc_obs){.what = LC_WHAT_POST, .code = LC_OP_POST, .handle = LC_HANDLE_WIDE(post->waker)});
-    lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_POST, .a = post->waker}, 0, 0);
+    post->result = lc_runner_apply_recorded(r, (struct lc_op){.op = LC_OP_POST, .a = post->waker}, 0, 0);
     if (is_as_if)
         change_thread(r);
 }
@@ -222,8 +242,10 @@ static bool do_post(struct runner *r, struct lc_op op, struct handle *h)
         return false;
     if (op.n == 0) {
         h->posts_pending++;
-        bool is_made = r->kernel->post(r->kernel->self, 0, post_work, &post) >= 0;
-        h->posts_pending -= !is_made;
+        bool is_made = r->kernel->post(r->kernel->self, 0, post_work, &post) >= 0 && post.result >= 0;
+        h->posts_pending -= !is_made && h->posts_pending > 0; /* the callback of what was refused may have come */
+        if (post.result == -ENOSYS)                           /* whoever makes wakers can post to them */
+            r->stats->unimplemented = LC_OP_POST;
         return is_made;
     }
     if (r->late_count == POSTS_LATE_MAX)

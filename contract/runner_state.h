@@ -11,12 +11,11 @@
 enum { LC_PORTS_MAX = 30 }; /* one for each fd and each server */
 enum { POSTS_LATE_MAX = 16, CANARIES_MAX = 15, HANDLES_MAX = LC_KIND_COUNT << 4 };
 
-struct runner;
-
 struct late_post {
     struct runner *runner;
     uint8_t waker;
     uint16_t delay_us;
+    int64_t result; /* of the driver */
 };
 
 /* A pair of sockets that nobody uses. */
@@ -34,9 +33,11 @@ struct runner {
     struct lc_stats *stats;
     pthread_t thread;   /* of the loop */
     bool is_elsewhere;  /* a simulated kernel acts on this thread as if it were another */
-    uint64_t opened_ns; /* the loop's time when it was opened */
+    uint64_t opened_ns; /* the loop's time when it was opened, */
+    uint64_t now_ns;    /* and when it was last asked; UINT64_MAX: it was odd, and the trace has it */
     unsigned depth;     /* callbacks we are inside of */
     bool is_in_turn;    /* in a step or a run */
+    uint64_t wait_ns;   /* when the step began that may sleep and has called nobody yet; 0: none */
     unsigned steps;     /* made so far */
     unsigned run_left;  /* callbacks until the runner stops a run, at least 1; 0: not in a run */
     bool is_stopping;   /* the present run was stopped; a second stop is a case's business */

@@ -17,11 +17,12 @@
 enum lc_what {
     LC_WHAT_NONE = 0,
     LC_WHAT_OPEN = 1,     /* a run begins: arg = capabilities | promises << 32, handle = program number */
-    LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = 1 if exact */
+    LC_WHAT_TERMS = 2,    /* arg = tick_ns, bits = LC_TERMS_* */
     LC_WHAT_OP = 3,       /* code = op, handle = a, arg, result = 0 or -errno; written after apply. Of a timer: arg =
                            * its deadline, result = how many ns later the loop may have read its clock. Of EDGE: bits
                            * = enum lc_edge, arg = the deadline, UINT64_MAX if it has none. Of RAISE:
-                           * handle and arg = the callback and its event, bits = enum lc_raise */
+                           * handle and arg = the callback and its event, bits = enum lc_raise. NOW, where it is odd:
+                           * arg = the driver's time */
     LC_WHAT_POST = 4,     /* code = LC_OP_POST, handle: written before the post is made */
     LC_WHAT_BEGIN = 5,    /* code = event, handle; READY: bits = reported, arg = readiness as the kernel shows it;
                            * DATA: arg = bytes; LOST: result = error */
@@ -50,6 +51,9 @@ enum {
     LC_BYTES_END = 2      /* the end of file was seen behind them */
 };
 
+/* Bits of LC_WHAT_TERMS: of the driver, is_exact; of its kernel, is_timed. */
+enum { LC_TERMS_EXACT = 1, LC_TERMS_TIMED = 2 };
+
 /* Bits of LC_WHAT_CANARY: what was done to it. */
 enum { LC_CANARY_CLOSED = 1, LC_CANARY_READ = 2, LC_CANARY_WRITTEN = 4 };
 /* Bits of LC_OP_FAULT: a call of the loop has failed for good, and somebody who had connected may be lost by it; no
@@ -69,6 +73,9 @@ struct lc_obs {
     uint8_t bits;
     uint8_t spare; /* 0 */
 };
+
+/* A driver's now() is odd when it differs so much from the kernel's clock, or went back. */
+#define LC_CLOCK_OFF_NS_MAX UINT64_C(1000000000)
 
 enum { LC_LANES_MAX = 8 };
 

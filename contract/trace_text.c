@@ -37,6 +37,8 @@ static int op_format(const struct lc_obs *obs, const char *handle, char *text, s
     if (obs->code == LC_OP_EDGE)
         return snprintf(text, size, "edge %s %s -> %d", handle,
                         obs->bits < LC_EDGE_COUNT ? lc_edge_names[obs->bits] : "?", obs->result);
+    if (obs->code == LC_OP_NOW)
+        return snprintf(text, size, "now() is %" PRIu64 " ns", obs->arg);
     if (obs->code == LC_OP_RAISE)
         return snprintf(text, size, "raise %u in %s", (unsigned)obs->bits, handle);
     return snprintf(text, size, "%s %s arg %" PRIu64 " -> %d", op_name(obs->code), handle, obs->arg, obs->result);
@@ -72,7 +74,7 @@ static int detail_format(const struct lc_obs *obs, const char *handle, char *tex
     case LC_WHAT_OPEN:
         return snprintf(text, size, "open program %u", (unsigned)obs->handle);
     case LC_WHAT_TERMS:
-        return snprintf(text, size, "tick %" PRIu64 " ns%s", obs->arg, obs->bits ? ", exact" : "");
+        return snprintf(text, size, "tick %" PRIu64 " ns%s", obs->arg, obs->bits & LC_TERMS_EXACT ? ", exact" : "");
     case LC_WHAT_OP:
         return op_format(obs, handle, text, size);
     case LC_WHAT_POST:

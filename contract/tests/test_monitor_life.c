@@ -399,18 +399,84 @@ static void kit_1_unknown_record(void)
     CHECK(breaks(""));
 }
 
+/* [KIT-1] A callback has the event of its handle's kind, or the last one of all handles. */
+static void kit_1_event_of_another_kind(void)
+{
+    static const uint8_t events[] = {LC_EVENT_SOON, LC_EVENT_TIMER, LC_EVENT_READY, LC_EVENT_POSTED, LC_EVENT_COUNT};
+    for (size_t i = 0; i < sizeof events; i++) {
+        opens(0, 0);
+        soon(C1);
+        step();
+        tell((struct lc_obs){.what = LC_WHAT_BEGIN, .code = events[i], .handle = C1});
+        ends(C1);
+        stepped(0);
+        judge();
+        CHECK((verdict.count > 0 && strcmp(verdict.violations[0].rule, "KIT-1") == 0) == (i > 0));
+    }
+    opens(0, 0);
+    destroy(C1);
+    closed(C1);
+    CHECK(breaks(""));
+}
+
+/* [KIT-1] A callback that began has ended when the step has, unless it may end by an exception. */
+static void kit_1_callback_without_end(void)
+{
+    for (uint32_t capabilities = 0; capabilities <= RAISE; capabilities += RAISE) {
+        opens(capabilities, 0);
+        soon(C1);
+        step();
+        begins(C1);
+        stepped(0);
+        CHECK(breaks(capabilities == 0 ? "KIT-1" : ""));
+    }
+}
+
+/* [LIFE-2] A run that hangs after stop owes its end, if it owes nobody a callback. */
+static void life_2_run_does_not_end(void)
+{
+    opens(STOP, 0);
+    run();
+    judge();
+    CHECK(verdict.owed[0] == '\0');
+    stop();
+    judge();
+    CHECK(strcmp(verdict.owed_rule, "LIFE-2") == 0 && verdict.count == 0);
+    soon(C1);
+    judge();
+    CHECK(strcmp(verdict.owed_rule, "SOON-5") == 0 && verdict.count == 0);
+}
+
+/* [WAKE-2] A post that was refused asks for nothing: its callback is one too many, and none is owed. */
+static void wake_2_refused(void)
+{
+    for (uint32_t capabilities = 0; capabilities <= COALESCE; capabilities += COALESCE) {
+        p1_is_posted_to(capabilities, 0);
+        tell((struct lc_obs){.what = LC_WHAT_POST, .code = LC_OP_POST, .handle = P1});
+        asks(LC_OP_POST, P1, 0, 0, -11);
+        steps_pass(10);
+        CHECK(breaks(""));
+        step();
+        called(P1);
+        stepped(0);
+        CHECK(breaks("WAKE-2"));
+    }
+}
+
 static const struct test tests[] = {
     TEST(wake_1_lost),
     TEST(wake_1_late),
     TEST(wake_1_coalesce),
     TEST(wake_1_rescue),
     TEST(wake_2_more_callbacks_than_posts),
+    TEST(wake_2_refused),
     TEST(thread_1_foreign),
     TEST(thread_1_at_rest),
     TEST(life_1_refuses),
     TEST(life_2_after_stop),
     TEST(life_2_first_stop),
     TEST(life_2_next_run),
+    TEST(life_2_run_does_not_end),
     TEST(life_8_returns_early),
     TEST(life_3_fds),
     TEST(life_3_close_fails),
@@ -420,5 +486,7 @@ static const struct test tests[] = {
     TEST(life_9_called_after_close),
     TEST(life_9_rescue),
     TEST(kit_1_unknown_record),
+    TEST(kit_1_event_of_another_kind),
+    TEST(kit_1_callback_without_end),
 };
 TEST_MAIN(tests)

@@ -6,7 +6,7 @@
 #include "story.h"
 #include "testing/test.h"
 
-enum { ORDER = LC_PROMISE_ORDER, TIES = LC_PROMISE_TIES, TICK_NS = 10 };
+enum { ORDER = LC_PROMISE_ORDER, TIES = LC_PROMISE_TIES, TICK_NS = 10, NS_A_MS = 1000000 };
 
 /* ---- too early ------------------------------------------------------------------------------- */
 
@@ -367,6 +367,89 @@ static void timer_5_slept_past(void)
         }
 }
 
+/* One sleep on virtual time: t1 is due at 5 ms, p1 is posted to at 7 ms, and the loop wakes at this time for c1. Times
+ * count from the opening. */
+static void wakes_at(uint64_t time_ns, uint8_t terms_bits, bool has_timer, bool has_callback)
+{
+    const uint64_t began_ns = LC_CLOCK_OFF_NS_MAX;
+    opens(0, 0);
+    at(began_ns);
+    tell((struct lc_obs){.what = LC_WHAT_OPEN});
+    tell((struct lc_obs){.what = LC_WHAT_TERMS, .arg = 1000, .bits = terms_bits});
+    soon(C1);
+    waker(P1);
+    if (has_timer)
+        timer(T1, began_ns + 5 * NS_A_MS);
+    step();
+    at(began_ns + 7 * NS_A_MS);
+    post(P1);
+    at(began_ns + time_ns);
+    if (has_callback)
+        called(C1);
+    stepped(0);
+}
+
+/* [TIMER-5] [WAKE-1] Where time passes in sleeps alone, who wakes by more than a rounded sleep too late has overslept.
+ */
+static void timer_5_and_wake_1_overslept(void)
+{
+    for (int has_callback = 0; has_callback < 2; has_callback++) {
+        wakes_at(8 * NS_A_MS, LC_TERMS_TIMED, true, has_callback);
+        CHECK(breaks(""));
+        wakes_at(9 * NS_A_MS, LC_TERMS_TIMED, true, has_callback);
+        CHECK(breaks("TIMER-5"));
+        wakes_at(10 * NS_A_MS, LC_TERMS_TIMED, false, has_callback);
+        CHECK(breaks(""));
+        wakes_at(11 * NS_A_MS, LC_TERMS_TIMED, false, has_callback);
+        CHECK(breaks("WAKE-1"));
+        wakes_at(1000 * NS_A_MS, 0, true, has_callback); /* a busy machine */
+        CHECK(breaks(""));
+    }
+    for (uint64_t wakes_ns = 24 * NS_A_MS; wakes_ns <= 25 * NS_A_MS; wakes_ns += NS_A_MS) {
+        opens(0, 0);
+        tell((struct lc_obs){.what = LC_WHAT_TERMS, .arg = 1000, .bits = LC_TERMS_TIMED});
+        at(10 * NS_A_MS); /* the loop's cached time may be that before these */
+        timer(T1, 11 * NS_A_MS);
+        step();
+        at(wakes_ns);
+        called(T1);
+        CHECK(breaks(wakes_ns > 24 * NS_A_MS ? "TIMER-5" : ""));
+    }
+}
+
+/* ---- the clock --------------------------------------------------------------------------------- */
+
+/* The driver's now() is recorded at 10 s, after `turns` steps. */
+static void clock_shows(uint64_t now_ns, int turns)
+{
+    opens(0, 0);
+    terms(TICK_NS, false);
+    steps_pass(turns);
+    at(10 * LC_CLOCK_OFF_NS_MAX);
+    asks(LC_OP_NOW, 0, now_ns, 0, 0);
+}
+
+/* [KIT-1] A driver's now() is the kernel's but for a second, never ahead of it by more, and never goes back. */
+static void kit_1_clock(void)
+{
+    const uint64_t real_ns = 10 * LC_CLOCK_OFF_NS_MAX, off_ns = LC_CLOCK_OFF_NS_MAX;
+    clock_shows(real_ns + off_ns, 0);
+    CHECK(breaks(""));
+    clock_shows(real_ns + off_ns + 1, 5);
+    CHECK(breaks("KIT-1"));
+    clock_shows(real_ns - off_ns, 0);
+    CHECK(breaks(""));
+    clock_shows(real_ns - off_ns - 1, 0);
+    CHECK(breaks("KIT-1"));
+    clock_shows(0, 1); /* it may cache it for as long as it is not run */
+    CHECK(breaks(""));
+    clock_shows(real_ns, 0);
+    asks(LC_OP_NOW, 0, real_ns - TICK_NS, 0, 0);
+    CHECK(breaks(""));
+    asks(LC_OP_NOW, 0, real_ns - 2 * TICK_NS - 1, 0, 0);
+    CHECK(breaks("KIT-1"));
+}
+
 static const struct test tests[] = {
     TEST(timer_1_early),
     TEST(timer_1_inside_the_call),
@@ -385,5 +468,7 @@ static const struct test tests[] = {
     TEST(timer_9_fires),
     TEST(timer_9_refused),
     TEST(timer_9_nan),
+    TEST(timer_5_and_wake_1_overslept),
+    TEST(kit_1_clock),
 };
 TEST_MAIN(tests)

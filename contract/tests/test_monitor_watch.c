@@ -154,10 +154,12 @@ static void fd_2_not_owed(void)
     CHECK(breaks(""));
 }
 
-/* [FD-2] On a hung-up fd OUT is not owed, since kernels differ; IN is. A rescue is a verdict at once. */
+/* [FD-2] A hang-up owes what poll(2) shows beside it, to a writer too. A rescue is a verdict at once. */
 static void fd_2_hang_up_and_rescue(void)
 {
-    w1_waits(0, OUT, OUT | HUP, 10);
+    w1_waits(0, OUT, OUT | HUP, 3);
+    CHECK(breaks("FD-2"));
+    w1_waits(0, OUT, HUP, 10);
     CHECK(breaks(""));
     w1_waits(0, IN, IN | OUT | HUP, 3);
     CHECK(breaks("FD-2"));

@@ -398,6 +398,53 @@ static void unimplemented_op_is_told(void)
     rig_dispose();
 }
 
+/* A step that may sleep is counted: one that was woken by what it calls, and one that came back for nothing. */
+static void sleeps_are_counted(void)
+{
+    setup(RIG_CAPABILITIES);
+    rig_run_text("timer t1 5ms\nstep\n");
+    CHECK(rig.stats.sleeps == 1 && rig.stats.vain_waits == 0);
+    rig_run_text("soon c1\nstep\n");
+    CHECK(rig.stats.sleeps == 0 && rig.stats.vain_waits == 0);
+    rig_init(FAKE_SOON_LOST, RIG_CAPABILITIES);
+    rig_run_text("soon c1\nsoon c2\nstep\nstep\n");
+    CHECK(rig.stats.sleeps == 0 && rig.stats.vain_waits >= 1);
+    rig_dispose();
+}
+
+/* Once a driver has lied, its loop is not asked to sleep any more: nobody knows what would end that. */
+static void liars_do_not_sleep(void)
+{
+    rig_init(FAKE_LIES, RIG_CAPABILITIES | LC_CAP_STREAM | LC_CAP_SWITCH);
+    CHECK(rig_counts("pair f1 f2\nstream s1 f1\nset_protocol s1\nput f2 1\nsoon c1\nstep\nrun\n", 5, 2, 0));
+    CHECK(rig.loop.sleeps == 0);
+    rig_dispose();
+}
+
+static int64_t clock_ahead_ns;
+
+static int64_t apply_with_a_clock_of_its_own(struct lc_driver *driver, const struct lc_op *op)
+{
+    static int64_t (*apply)(struct lc_driver *, const struct lc_op *);
+    if (apply == NULL || driver->apply != apply_with_a_clock_of_its_own)
+        apply = driver->apply;
+    driver->apply = apply_with_a_clock_of_its_own;
+    return apply(driver, op) + (op->op == LC_OP_NOW ? clock_ahead_ns : 0);
+}
+
+/* A real loop's clock that is not the kernel's breaks KIT-1; a simulated one's is whatever it says. */
+static void clocks_are_compared(void)
+{
+    for (int i = 0; i < 4; i++) {
+        setup(RIG_CAPABILITIES);
+        clock_ahead_ns = i % 2 == 0 ? 0 : (int64_t)LC_CLOCK_OFF_NS_MAX + NS_A_MS;
+        rig.loop.base.is_exact = i < 2;
+        apply_with_a_clock_of_its_own(&rig.loop.base, &(struct lc_op){.op = LC_OP_NOP});
+        rig_run_text("soon c1\nstep\n");
+        CHECK(rig_is_broken("KIT-1") == (i == 3) && rig.judgement.count == (i == 3));
+    }
+}
+
 static const struct test tests[] = {
     TEST(attachments_fire_once_in_order),
     TEST(attachments_wait_for_their_event),
@@ -420,5 +467,8 @@ static const struct test tests[] = {
     TEST(full_programs_end),
     TEST(open_failure_is_returned),
     TEST(unimplemented_op_is_told),
+    TEST(sleeps_are_counted),
+    TEST(liars_do_not_sleep),
+    TEST(clocks_are_compared),
 };
 TEST_MAIN(tests)

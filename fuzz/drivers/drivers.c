@@ -52,10 +52,7 @@ struct lc_driver *driver_load(const char *path, const char **why)
     }
     memcpy(&get, &symbol, sizeof get); /* ISO C has no cast from one to the other */
     struct lc_driver *driver = get();
-    *why = driver == NULL                 ? LC_DRIVER_SYMBOL "() returned NULL"
-           : driver->abi != LC_DRIVER_ABI ? "it was built for another version of contract/driver.h"
-           : driver->apply == NULL        ? "its apply is NULL"
-           : driver->tick_ns == 0         ? "its tick_ns is 0"
-                                          : NULL;
-    return *why == NULL ? driver : NULL;
+    static char sentence[LC_DRIVER_WHY_MAX];
+    *why = sentence;
+    return lc_driver_is_usable(driver, sentence) ? driver : NULL;
 }

@@ -48,7 +48,8 @@ static int close_loop(void)
     return 0; /* YOUR LOOP: free it */
 }
 
-/* 2. The time from which your loop counts delays, on CLOCK_MONOTONIC: the cached one if it has one. */
+/* 2. The time from which your loop counts delays, on CLOCK_MONOTONIC: the cached one if it has one. (A loop on the wall
+ * clock: leave this as it is, and translate in start.) */
 static int64_t now_ns(void)
 {
     struct timespec now;
@@ -72,7 +73,7 @@ static int start(struct slot *slot, const struct lc_op *op)
     switch (slot->handle >> 4) {
     case LC_KIND_SOON: /* YOUR LOOP: call back in the next turn: report(slot, LC_EVENT_SOON, 0, 0) */
         return -ENOSYS;
-    case LC_KIND_TIMER: /* YOUR LOOP: op->arg is a delay in ns, or a deadline on the clock of now_ns() */
+    case LC_KIND_TIMER: /* YOUR LOOP: op->arg, up to UINT64_MAX ns: a delay, or a deadline on the clock of now_ns() */
         (void)is_absolute;
         return -ENOSYS;
     default: /* YOUR LOOP: watch slot->fd for slot->bits: report(slot, LC_EVENT_READY, what was ready, 0) */
@@ -90,7 +91,7 @@ static int create(struct slot *slot, const struct lc_op *op)
     return start(slot, op);
 }
 
-/* 5. On another thread than the loop's, which may sleep. */
+/* 5. On another thread than the loop's, which may sleep, or be inside the callback of this very waker. */
 static int post(struct slot *slot)
 {
     (void)slot;
@@ -139,6 +140,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
     case LC_OP_CANCEL:
         return cancel(slot);
     case LC_OP_DESTROY:
+        slot->handle = op->a; /* of one that was refused before it came to create, too */
         return destroy(slot);
     default: /* with LC_CAP_STOP: LC_OP_RUN, LC_OP_STOP; with LC_CAP_STREAM: LC_OP_STREAM and what follows it in op.h */
         return -ENOSYS;

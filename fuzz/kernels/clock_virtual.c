@@ -378,6 +378,7 @@ void clock_use(struct lc_driver *driver)
     at.kernel.pair = pair;
     at.kernel.post = post;
     at.kernel.join = join;
+    at.kernel.is_timed = true;
     /* What a network needs passes in real time, which nobody waits for here. */
     at.kernel.listen = NULL;
     driver->capabilities &= ~(uint32_t)(LC_CAP_SERVER | LC_CAP_CONNECT);

@@ -17,6 +17,9 @@ void fuzz_program_use(struct lc_driver *driver);
 struct lc_driver *fuzz_program_driver(void);
 /* The records of a run on any driver; *merged is malloc'ed. */
 size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, struct lc_obs **merged);
+/* The op that a capability vows and that was answered with -ENOSYS, in the last run; NULL: none. */
+const char *fuzz_program_lie(void);
+#define LC_LIE_FORMAT "the driver says that its loop can do \"%s\", and answers it with -ENOSYS\n"
 /* Adds a record to the trace of the run that is under way, on the thread of the loop. */
 void fuzz_program_note(struct lc_obs obs);
 /* The handle under which the runner knows an fd of that run; 0: none. */
@@ -26,6 +29,8 @@ struct lc_profile fuzz_program_profile(void);
 const struct lc_stats *fuzz_program_totals(void);
 /* The program, its trace and its violations, for people. */
 void fuzz_program_print(const struct lc_program *program, const struct lc_judgement *judgement);
+/* The same of a run that will not come to its end, without the program, and what the loop owed then. */
+void fuzz_program_print_unfinished(void);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,10 @@
  *
  * NAME is a driver of this build, or the path (with a slash) of one in a shared object. FILE.loop is text, any other
  * file is bytes. A family: loop, servers, connects, requests, exits, datagrams. Exit status: 0 no rule broken, 1 a rule
- * broken, 2 bad arguments. A hang ends after 10 s, or 20, a failed assertion at once, with the program's name.
+ * broken, 2 bad arguments, 3 no loop can be opened. A hang ends after 10 s, or 20, a crash and an exit() at once, with
+ * the program and the trace so far. An _exit() is not seen: `loopcheck replay --driver` sees that, too.
  */
+#define _XOPEN_SOURCE 700 /* sigaltstack */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,13 @@
 #include "fuzz_program.h"
 #include "names.h"
 
-enum { FILE_BYTES_MAX = 1 << 16, HANG_SECONDS_MAX = 10, SHRINK_TRIES_MAX = 2000 };
+enum {
+    FILE_BYTES_MAX = 1 << 16,
+    HANG_SECONDS_MAX = 10,
+    SHRINK_TRIES_MAX = 2000,
+    VAIN_WAITS_MIN = 20,
+    VAIN_WAITS_A_SLEEP = 20
+};
 
 static struct {
     const char *driver;
@@ -34,6 +42,7 @@ static struct {
 static const char *running = "";                 /* what hangs, if it hangs */
 static const struct lc_program *running_program; /* to be shown then: a random one, not one from a file */
 static volatile unsigned programs_begun;         /* the one that runs is this */
+static volatile sig_atomic_t is_running;         /* inside the loop under test */
 
 static void say(const char *text)
 {
@@ -41,10 +50,29 @@ static void say(const char *text)
         _exit(3);
 }
 
-/* Names the program that ended the process; the one way to tell, since the process is not to be trusted. */
-static void on_signal(int number)
+/* Names the program that ended the process; the one way to tell, since the process is not to be trusted. Its name comes
+ * first, since what follows may not work any more: then the alarm, or the next crash, ends it. */
+static _Noreturn void tell_the_end(const char *what)
 {
     static char text[LC_PROGRAM_OPS_MAX * LC_TEXT_LINE_MAX];
+    static volatile sig_atomic_t has_ended;
+    if (has_ended)
+        _exit(1);
+    has_ended = 1;
+    alarm(HANG_SECONDS_MAX);
+    say(running);
+    say(what);
+    if (running_program != NULL) {
+        lc_program_format(running_program, text, sizeof text);
+        say(text);
+    }
+    fuzz_program_print_unfinished();
+    fflush(NULL);
+    _exit(1);
+}
+
+static void on_signal(int number)
+{
     static unsigned programs_seen;
     if (number == SIGALRM && fuzz_program_driver()->is_exact && programs_begun != programs_seen) {
         programs_seen = programs_begun;
@@ -52,13 +80,32 @@ static void on_signal(int number)
         alarm(HANG_SECONDS_MAX);
         return;
     }
-    say(running);
-    say(number == SIGALRM ? ": HANG\n" : ": CRASH by a failed assertion\n");
-    if (running_program != NULL) {
-        lc_program_format(running_program, text, sizeof text);
-        say(text);
-    }
-    _exit(1);
+    tell_the_end(number == SIGALRM   ? ": HANG\n"
+                 : number == SIGABRT ? ": CRASH by abort(), as of a failed assertion\n"
+                 : number == SIGSEGV ? ": CRASH by SIGSEGV\n"
+                                     : ": CRASH by SIGBUS, SIGFPE or SIGILL\n");
+}
+
+static void on_exit_of_the_process(void)
+{
+    if (is_running)
+        tell_the_end(": CRASH: the loop or its driver called exit()\n");
+}
+
+/* A sanitizer's own handlers stay. */
+static void install_handlers(void)
+{
+    static const int numbers[] = {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    static char stack[1 << 16]; /* a loop that recurses without end has none left */
+    const stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+    /* signal() would do it once only: as C11 and POSIX are asked for, the handler is gone with its first call. */
+    const struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK | SA_NODEFER};
+    struct sigaction before;
+    sigaltstack(&other, NULL);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (i < 2 || (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL))
+            sigaction(numbers[i], &action, NULL);
+    atexit(on_exit_of_the_process);
 }
 
 static _Noreturn void refuse(const char *what, const char *why)
@@ -102,35 +149,50 @@ static void watch_for_hang(void)
         alarm(HANG_SECONDS_MAX); /* in place of the last program's */
 }
 
+static void judge(const struct lc_program *program, struct lc_judgement *judgement)
+{
+    watch_for_hang();
+    is_running = 1;
+    fuzz_program_judge(program, judgement);
+    is_running = 0;
+}
+
 static bool replay(const char *name, const struct lc_program *program)
 {
     static struct lc_judgement judgement;
     running = name;
-    watch_for_hang();
-    fuzz_program_judge(program, &judgement);
+    judge(program, &judgement);
     if (options.is_verbose)
         fuzz_program_print(program, &judgement);
+    if (fuzz_program_lie() != NULL)
+        printf("%s: " LC_LIE_FORMAT, name, fuzz_program_lie());
     for (size_t i = 0; i < judgement.count; i++)
         printf("%s: %s %s\n", name, judgement.violations[i].rule, judgement.violations[i].text);
-    return judgement.count == 0;
+    return judgement.count == 0 && fuzz_program_lie() == NULL;
 }
 
 static bool breaks_rule(void *rule, const struct lc_program *program)
 {
     struct lc_judgement judgement;
-    watch_for_hang();
-    fuzz_program_judge(program, &judgement);
+    judge(program, &judgement);
     for (size_t i = 0; i < judgement.count; i++)
         if (strcmp(judgement.violations[i].rule, rule) == 0)
             return true;
     return false;
 }
 
-/* So that "nothing broken" cannot hide "nothing done". */
-static void print_share(void)
+/* So that "nothing broken" cannot hide "nothing done". False: a loop that never sleeps loses wake-ups unseen. */
+static bool print_share(void)
 {
     const struct lc_stats *totals = fuzz_program_totals();
+    const bool never_sleeps =
+        totals->vain_waits >= VAIN_WAITS_MIN && totals->sleeps < totals->vain_waits / VAIN_WAITS_A_SLEEP;
     printf("%u of %u ops executed, %u callbacks\n", totals->executed, totals->ops, totals->callbacks);
+    if (never_sleeps)
+        printf(
+            "%u steps slept, and %u that had to (LC_WAIT) came back with nothing: a lost wake-up would not be seen\n",
+            totals->sleeps, totals->vain_waits);
+    return !never_sleeps;
 }
 
 /* Stops at the first program that breaks a rule and shows it shrunk. */
@@ -147,16 +209,16 @@ static int replay_random(void)
         lc_program_generate(&program, options.seed + i, &profile);
         if (replay(name, &program))
             continue;
-        fuzz_program_judge(&program, &judgement);
+        judge(&program, &judgement);
         if (judgement.count > 0)
             lc_program_shrink(&program, breaks_rule, judgement.violations[0].rule, SHRINK_TRIES_MAX);
-        fuzz_program_judge(&program, &judgement);
+        judge(&program, &judgement);
         fuzz_program_print(&program, &judgement);
         return 1;
     }
-    print_share();
+    const bool is_fit = print_share();
     printf("%llu passed, 0 failed\n", options.random);
-    return 0;
+    return !is_fit;
 }
 
 static int convert(const char *from, const char *to)
@@ -237,14 +299,11 @@ int main(int count, char **arguments)
     static struct lc_program program;
     int first = read_options(count, arguments);
     unsigned long passed = 0, failed = 0;
-    struct lc_driver *driver = chosen_driver();
-
     if (options.random == 0 && (first >= count || options.repeat == 0))
         refuse("nothing to do", "name programs, or --random COUNT");
-    /* signal() would do it once only: as C11 and POSIX are asked for, the handler is gone with its first call. */
-    const struct sigaction action = {.sa_handler = on_signal};
-    sigaction(SIGALRM, &action, NULL);
-    sigaction(SIGABRT, &action, NULL);
+    install_handlers();
+    running = options.driver != NULL ? options.driver : fuzz_program_driver_name;
+    struct lc_driver *driver = chosen_driver();
     alarm(HANG_SECONDS_MAX);
     fuzz_program_use(driver);
     if (options.random > 0)
@@ -254,7 +313,7 @@ int main(int count, char **arguments)
         for (unsigned long long run = 0; run < options.repeat; run++)
             *(replay(arguments[i], &program) ? &passed : &failed) += 1;
     }
-    print_share();
+    const bool is_fit = print_share();
     printf("%lu passed, %lu failed\n", passed, failed);
-    return failed > 0;
+    return failed > 0 || !is_fit;
 }

@@ -1,6 +1,5 @@
 /* Driver: the driver of a loop in a shared object (contract/driver.h), for run(). */
 #include <dlfcn.h>
-#include <errno.h>
 
 #include "_contract.h"
 
@@ -38,31 +37,13 @@ int lc_py_run_shared(struct lc_driver *driver, const struct lc_program *program,
     return error;
 }
 
-/* A sentence about what the driver states of itself, or NULL when it can be used. */
-static const char *why_not(const struct lc_driver *driver)
-{
-    const uint32_t capabilities = LC_CAP_END - 1, promises = LC_PROMISE_TIES * 2 - 1;
-    if (driver->name == NULL || driver->name[0] == 0)
-        return "it has no name";
-    if (driver->apply == NULL)
-        return "its apply is NULL";
-    if (driver->tick_ns == 0)
-        return "its tick_ns is 0";
-    if ((driver->capabilities & ~capabilities) != 0)
-        return "it states a capability that contract/driver.h does not know";
-    if ((driver->promises & ~promises) != 0)
-        return "it makes a promise that contract/driver.h does not know";
-    if (driver->is_exact && driver->kernel == NULL)
-        return "it says that its time is simulated, but brings no kernel";
-    return NULL;
-}
-
 /* Sets an exception unless the library has a driver that can be used. */
 static struct lc_driver *get_driver(void *library)
 {
     void *symbol = dlsym(library, LC_DRIVER_SYMBOL);
     struct lc_driver *(*get)(void);
     struct lc_driver *driver;
+    char why[LC_DRIVER_WHY_MAX];
 
     if (symbol == NULL) {
         PyErr_SetString(PyExc_ValueError, "it does not export " LC_DRIVER_SYMBOL);
@@ -70,18 +51,8 @@ static struct lc_driver *get_driver(void *library)
     }
     memcpy(&get, &symbol, sizeof get); /* ISO C has no cast from one to the other */
     driver = get();
-    if (driver == NULL) {
-        PyErr_SetString(PyExc_ValueError, LC_DRIVER_SYMBOL "() returned NULL");
-        return NULL;
-    }
-    if (driver->abi != LC_DRIVER_ABI) {
-        PyErr_Format(PyExc_ValueError, "it was built for version %u of contract/driver.h, and this is version %u",
-                     driver->abi, (unsigned)LC_DRIVER_ABI);
-        return NULL;
-    }
-    const char *sentence = why_not(driver);
-    if (sentence != NULL) {
-        PyErr_SetString(PyExc_ValueError, sentence);
+    if (!lc_driver_is_usable(driver, why)) {
+        PyErr_SetString(PyExc_ValueError, why);
         return NULL;
     }
     return driver;

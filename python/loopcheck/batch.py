@@ -11,14 +11,17 @@ import errno
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from loopcheck import _contract
 from loopcheck.load import BATCH_CASE, Case
 from loopcheck.shared import pack_programs
 from loopcheck.supervisor import PROGRAM_RULE, Server
 from loopcheck.verdict import Facts, Ruling, decide, violence
+from loopcheck.watch import Ending
 
 RECORD_BYTES, RESULT_AT, WHAT_AT = 32, 20, 28  # struct lc_obs of contract/trace.h
+_TIME = struct.Struct("<Q")
 _RESULT = struct.Struct("<iH")  # result and handle
 Asked = tuple[int, int]  # an op's code and its handle
 
@@ -165,10 +168,22 @@ def _judge(
     return [*whole[:culprit], ran]
 
 
+def judgement_of(records: bytes, ending: Ending) -> dict[str, Any]:
+    """The monitor's. Of a run that hung, with what the loop owed when it fell asleep, though the signal by which it is
+    asked for its stack may have woken it, so that the run came to an end after all."""
+    judgement = _contract.judge_run(records)
+    times = [_TIME.unpack_from(records, at)[0] for at in range(0, len(records) - RECORD_BYTES + 1, RECORD_BYTES)]
+    if ending.limit != "run" or judgement["owed"] or len(times) < 2:
+        return judgement
+    longest = max(range(len(times) - 1), key=lambda i: times[i + 1] - times[i])
+    asleep = _contract.judge_run(records[: (longest + 1) * RECORD_BYTES])
+    return {**judgement, "owed": asleep["owed"], "owed_rule": asleep["owed_rule"]}
+
+
 def _ended_badly(
     program: bytes, facts: Facts, records: bytes, level_of: LevelOf, before: tuple[bytes, ...] = ()
 ) -> Ran:
-    judgement = _contract.judge_run(records)
+    judgement = judgement_of(records, facts.ending)
     facts = Facts(
         case=Case(BATCH_CASE, PROGRAM_RULE, False, None),
         limit_s=facts.limit_s,

@@ -14,7 +14,7 @@ from loopcheck import paths, trace
 from loopcheck.expect import Deviation, Expectations, ExpectError, Judged
 from loopcheck.load import CONTROL, Case, KitFault, Spec, Unusable
 from loopcheck.pool import Done, Pool, Task
-from loopcheck.rules import Rule, Rules
+from loopcheck.rules import TAMPERED, Rule, Rules
 from loopcheck.supervisor import Options, Server
 from loopcheck.verdict import FAILURES, VERDICTS, Facts, Ruling, decide
 from loopcheck.watch import Ending
@@ -407,6 +407,13 @@ class Check:
 def _is_fault(row: Row, shipped: Expectations) -> bool:
     """Does the control fail this case outside its own shipped file, whatever file the user chose?"""
     return shipped.judge(row.case, Ruling(row.verdict, row.rule, row.detail)).is_unexpected
+
+
+def expectations_in(file: str, rules: Rules) -> Expectations:
+    """The file that somebody names, for programs; "" and "none": none. Raises ExpectError."""
+    expectations = Expectations.load(Path(file)) if file not in ("", NO_EXPECTATIONS) else Expectations()
+    expectations.check_rules({*rules.by_id, TAMPERED})
+    return expectations
 
 
 def expectations_for(spec: Spec, choice: str, folder: str = "") -> Expectations:

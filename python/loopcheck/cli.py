@@ -8,7 +8,6 @@ written all the same).
 from __future__ import annotations
 
 import functools
-import math
 import os
 import signal
 import sys
@@ -21,8 +20,8 @@ from rich.console import Console
 from rich.text import Text
 
 import loopcheck
+from loopcheck import cli_options, expect_update, fuzz_report, paths, processes, report, table, upstream_setup
 from loopcheck import cpython as suite
-from loopcheck import expect_update, fuzz_report, paths, processes, report, table, upstream_setup
 from loopcheck import page as html
 from loopcheck.check import (
     EXIT_INTERRUPTED,
@@ -34,6 +33,7 @@ from loopcheck.check import (
     Plan,
     Results,
     Watcher,
+    expectations_in,
 )
 from loopcheck.expect import ExpectError
 from loopcheck.fuzz import Plan as FuzzPlan
@@ -101,57 +101,14 @@ def commands() -> None:
     """
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds above 0: neither infinite nor NaN."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As of the base class."""
-        seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is no number of seconds.", param, ctx)
-        return seconds
-
-
-SECONDS = Seconds(min=0, min_open=True)
-
-
-def _specs(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Spec, ...]:
-    return tuple(Spec.parse(text) for text in dict.fromkeys(values))
-
-
-_timeout = click.option(
-    "--timeout",
-    type=SECONDS,
-    default=4.0,
-    show_default=True,
-    metavar="S",
-    help="Seconds of effective time a case may take (time spent waiting for a cpu does not count).",
-)
-
-_virtual_time = click.option(
-    "--virtual-time",
-    is_flag=True,
-    help="The clock stands still, and jumps when all processes and threads sleep; timers are judged exactly.",
-)
-_faults = click.option(
-    "--faults",
-    type=click.Choice(["linux", "posix"]),
-    help="Reads, writes and waits meet what this kernel, or any that POSIX allows, may do to them.",
-)
-_seed = click.option("--seed", type=click.IntRange(min=0), default=0, metavar="N", help="Same seed, same faults.")
-
-
-_until_first = click.option("-x", "--until-first", is_flag=True, help="End at the first unexpected verdict.")
-
-
 @commands.command()
-@click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
+@click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=cli_options.specs)
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Cases whose id contains this, or fits its * and ?.")
 @click.option("--rule", "rules", multiple=True, metavar="ID", help="Only cases of this rule; may be repeated.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), metavar="N", help="Cases at a time; by default at most 4.")
-@_timeout
-@_until_first
-@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@cli_options.timeout
+@cli_options.until_first
+@cli_options.expect
 @click.option(
     "--update-expect",
     "update",
@@ -165,9 +122,9 @@ _until_first = click.option("-x", "--until-first", is_flag=True, help="End at th
 @click.option(
     "--report", "directory", default="", metavar="DIR", help="Write index.html, results.json and summary.md there."
 )
-@_virtual_time
-@_faults
-@_seed
+@cli_options.virtual_time
+@cli_options.faults
+@cli_options.seed
 def check(
     loops: tuple[Spec, ...],
     pattern: str,
@@ -283,13 +240,13 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
 
 
 @commands.command()
-@click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
+@click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=cli_options.specs)
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Tests whose id contains this, or fits its * and ?.")
 @click.option("--quick", is_flag=True, help="Only a choice of some seventy tests.")
-@_until_first
+@cli_options.until_first
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
-@click.option("--timeout", type=SECONDS, default=10.0, show_default=True, metavar="S", help="Of a test.")
-@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option("--timeout", type=cli_options.SECONDS, default=10.0, show_default=True, metavar="S", help="Of a test.")
+@cli_options.expect
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
 @click.option("--package", default=suite.PACKAGE, show_default=True, metavar="NAME", help="Where the tests are.")
@@ -325,8 +282,8 @@ def cpython(
 @click.argument("libraries", nargs=-1, metavar="[LIBRARY...]")
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this.")
 @click.option("-n", "workers", type=click.IntRange(1, 2), default=2, metavar="WORKERS", help="Loops at a time.")
-@click.option("--timeout", type=SECONDS, default=30.0, show_default=True, metavar="S", help="Of a test.")
-@click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
+@click.option("--timeout", type=cli_options.SECONDS, default=30.0, show_default=True, metavar="S", help="Of a test.")
+@cli_options.expect
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
 @click.option("--cache", default="", metavar="DIR", help="Where the libraries are installed; else the user's cache.")
@@ -366,9 +323,6 @@ def page(files: tuple[str, ...], output: str) -> None:
     report.write(Path(output), html.render(documents))
 
 
-_driver = click.option("--driver", default="", metavar="PATH.so", help="The driver of a C loop (contract/driver.h).")
-
-
 def _spec_of(loop: str, path: str) -> Spec:
     """The one loop that is meant. Raises UsageError."""
     if bool(loop) == bool(path):
@@ -378,16 +332,18 @@ def _spec_of(loop: str, path: str) -> Spec:
 
 @commands.command()
 @click.argument("arguments", nargs=-1, required=True, metavar="LOOP... FILE|DIR...")
-@_driver
+@cli_options.driver
+@click.option("--expect", default="", metavar="FILE", help="Known deviations; a case is a program's path.")
 @click.option("--verbose", is_flag=True, help="Print the trace of every program; else only that of a single one.")
 @click.option("--script", default="", metavar="OUT.py", help="Write the program as a script for asyncio loops alone.")
-@_timeout
-@_virtual_time
-@_faults
-@_seed
+@cli_options.timeout
+@cli_options.virtual_time
+@cli_options.faults
+@cli_options.seed
 def replay(
     arguments: tuple[str, ...],
     driver: str,
+    expect: str,
     verbose: bool,
     timeout: float,
     virtual_time: bool,
@@ -412,7 +368,8 @@ def replay(
         check_script(specs, programs, is_plain=not virtual_time and faults is None)
     is_verbose = verbose or len(programs) * len(specs) == 1
     options = Options(timeout_s=timeout, shim=Shim(virtual_time, faults or "", seed))
-    for replayed in replay_all(specs, programs, known, options, results):
+    expectations = expectations_in(expect, known)
+    for replayed in replay_all(specs, programs, known, options, results, expectations):
         print_replayed(console, replayed, is_verbose)
     table.print_results(console, results)
     if script and programs:
@@ -422,18 +379,22 @@ def replay(
 
 @commands.command()
 @click.argument("loop", required=False, default="", metavar="LOOP")
-@_driver
+@cli_options.driver
+@cli_options.expect
 @click.option("--against", default="", metavar="LOOP", help="Compare with this loop, and report what differs.")
-@click.option("--seconds", type=SECONDS, default=None, metavar="S", help="Programs for so long.  [default: 60]")
+@click.option(
+    "--seconds", type=cli_options.SECONDS, default=None, metavar="S", help="Programs for so long.  [default: 60]"
+)
 @click.option("--runs", type=click.IntRange(min=1), default=None, metavar="N", help="So many programs, however long.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, metavar="N", help="Same seed, same programs.")
 @click.option("--save", default="", metavar="DIR", help="Write programs, reproducers and traces there.")
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Processes at a time.")
-@_virtual_time
-@_faults
+@cli_options.virtual_time
+@cli_options.faults
 def fuzz(
     loop: str,
     driver: str,
+    expect: str,
     against: str,
     seconds: float | None,
     runs: int | None,
@@ -459,6 +420,7 @@ def fuzz(
         seed=seed,
         workers=workers or 2 * min(WORKERS_MAX, os.cpu_count() or 1),
         options=Options(shim=Shim(virtual_time, faults or "", seed)),
+        expect=expect,
     )
     if save:
         report.make_directory(Path(save))

@@ -26,14 +26,16 @@ NEEDED = {
     _contract.OP_LIMITS: _contract.CAP_FLOW,
     _contract.OP_DATAGRAM: _contract.CAP_DATAGRAM,
     _contract.OP_SEND: _contract.CAP_DATAGRAM,
+    _contract.OP_WRITELINES: _contract.CAP_WRITELINES,
+    _contract.OP_SWITCH: _contract.CAP_SWITCH,
     _contract.OP_LISTEN: _contract.CAP_SERVER,
     _contract.OP_CONNECT: _contract.CAP_CONNECT,
     _contract.OP_RECV: _contract.CAP_REQUEST,
     _contract.OP_SENDALL: _contract.CAP_REQUEST,
-    _contract.OP_SWITCH: _contract.CAP_SWITCH,
     _contract.OP_TASK: _contract.CAP_TASK,
-    _contract.OP_DROP: _contract.CAP_GC,
+    _contract.OP_EDGE: _contract.CAP_EDGE,
     _contract.OP_GC: _contract.CAP_GC,
+    _contract.OP_DROP: _contract.CAP_GC,
 }
 PROGRAMS_KEPT = 3  # smallest ones of a signature
 

@@ -55,6 +55,7 @@ class Plan:
     seed: int = 0
     workers: int = 4
     options: Options = field(default_factory=Options)
+    expect: str = ""  # a file of known deviations, or "none"; "": what is shipped for the loop
 
 
 class Progress:

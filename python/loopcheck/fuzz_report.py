@@ -14,7 +14,7 @@ from rich.text import Text
 from loopcheck import _contract, processes, report
 from loopcheck.batch import Totals
 from loopcheck.bench import Bench
-from loopcheck.check import EXIT_EXPECTED, EXIT_INTERRUPTED, EXIT_UNEXPECTED, expectations_for
+from loopcheck.check import EXIT_EXPECTED, EXIT_INTERRUPTED, EXIT_UNEXPECTED, expectations_for, expectations_in
 from loopcheck.expect import RANDOM_CASE, Expectations
 from loopcheck.findings import DIFF, DIFF_SENTENCE, Finding, header, op_count
 from loopcheck.fuzz import Campaign, Outcome, Plan, Progress
@@ -89,7 +89,10 @@ def run(plan: Plan, rules: Rules, console: Console, directory: Path | None) -> i
     live = Live(console)
     try:
         server = bench.open(plan.loop)
-        expectations = expectations_for(plan.loop, "")
+        if plan.expect:
+            expectations = expectations_in(plan.expect, rules)
+        else:
+            expectations = expectations_for(plan.loop, "")
         expectations.loop_version = server.version
         expectations.under = plan.options.shim.conditions
         if plan.against is not None:
@@ -141,7 +144,9 @@ def print_finding(console: Console, number: int, finding: Finding, plan: Plan, r
         f"\n{number}. ", (sign.verdict, f"bold {colour(sign.verdict)}"), f" {sign.rule}  {plan.loop.text}"
     )
     console.print(head, soft_wrap=True)
-    _labelled(console, "rule", DIFF_SENTENCE if finding.is_difference else rules.sentence_of(sign.rule))
+    sentence = DIFF_SENTENCE if finding.is_difference else rules.sentence_of(sign.rule)
+    if sentence:
+        _labelled(console, "rule", sentence)
     _labelled(console, "seen", finding.sentence)
     for other in finding.also:
         _labelled(console, "also", f"{other.sign.rule or other.sign.verdict}: {other.sentence}")

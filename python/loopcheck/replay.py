@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.text import Text
 
 from loopcheck import _contract
-from loopcheck.batch import CONFIRM, asked
+from loopcheck.batch import CONFIRM, asked, judgement_of
 from loopcheck.check import Results, Row
+from loopcheck.expect import Expectations
 from loopcheck.load import BATCH_CASE, PROGRAM_CASE, Spec, Unusable
 from loopcheck.rules import Rules
 from loopcheck.shared import pack_programs
 from loopcheck.supervisor import Options, Server
-from loopcheck.verdict import FAILURES, Facts, Ruling, decide
+from loopcheck.verdict import Facts, Ruling, decide
 
 SUFFIX = ".loop"
 
@@ -74,17 +75,24 @@ def read_program(path: Path) -> bytes:
 
 
 def replay_all(
-    specs: Sequence[Spec], programs: Sequence[Stored], rules: Rules, options: Options, results: Results
+    specs: Sequence[Spec],
+    programs: Sequence[Stored],
+    rules: Rules,
+    options: Options,
+    results: Results,
+    expectations: Expectations,
 ) -> Iterator[Replayed]:
     """Runs each program on each loop in a process of its own; the rows go into the results as well."""
     results.rules = tuple(rules.by_id.values())
+    expectations.under = options.shim.conditions
     for spec in specs if programs else ():
         with Server(spec, options) as server:
             try:
                 server.start()
                 server.look()
+                expectations.loop_version = server.version
                 for stored in programs:
-                    replayed = _replay(server, stored, rules, options)
+                    replayed = _replay(server, stored, rules, options, expectations)
                     results.rows.append(replayed.row)
                     yield replayed
             except Unusable as error:
@@ -94,17 +102,18 @@ def replay_all(
                 return
 
 
-def _replay(server: Server, stored: Stored, rules: Rules, options: Options) -> Replayed:
+def _replay(server: Server, stored: Stored, rules: Rules, options: Options, expectations: Expectations) -> Replayed:
     spec = server.spec
     if spec.is_driver:
         facts = server.run(BATCH_CASE, pack_programs([stored.program], CONFIRM.rescue_s))
         records = dict(server.runs()).get(0, b"")
         facts = Facts(
-            **{**vars(facts), "judgement": _contract.judge_run(records), "trace": _contract.format_run(records)}
+            **{**vars(facts), "judgement": judgement_of(records, facts.ending), "trace": _contract.format_run(records)}
         )
     else:
         facts, records = server.run(PROGRAM_CASE, stored.program), b""
-    ruling = _ruling(facts, records, rules)
+    judged = expectations.judge(str(stored.file), _ruling(facts, records, rules))
+    ruling = judged.ruling
     loop = f"--driver {shlex.quote(spec.text)}" if spec.is_driver else shlex.quote(spec.text)
     row = Row(
         loop=spec.text,
@@ -115,7 +124,8 @@ def _replay(server: Server, stored: Stored, rules: Rules, options: Options) -> R
         verdict=ruling.verdict,
         detail=ruling.detail,
         seconds=round(facts.ending.wall_s, 3),
-        is_unexpected=ruling.verdict in FAILURES,
+        is_unexpected=judged.is_unexpected,
+        deviation=judged.deviation,
         rule_sentence=rules.sentence_of(ruling.rule),
         again=f"loopcheck replay {loop} {shlex.quote(str(stored.file))}{options.shim.arguments}",
     )

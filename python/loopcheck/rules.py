@@ -15,6 +15,7 @@ else:
     import tomli as tomllib
 
 LEVELS = ("MUST", "SHOULD", "INFO")
+TAMPERED = "KIT-1"  # reserved: what is said cannot be
 
 
 class UnknownRule(Exception):

@@ -26,6 +26,10 @@ enum {
     NO_APPLY,
     CANNOT_OPEN,
     TWICE,
+    OLD_CLOCK,
+    OTHER_EVENT,
+    NO_EDGE,
+    COARSE,
     STRICT /* runs nothing before the clock has moved on */
 };
 
@@ -84,7 +88,7 @@ static int64_t step(void)
         if (WAY == THREAD)
             call_on_a_thread();
         else
-            call(handle, LC_EVENT_SOON);
+            call(handle, WAY == OTHER_EVENT ? LC_EVENT_TIMER : LC_EVENT_SOON);
     }
     return 0;
 }
@@ -106,7 +110,7 @@ static int64_t apply(struct lc_driver *base, const struct lc_op *op)
             call_on_a_thread();
         return 0;
     case LC_OP_NOW:
-        return 1;
+        return WAY == OLD_CLOCK ? 1 : clock_ns();
     case LC_OP_SOON:
     case LC_OP_REARM:
         if (op->a >> 4 != LC_KIND_SOON || queued == sizeof queue)
@@ -136,9 +140,11 @@ struct lc_driver *lc_driver_get(void)
 {
     driver = (struct lc_driver){.abi = WAY == WRONG_ABI ? LC_DRIVER_ABI + 1 : LC_DRIVER_ABI,
                                 .name = "under_test",
-                                .capabilities = WAY == LIES ? LC_CAP_STREAM : 0,
+                                .capabilities = WAY == LIES      ? LC_CAP_STREAM
+                                                : WAY == NO_EDGE ? LC_CAP_EDGE
+                                                                 : 0,
                                 .promises = LC_PROMISE_FIFO,
-                                .tick_ns = 1000000,
+                                .tick_ns = WAY == COARSE ? 3600 * UINT64_C(1000000000) : 1000000,
                                 .apply = WAY == NO_APPLY ? NULL : apply};
     return WAY == GIVES_NULL ? NULL : &driver;
 }

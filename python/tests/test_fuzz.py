@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from loopcheck import _contract as c
 from loopcheck import paths
-from loopcheck.batch import Ran
+from loopcheck.batch import Ran, judgement_of
 from loopcheck.expect import Deviation, Expectations
 from loopcheck.findings import Finding, Signature, missing
 from loopcheck.fuzz_report import reason_for
+from loopcheck.watch import Ending
 
 HERE = Path(__file__).parent
 BROKEN = paths.conformance_dir() / "broken_loops"
@@ -141,6 +142,25 @@ def test_what_random_programs_may_show_is_known(tmp_path: Path) -> None:
         expect.write_text(text)
         done = loopcheck("fuzz", "fuzzed_loops:Dies", "--runs", 4, env=env)
         assert ("all of them known" in done.stdout, done.returncode) == (known, status), done.stdout
+
+
+def test_what_a_loop_owed_when_it_fell_asleep_though_a_signal_woke_it() -> None:
+    soon, ms = c.KIND_SOON << 12 | 1, 1_000_000
+    told = [
+        (0, c.WHAT_OPEN, 0, 0),
+        (1, c.WHAT_OP, c.OP_SOON, soon),
+        (2, c.WHAT_STEP, 0, 0),
+        (4000, c.WHAT_STEPPED, 0, 0),
+        (4001, c.WHAT_OP, c.OP_CANCEL, soon),
+        (4002, c.WHAT_CLOSED, 0, 0),
+    ]
+    records = b"".join(
+        struct.pack("<QQIiHHBBBB", time_ms * ms, 0, seq, 0, handle, 0, what, code, 0, 0)
+        for seq, (time_ms, what, code, handle) in enumerate(told, 1)
+    )
+    for limit, rule in (("run", "SOON-5"), ("", "")):
+        judgement = judgement_of(records, Ending(limit=limit))
+        assert (judgement["owed_rule"], judgement["violations"]) == (rule, [])
 
 
 def finding(verdict: str, rule: str) -> Finding:

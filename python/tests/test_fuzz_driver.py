@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from loopcheck import shim
+from loopcheck.expect import RANDOM_CASE
 from loopcheck.fuzz import REFERENCE
 from loopcheck.load import Unusable
 
@@ -25,6 +26,9 @@ DESERVED = {
     "LATE": (1, ""),
     "THREAD": (1, "THREAD-1"),
     "TWICE": (1, "SOON-3"),
+    "OLD_CLOCK": (1, "behind CLOCK_MONOTONIC"),
+    "OTHER_EVENT": (1, 'was called with event "timer"'),
+    "NO_EDGE": (1, "says that its loop can do edge, and refuses it"),
     "LIES": (1, "says that its loop can do stream, and refuses it"),
     "SILENT": (1, "SOON-5"),
     "REFUSES": (1, "VACUOUS"),
@@ -32,6 +36,7 @@ DESERVED = {
     "WRONG_ABI": (2, "built for version 5 of contract/driver.h, and this is version 4"),
     "GIVES_NULL": (2, "returned NULL"),
     "NO_APPLY": (2, "its apply is NULL"),
+    "COARSE": (2, "tick_ns is more than a second"),
     "CANNOT_OPEN": (2, "could not open a loop"),
 }
 
@@ -88,6 +93,24 @@ def test_replay(tmp_path: Path) -> None:
         done = loopcheck("replay", "--driver", build(way, tmp_path), tmp_path / "p.loop")
         assert (done.returncode, f"1 verdict (1 {verdict})" in done.stdout) == (status, True), done.stdout
     assert "c2.soon" in loopcheck("replay", "--driver", tmp_path / "calm.so", tmp_path / "p.loop").stdout
+
+
+def test_what_is_expected_of_a_driver_is_known(tmp_path: Path) -> None:
+    driver, program, file = build("TWICE", tmp_path), tmp_path / "p.loop", tmp_path / "mine.toml"
+    entry = '[[deviation]]\ncase = "{}"\nverdict = "FAIL"\nrule = "{}"\nreason = "on purpose"\n'
+    program.write_text("soon c1\nstep\n")
+    file.write_text(entry.format(RANDOM_CASE, "SOON-3") + entry.format("*/p.loop", "SOON-3"))
+    done = loopcheck("fuzz", "--driver", driver, "--runs", 24, "--expect", file)
+    assert (done.returncode, "all of them known" in done.stdout) == (0, True), done.stdout
+    done = loopcheck("replay", "--driver", driver, program, "--expect", file)
+    assert (done.returncode, "on purpose" in done.stdout) == (0, True), done.stdout
+    file.write_text(entry.format("*", "SOON-1"))
+    done = loopcheck("replay", "--driver", driver, program, "--expect", file)
+    assert (done.returncode, "SOON-3 unexpected" in done.stdout) == (1, True), done.stdout
+    file.write_text(entry.format("*", "SOON-333"))
+    done = loopcheck("fuzz", "--driver", driver, "--runs", 24, "--expect", file)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "no rule 'SOON-333'" in done.stderr
 
 
 def test_a_finding_is_shrunk_and_replayed(tmp_path: Path) -> None:
