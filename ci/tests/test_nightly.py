@@ -82,7 +82,7 @@ def test_every_kind_is_planned():
 
 
 @pytest.mark.parametrize(
-    "found", ["0 findings in 8 s; 90 programs", "2 findings, all of them known, in 8 s; 90 programs"]
+    "found", ["0 findings; in 8 s 90 programs", "2 findings, all of them known; in 8 s 90 programs"]
 )
 def test_last_line_of_a_campaign(monkeypatch, found):
     monkeypatch.setattr(nightly.parts, "shown", lambda *arguments: (0, f"a finding in 3 ops\n{found}\n"))
