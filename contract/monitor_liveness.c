@@ -11,6 +11,7 @@ enum {
     STEPS_MADE_MAX = 8,           /* steps in which a stream must be made, or closed again before it was */
     STEPS_CONNECTED_MAX = 16,     /* steps in which a connect must end, or a server let in who has connected */
     STEPS_UNPAID_MAX = 3,         /* steps in which what was due at their start must have come */
+    POLLED_NS_MAX = 500 * 1000,   /* what the waits of a step that must not sleep may take on virtual time */
     ROUNDED_NS_MAX = 3 * 1000000, /* by so much a sleep of whole milliseconds may be too long, rounded twice */
     OWED_SOON_NS = 1000 * 1000000 /* a hang: timers due within this time count as what was owed */
 };
@@ -140,6 +141,15 @@ static void judge_long_sleep(struct lc_model *model, const struct lc_obs *obs)
     }
 }
 
+static void judge_poll(struct lc_model *model, const struct lc_obs *obs)
+{
+    const uint64_t passed_ns = obs->time_ns - model->turn_ns, away_ns = model->away_ns - model->turn_away_ns;
+    if (model->is_timed && !model->is_exact && !model->may_sleep && !model->has_jumped && passed_ns > away_ns &&
+        passed_ns - away_ns > POLLED_NS_MAX)
+        lc_monitor_report(model, obs, "KIT-1", "slept %" PRIu64 " ns in a step that must not sleep",
+                          passed_ns - away_ns);
+}
+
 /* Who reads may be a thread, which turns tell nothing of: on a real clock it gets its time before they count. */
 static bool has_had_time(struct lc_model *model, const struct lc_obs *obs, unsigned i, struct lc_model_handle *h)
 {
@@ -188,6 +198,8 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
         judge_sleep(model, obs);
     if (obs->what == LC_WHAT_BEGIN || obs->what == LC_WHAT_STEPPED)
         judge_long_sleep(model, obs);
+    if (obs->what == LC_WHAT_STEPPED)
+        judge_poll(model, obs);
     const bool is_end = obs->what == LC_WHAT_STEPPED && obs->result == 0;
     if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_RESCUE && !is_end)
         return;
@@ -221,7 +233,10 @@ void lc_monitor_owed(struct lc_model *model)
         snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", what.rule);
         return;
     }
-    if (model->phase == LC_IN_RUN && model->stop_seq != 0) {
+    if (!model->may_sleep) {
+        snprintf(judgement->owed, sizeof judgement->owed, "an end of the step, which must not sleep");
+        snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "KIT-1");
+    } else if (model->phase == LC_IN_RUN && model->stop_seq != 0) {
         snprintf(judgement->owed, sizeof judgement->owed, "an end of its run, which was stopped");
         snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "LIFE-2");
     }

@@ -353,6 +353,8 @@ static void take_turn(struct lc_model *model, const struct lc_obs *obs)
     model->turn++;
     model->turn_ns = obs->time_ns;
     model->turn_seq = obs->seq;
+    model->turn_away_ns = model->away_ns;
+    model->may_sleep = obs->what == LC_WHAT_RUN || (obs->bits & LC_WAIT) != 0;
     model->has_jumped = false;
     model->callbacks_before = model->judgement->callbacks;
     model->thread = obs->thread;

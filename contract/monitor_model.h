@@ -32,7 +32,9 @@ struct lc_model {
     uint32_t raises, errors;         /* since the last step or run began or ended */
     uint32_t refusals;               /* exceptions of a FACTORY, which need not be told */
     uint64_t turn_ns;                /* when the present step or run began, */
-    uint32_t turn_seq;               /* and its record */
+    uint32_t turn_seq;               /* and its record; */
+    uint64_t turn_away_ns;           /* away_ns at that time, */
+    bool may_sleep;                  /* and whether it was let sleep */
     bool has_jumped;                 /* since then more time has passed than the loop has asked for */
     uint64_t callbacks_before;       /* number of callbacks begun before the present step or run */
     uint32_t exits;                  /* callbacks of the present step or run that ended by SystemExit or the like */

@@ -417,6 +417,24 @@ static void timer_5_and_wake_1_overslept(void)
     }
 }
 
+/* [KIT-1] Where time passes in sleeps alone, a step that must not sleep takes none but that of its callbacks. */
+static void kit_1_slept_in_a_poll(void)
+{
+    for (unsigned way = 0; way < 8; way++) {
+        const bool may_sleep = way & 1, has_slept = way & 2, is_timed = way & 4;
+        opens(0, 0);
+        tell((struct lc_obs){.what = LC_WHAT_TERMS, .arg = 1000, .bits = is_timed ? LC_TERMS_TIMED : 0});
+        soon(C1);
+        tell((struct lc_obs){.what = LC_WHAT_STEP, .bits = may_sleep ? LC_WAIT : 0});
+        begins(C1);
+        at(10 * NS_A_MS); /* the callback takes time */
+        ends(C1);
+        at(has_slept ? 11 * NS_A_MS : 10 * NS_A_MS);
+        stepped(0);
+        CHECK(breaks(is_timed && has_slept && !may_sleep ? "KIT-1" : ""));
+    }
+}
+
 /* ---- the clock --------------------------------------------------------------------------------- */
 
 /* The driver's now() is recorded at 10 s, after `turns` steps. */
@@ -469,6 +487,7 @@ static const struct test tests[] = {
     TEST(timer_9_refused),
     TEST(timer_9_nan),
     TEST(timer_5_and_wake_1_overslept),
+    TEST(kit_1_slept_in_a_poll),
     TEST(kit_1_clock),
 };
 TEST_MAIN(tests)

@@ -50,6 +50,20 @@ static void owed_by_kind(void)
     CHECK(owes("WAKE-1", "p1 was posted to"));
 }
 
+/* A step that must not sleep owes its end, if nobody a callback; one that may owes nothing then. */
+static void owed_by_a_poll(void)
+{
+    for (uint8_t bits = 0; bits <= LC_WAIT; bits++) {
+        opens(0, 0);
+        tell((struct lc_obs){.what = LC_WHAT_STEP, .bits = bits});
+        CHECK(bits == LC_WAIT ? owes_nothing() : owes("KIT-1", "which must not sleep"));
+        opens(0, 0);
+        soon(C2);
+        tell((struct lc_obs){.what = LC_WHAT_STEP, .bits = bits});
+        CHECK(owes("SOON-5", "c2 was asked for and never ran"));
+    }
+}
+
 static void s1_waits(uint32_t capabilities)
 {
     opens(LC_CAP_STREAM | capabilities, 0);
@@ -356,6 +370,7 @@ static void bytes_get_a_verdict(void)
 
 static const struct test tests[] = {
     TEST(owed_by_kind),
+    TEST(owed_by_a_poll),
     TEST(owed_by_streams),
     TEST(runs_share_no_streams),
     TEST(unknown_ends_are_not_guessed),
