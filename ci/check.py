@@ -17,22 +17,27 @@
 Sets up by itself what it needs (see ci/setup.py). Options: --strict: a skipped part is a failure;
 --fuzz-seconds N: time of each fuzz target in `test`; --minutes N: total time of `nightly`, the set-up included, which
 its parts share; what it does not suffice for is left out or cut off, and counts as skipped. Exit status 0: all parts
-passed; 1: one failed or the set-up did.
+passed; 1: one failed or the set-up did; 2: the machine lacks something, and the message says what, or bad arguments.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
 
+NAMES = re.findall(r"^    ci/check\.py (\w+)", __doc__ or "", re.MULTILINE)  # of COMMANDS, below
 BEGAN = "LOOPCHECK_BEGAN_S"  # when the command was given, of time.monotonic(); across the set-up
 
 if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
     if len(sys.argv) < 2 or {"-h", "--help"} & set(sys.argv):
         print((__doc__ or "").strip())
         sys.exit(0 if len(sys.argv) > 1 else 2)
+    if not {*NAMES} & {*sys.argv}:
+        print(f"ci/check.py: {' '.join(sys.argv[1:])}: not one of {', '.join(NAMES)}", file=sys.stderr)
+        sys.exit(2)
     os.environ[BEGAN] = str(time.monotonic())
     os.execv(sys.executable, [sys.executable, str(Path(__file__).with_name("setup.py")), "check", *sys.argv[1:]])
 
@@ -194,7 +199,7 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("wheel outside the checkout", wheel.test)
     run.part("sanitizers", sanitizers)
     run.part("build of the fuzz targets", lambda: steps.relative(builds.build("asan")))
-    smoke = functools.partial(fuzzing.smoke, seconds=options.fuzz_seconds, seed=SMOKE_SEED)
+    smoke = functools.partial(fuzzing.run, seconds=options.fuzz_seconds, seed=SMOKE_SEED)
     run.beside(MUTANTS | {f"fuzz {target}": functools.partial(smoke, target) for target in fuzzing.targets()})
 
 
@@ -225,7 +230,7 @@ COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="ci/check.py", usage="ci/check.py COMMAND [--strict] [--fuzz-seconds N] [--minutes N]"
+        prog="ci/check.py", usage="ci/check.py COMMAND [OPTIONS] (ci/check.py --help lists them)"
     )
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--strict", action="store_true", help="a skipped part is a failure")

@@ -1,4 +1,4 @@
-"""Fuzz targets: a short run of each; those whose input is a program get the corpus as seeds."""
+"""Fuzz targets: a run of one for some seconds; those whose input is a program get the corpus as seeds."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def seeds(target: str) -> Path:
     return folder
 
 
-def smoke(target: str, seconds: int, seed: int = 0) -> str:
+def run(target: str, seconds: int, seed: int = 0) -> str:
     """Runs one fuzz target; what it finds is kept under build/findings. seed 0: other inputs each time."""
     program = builds.program("asan", f"fuzz/{target}")
     grown = BUILD / "fuzz-corpus" / target

@@ -14,7 +14,7 @@ import steps
 from mutants import UNIT_TEST, Mutant
 from steps import Stop
 
-TEST_S = 60  # of one run of a test; ctest's limit too
+TEST_S = 60  # of one run of a test
 
 
 def load() -> list[Mutant]:

@@ -155,7 +155,7 @@ def fuzz(target: str) -> str:
     seconds = (timing.left() or MINUTES) - timing.GRACE_S
     if seconds < 1:
         raise timing.OutOfTime("no time was left after the build")
-    return fuzzing.smoke(target, int(seconds))
+    return fuzzing.run(target, int(seconds))
 
 
 def cover() -> str:

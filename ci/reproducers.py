@@ -1,5 +1,5 @@
-"""The reproducers of docs/findings: a page names each; those in C compile by the command in their first comment and
-run, those in Python run on asyncio, which does right in all but its own."""
+"""The reproducers of docs/findings: a page names each, and each check; those in C compile by the command in their first
+comment and run, those in Python run on asyncio, which does right in all but its own."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from steps import Stop
 RUN_S = 60  # each ends long before
 CONTROL = "asyncio:new_event_loop"
 LIBRARY = re.compile(r"^ \*   cc (\S+\.c) (-l\w+) ", re.MULTILINE)
+CHECK = re.compile(r"^def check_(\w+)\(", re.MULTILINE)
 
 
 def shows_defect(source: Path) -> bool:
@@ -54,6 +55,10 @@ def run_all() -> str:
     unnamed = [source.name for source in (*sources, *scripts) if f"({source.name})" not in pages]
     if unnamed:
         raise Stop(f"no page of docs/findings links to {unnamed[0]}")
+    for script in scripts:
+        for name in CHECK.findall(script.read_text(encoding="utf-8")):
+            if f"`{name}`" not in pages:
+                raise Stop(f"no page of docs/findings names {name} of {script.name}")
     shown = [source.stem for source in sources if shows_defect(source)]
     for script in scripts:
         run_on_asyncio(script)

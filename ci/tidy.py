@@ -4,7 +4,7 @@
     ci/check.py tidy            everything
     ci/tidy.py [CHECK ...]      only the named groups: size text depends rules corpus tools docs
 
-Exit status 0: no problem; 1: problems. Exceptions stand in ci/tidy_exceptions.toml, each with its reason.
+Exit status 0: no problem; 1: problems. Exceptions would stand in ci/tidy_exceptions.toml, each with its reason.
 """
 
 from __future__ import annotations

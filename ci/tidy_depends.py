@@ -1,8 +1,8 @@
 """Who may depend on whom, by the includes of C files and the imports of Python files.
 
-contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c, handles.c, streams.c
-<- python); fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only runs
-things; sanitizers run things by the means of ci, and stress the loop's mailbox.
+contract and loop depend on nothing of ours (inside loop: core <- thread <- backend <- refloop.c and the files beside
+it <- python); fuzz on both; python/loopcheck on contract; conformance on loopcheck; corpora holds data only; ci only
+runs things; sanitizers run things by the means of ci, and stress the loop's mailbox.
 """
 
 from __future__ import annotations

@@ -75,6 +75,14 @@ def broken_loops(tree: Tree) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def monitored(tree: Tree) -> Iterator[tuple[str, int, str]]:
+    """File, line and rule, wherever the monitor names one."""
+    for name in tree.match("contract/monitor*.c"):
+        for number, line in enumerate(tree.lines(name), 1):
+            for rule in re.findall(r'"([A-Z]+-\d+)"', line):
+                yield name, number, rule
+
+
 def fields(tree: Tree) -> Iterator[Problem]:
     """Each rule has all it needs, once."""
     seen: set[str] = set()
@@ -143,11 +151,9 @@ def citations(tree: Tree) -> Iterator[Problem]:
     for case in cases(tree):
         if case.rule not in known:
             yield Problem(case.file, case.line, f"{case.function} cites {case.rule}, which is no rule")
-    for name in tree.match("contract/monitor*.c"):
-        for number, line in enumerate(tree.lines(name), 1):
-            for rule in re.findall(r'"([A-Z]+-\d+)"', line):
-                if rule not in known:
-                    yield Problem(name, number, f"judges {rule}, which is no rule")
+    for name, number, rule in monitored(tree):
+        if rule not in known:
+            yield Problem(name, number, f"judges {rule}, which is no rule")
     for name in tree.match("fuzz/mutants/*.toml"):
         for mutant in tree.toml(name).get("mutant", []):
             if not {"killer", "case"} & set(mutant) and mutant.get("rule") not in known:
@@ -162,6 +168,7 @@ def citations(tree: Tree) -> Iterator[Problem]:
 def unlisted(tree: Tree) -> Iterator[Problem]:
     """What cites a rule stands in that rule's lists, so that the lists are the whole truth."""
     entries = [(case.rule, "judged_by", f"case:{case.id}") for case in cases(tree)]
+    entries += [(rule, "judged_by", f"monitor:{name}") for name, _, rule in monitored(tree)]
     entries += [(rule, "seen_failing", f"mutant:{name}") for name, rule in mutants(tree).items()]
     entries += [(rule, "seen_failing", f"broken:{slug}") for slug, all_ in broken_loops(tree).items() for rule in all_]
     lists = {str(rule.get("id")): rule for rule in rules(tree)}

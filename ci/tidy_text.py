@@ -15,7 +15,7 @@ UNFINISHED = re.compile(r"\b(?:TO" + "DO|FIX" + "ME|XX" + r"X|HA" + r"CK)\b")
 TEXT_FILES = ("*.c", "*.h", "*.py", "*.md", "*.toml", "*.txt", "*.cmake", "*.json", "*.loop", "ci/*", ".ci/*")
 SELF = ("ci/tidy_text.py", "ci/tests/test_tidy_text.py")
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "docs/*.md")
+DOCUMENTS = ("*.md",)
 NAMED_FILE = re.compile(r"`((?:ci|contract|loop|fuzz|sanitizers|conformance|corpora|python|docs|\.ci)/[\w./-]*\w)`")
 TEMPLATE = re.compile(r"\b(?:SLUG|AREA|NNNN)\b")  # of a name that the reader makes
 UNEXPLAINED = "to be explained"  # as in python/loopcheck/expect_update.py

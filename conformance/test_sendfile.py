@@ -293,8 +293,9 @@ async def paused_over_tls(kit: Kit) -> tuple[Any, Any]:
     inside, log = kit.protocol(), kit.protocol()
     await join(kit, contexts(), inside, log)
     inside.pause_reading()
-    while not log.flow:
-        log.transport.write(PATTERN)
+    while log.flow[-1:] != ["pause"]:  # until the kernel takes no more, so that it stays so
+        log.transport.write(PATTERN * 4)
+        await asyncio.sleep(0.005)
     return log, inside
 
 

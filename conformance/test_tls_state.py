@@ -322,3 +322,18 @@ def test_paused_from_the_beginning(kit: Kit, side: str) -> None:
     paused.resume_reading()
     kit.equal(kit.run(gets(paused, 5)), b"hello", "what came then")
     kit.run(part(paused, other))
+
+
+@case("FLOW-1")
+def test_one_write_of_much(kit: Kit) -> None:
+    """A protocol over TLS that at once writes more than the kernel takes is told to pause, and to resume at the end."""
+    inside, log = pair(kit)
+    for end, name in ((log, socket.SO_SNDBUF), (inside, socket.SO_RCVBUF)):
+        end.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, name, 1 << 16)
+    inside.pause_reading()
+    log.transport.write(MUCH * 32)
+    kit.later(0.005, inside.resume_reading)
+    kit.run(inside.until(lambda: len(inside.received) >= len(MUCH) * 32))
+    kit.run(asyncio.sleep(0.01))
+    kit.equal(log.flow, ["pause", "resume"], "what it was told")
+    kit.run(part(inside, log))

@@ -1,8 +1,8 @@
 /* The seam between the kit and any event loop. Depends on nothing.
  *
  * A driver carries operations to ONE loop and reports what its callbacks saw. That is all a loop author writes: one
- * `apply` function and the constants beside it. docs/write-a-driver.md leads through it, fuzz/drivers/libev.c is the
- * shortest example.
+ * `apply` function and the constants beside it. docs/write-a-driver.md leads through it,
+ * examples/tinyloop/driver.c is the shortest example.
  *
  * Handles are small integers chosen by the runner, never reused in a run; the driver has a table indexed by them. op.h
  * is the vocabulary of handles and ops, callback.h of what a callback saw.

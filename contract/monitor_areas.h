@@ -1,4 +1,4 @@
-/* The areas of the monitor, a file each: every one is shown each record before the model takes it in. */
+/* The areas of the monitor, a file each: each is shown the records of its kinds before the model takes them in. */
 #ifndef MONITOR_AREAS_H
 #define MONITOR_AREAS_H
 

@@ -1,4 +1,5 @@
-/* What the monitor knows of one handle. Only contract/monitor_model*.c change it. */
+/* What the monitor knows of one handle. Only contract/monitor_model*.c change it, and monitor_liveness.c what it
+ * counts. */
 #ifndef LC_MONITOR_HANDLE_H
 #define LC_MONITOR_HANDLE_H
 
@@ -11,10 +12,10 @@ struct lc_model_handle {
     enum lc_state state;
     bool was_cancelled;      /* idle because of a cancel, not because its callback ran */
     bool began_early;        /* its callback began before the op that made it returned */
-    bool is_owed;            /* a callback was due when the present step began, and had had its time */
-    uint64_t arrived_ns;     /* stream, datagram: when a step first began with something to read; 0: it did not */
-    uint32_t steps_unpaid;   /* steps that ended without the callback that was due when they began */
-    uint32_t live_max;       /* most handles armed at the end of one of those steps */
+    bool is_owed;            /* liveness: a callback was due when the present step began, and had had its time */
+    uint64_t arrived_ns;     /* liveness: when a step first began with something to read; 0: it did not */
+    uint32_t steps_unpaid;   /* liveness: steps that ended without the callback that was due when they began */
+    uint32_t live_max;       /* liveness: most handles armed at the end of one of those steps */
     uint32_t armed_seq;      /* record of the present arming */
     uint32_t armed_turn;     /* turns counted when it was armed; 0: outside any */
     uint64_t deadline_ns;    /* timer: at the earliest */
@@ -32,7 +33,6 @@ struct lc_model_handle {
     uint32_t posted;         /* waker: callbacks begun */
     uint32_t post_seq;       /* waker: when the last post began */
     uint32_t begin_seq;      /* when its last callback began */
-    uint32_t begin_turn;     /* turns counted at that time */
     uint8_t readiness;       /* fd: as the kernel last showed it */
     bool is_known;           /* fd: its readiness has been shown */
     bool is_reused;          /* fd: its number was closed and opened again */
@@ -65,7 +65,6 @@ struct lc_model_handle {
         bool was_cancelled;  /* while it was connecting */
         bool is_done;        /* DONE has come */
         bool may_fail;       /* nobody listened when it was asked to connect */
-        bool is_accepted;    /* a server's */
         uint32_t asked_turn; /* when it was asked for a buffer, into which it may be read whatever it says meanwhile */
         bool has_raised;     /* its DATA or EOF ends by an exception */
         bool has_failed;     /* so it did: the loop has to end it */

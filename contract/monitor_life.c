@@ -1,4 +1,4 @@
-/* Rules LIFE-1, LIFE-2, LIFE-3, LIFE-8, LIFE-9, LIFE-13 and HOLD-4: running, stopping, and the end of handles and loop.
+/* Rules LIFE-1 to LIFE-4, LIFE-8, LIFE-9, LIFE-13 and HOLD-4: running, stopping, and the end of handles and loop.
  */
 #include <inttypes.h>
 

@@ -1,5 +1,6 @@
 /* Rules SOON-5, TIMER-5, FD-2, FD-10, TASK-1, WAKE-1, STREAM-8, FLOW-2 (and the ends of LIFE-9, STREAM-1, CLOSE-1,
- * ERR-4, DGRAM-1, DGRAM-2, DGRAM-3, DGRAM-4 and DGRAM-6): what is due comes, within a few steps. */
+ * ERR-4, SERVER-4, CONNECT-1 and, as monitor_model_datagram.c names them, DGRAM-1 to DGRAM-4 and DGRAM-6): what is due
+ * comes, within a few steps. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,9 +120,10 @@ static void judge_sleep(struct lc_model *model, const struct lc_obs *obs)
 /* Who reads may be a thread, which turns tell nothing of: on a real clock it gets its time before they count. */
 static bool has_had_time(struct lc_model *model, const struct lc_obs *obs, unsigned i, struct lc_model_handle *h)
 {
+    if (model->is_exact)
+        return true;
     const char *rule = owed(model, i).rule;
-    const bool has_arrived = strcmp(rule, "STREAM-8") == 0 || strcmp(rule, "DGRAM-1") == 0;
-    if (!has_arrived || model->is_exact)
+    if (strcmp(rule, "STREAM-8") != 0 && strcmp(rule, "DGRAM-1") != 0)
         return true;
     if (h->arrived_ns == 0)
         h->arrived_ns = obs->time_ns;
@@ -136,30 +138,43 @@ static void begin_step(struct lc_model *model, const struct lc_obs *obs, unsigne
     h->is_owed = is_due && has_had_time(model, obs, i, h);
 }
 
+/* `live`: handles that wait beside it, where that counts. */
+static void end_step(struct lc_model *model, const struct lc_obs *obs, unsigned i, uint32_t live)
+{
+    struct lc_model_handle *h = &model->handles[i];
+    const unsigned kind = i / model->width;
+    const bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
+    h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
+    h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
+    if (is_late(model, obs, kind, h) ||
+        (h->steps_unpaid >= STEPS_UNPAID_MAX && h->steps_unpaid >= steps_allowed(model, kind, h)))
+        report(model, obs, i);
+}
+
+static void rescue(struct lc_model *model, const struct lc_obs *obs, unsigned i)
+{
+    const unsigned kind = i / model->width;
+    const uint64_t rest_ns = kind == LC_KIND_FD ? LC_REST_NS_MAX : 0; /* nobody would end that sleep */
+    if (lc_model_is_due(model, kind, &model->handles[i], obs->time_ns + rest_ns))
+        report(model, obs, i);
+}
+
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
 {
     if (obs->what == LC_WHAT_BEGIN)
         judge_sleep(model, obs);
-    if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_STEPPED && obs->what != LC_WHAT_RESCUE)
+    const bool is_end = obs->what == LC_WHAT_STEPPED && obs->result == 0;
+    if (obs->what != LC_WHAT_STEP && obs->what != LC_WHAT_RESCUE && !is_end)
         return;
-    const bool is_counted = obs->what == LC_WHAT_STEPPED && (model->capabilities & LC_CAP_ONE_PER_STEP);
-    const uint32_t live = is_counted ? count_live(model) : 0;
+    const uint32_t live = is_end && (model->capabilities & LC_CAP_ONE_PER_STEP) ? count_live(model) : 0;
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
-        struct lc_model_handle *h = &model->handles[i];
-        unsigned kind = i / model->width;
-        if (obs->what == LC_WHAT_STEP)
+        if (is_end)
+            end_step(model, obs, i, live);
+        else if (obs->what == LC_WHAT_STEP)
             begin_step(model, obs, i);
-        const uint64_t rest_ns = kind == LC_KIND_FD ? LC_REST_NS_MAX : 0; /* nobody would end that sleep */
-        if (obs->what == LC_WHAT_RESCUE && lc_model_is_due(model, kind, h, obs->time_ns + rest_ns))
-            report(model, obs, i);
-        if (obs->what != LC_WHAT_STEPPED || obs->result != 0)
-            continue;
-        bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
-        h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
-        h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
-        if (is_late(model, obs, kind, h) || h->steps_unpaid >= steps_allowed(model, kind, h))
-            report(model, obs, i);
+        else
+            rescue(model, obs, i);
     }
 }
 

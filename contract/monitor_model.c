@@ -272,7 +272,6 @@ static void take_begin(struct lc_model *model, const struct lc_obs *obs)
     struct lc_model_handle *h = lc_model_at(model, obs->handle);
     model->depth++;
     h->begin_seq = obs->seq;
-    h->begin_turn = model->turn;
     if (obs->code != LC_EVENT_GET_BUFFER) { /* a question is no answer */
         h->is_owed = false;
         h->steps_unpaid = 0;

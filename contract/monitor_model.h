@@ -1,8 +1,8 @@
 /* What the monitor knows of a run, and the questions its rules ask. Internal to contract/monitor*.c.
  *
- * Each area's file has one function that is shown every record BEFORE the model takes it in; it
- * compares the record with what the model says must hold, and reports. Only lc_model_take changes the
- * model.
+ * Each area's file has one function that is shown the records of its kinds BEFORE the model takes them in; it compares
+ * a record with what the model says must hold, and reports. lc_model_take changes the model; of the areas liveness
+ * alone does, by its own counters.
  */
 #ifndef LC_MONITOR_MODEL_H
 #define LC_MONITOR_MODEL_H

@@ -111,7 +111,6 @@ static void take_stream(struct lc_model *model, const struct lc_obs *obs, struct
     lc_model_set_state(model, h, LC_ARMED);
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_made = h->stream.is_made}; /* it may have been told inside the call */
-    h->stream.is_accepted = LC_WIDE_KIND(LC_HANDLE_WIDE(obs->arg & 255)) == LC_KIND_END;
     h->stream.has_ended = end_of(model, h)->is_shut;
     h->stream.endings = h->stream.has_ended ? EOF_ASKED : 0;
     if (h->fd != 0)

@@ -1,4 +1,4 @@
-/* Rules STREAM-1 to STREAM-6, FLOW-1, CLOSE-1, CLOSE-2, EOF-1, EOF-2 and ERR-4: streams of bytes. */
+/* Rules STREAM-1 to STREAM-6, STREAM-9, FLOW-1, CLOSE-1, CLOSE-2, EOF-1, EOF-2 and ERR-4: streams of bytes. */
 #include <inttypes.h>
 
 #include "monitor_areas.h"

@@ -325,8 +325,8 @@ static void record_open_fds(struct runner *r)
 static void forget(struct runner *r)
 {
     for (unsigned kind = 0; kind < LC_KIND_COUNT; kind++)
-        if ((r->kinds_touched & 1u << kind) != 0)
-            memset(&r->handles[kind << 4], 0, 16 * sizeof *r->handles);
+        for (unsigned touched = r->touched[kind]; touched != 0; touched &= touched - 1)
+            r->handles[kind << 4 | (unsigned)__builtin_ctz(touched)] = (struct handle){.state = FREE};
     memset(r, 0, offsetof(struct runner, handles));
     r->datagram_count = r->attached = 0;
 }

@@ -313,6 +313,8 @@ bool lc_runner_execute_fds(struct runner *r, const struct lc_op *op)
 
 void lc_runner_record_streams(struct runner *r)
 {
+    if ((r->touched[LC_KIND_STREAM] | r->touched[LC_KIND_DATAGRAM] | r->touched[LC_KIND_REQUEST]) == 0)
+        return;
     for (size_t used = 0; used < r->used_count; used++) {
         const uint8_t i = r->used[used];
         if (!lc_runner_is_end(i) || r->handles[i].stream == 0 || !is_open(r, &r->handles[i]))

@@ -1,4 +1,5 @@
-/* What each op asks of the loop, and the guards before it. Ops on fds and streams are in runner_fds.c. */
+/* What each op asks of the loop, and the guards before it. Any other is passed on: to runner_fds.c, and from there to
+ * runner_streams.c, runner_sockets.c and runner_datagrams.c. */
 #include <errno.h>
 
 #include "names.h"
@@ -7,7 +8,7 @@
 struct handle *lc_runner_at(struct runner *r, uint8_t handle)
 {
     const uint8_t known = handle < HANDLES_MAX ? handle : 0;
-    r->kinds_touched |= 1u << (known >> 4);
+    r->touched[known >> 4] |= (uint16_t)(1u << (known & 15));
     return &r->handles[known];
 }
 
@@ -40,12 +41,7 @@ int64_t lc_runner_apply(struct runner *r, struct lc_op op)
 int64_t lc_runner_apply_recorded(struct runner *r, struct lc_op op, uint64_t value, unsigned bits)
 {
     int64_t result = lc_runner_apply(r, op);
-    lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP,
-                                        .code = op.op,
-                                        .handle = LC_HANDLE_WIDE(op.a),
-                                        .arg = value,
-                                        .bits = (uint8_t)bits,
-                                        .result = (int32_t)(result < 0 ? result : 0)});
+    lc_runner_record_op(r, op.op, op.a, value, bits, result);
     return result;
 }
 
@@ -101,7 +97,8 @@ static bool arm_timer(struct runner *r, struct lc_op op, struct handle *h)
     return result >= 0;
 }
 
-static bool do_soon(struct runner *r, struct lc_op op, struct handle *h)
+/* A soon or a waker: neither has anything but its handle. */
+static bool arm(struct runner *r, struct lc_op op, struct handle *h)
 {
     h->state = ARMED;
     if (lc_runner_apply_recorded(r, op, 0, 0) < 0)
@@ -158,7 +155,7 @@ static bool do_rearm(struct runner *r, struct lc_op op, struct handle *h)
         return false;
     switch (op.a >> 4) {
     case LC_KIND_SOON:
-        return do_soon(r, op, h);
+        return arm(r, op, h);
     case LC_KIND_TIMER:
         return arm_timer(r, op, h);
     case LC_KIND_WATCH:
@@ -195,14 +192,6 @@ bool lc_runner_destroy(struct runner *r, uint8_t handle)
     /* Recorded before it is applied too, since CLOSED may come inside the call. */
     lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_OP, .code = LC_OP_DESTROY, .handle = LC_HANDLE_WIDE(op.a)});
     return lc_runner_apply(r, op) >= 0;
-}
-
-static bool do_waker(struct runner *r, struct lc_op op, struct handle *h)
-{
-    h->state = ARMED;
-    if (lc_runner_apply_recorded(r, op, 0, 0) < 0)
-        h->state = IDLE;
-    return h->state == ARMED;
 }
 
 static void change_thread(struct runner *r)
@@ -313,7 +302,8 @@ static bool execute(struct runner *r, const struct lc_op *op)
         return false;
     switch (op->op) {
     case LC_OP_SOON:
-        return h->state == FREE && do_soon(r, *op, h);
+    case LC_OP_WAKER:
+        return h->state == FREE && arm(r, *op, h);
     case LC_OP_TIMER:
     case LC_OP_AT:
         return h->state == FREE && do_timer(r, *op, h);
@@ -321,8 +311,6 @@ static bool execute(struct runner *r, const struct lc_op *op)
         return h->state == FREE && do_edge(r, op, h);
     case LC_OP_WATCH:
         return h->state == FREE && do_watch(r, *op, h);
-    case LC_OP_WAKER:
-        return h->state == FREE && do_waker(r, *op, h);
     case LC_OP_POST:
         return do_post(r, *op, h);
     case LC_OP_CANCEL:

@@ -137,7 +137,7 @@ static uint8_t keep_streams(struct runner *r, uint8_t server, uint8_t first, uns
     unsigned kept = 0;
     while (kept < count && (first & 15u) + kept <= 15 && r->handles[first + kept].state == FREE &&
            r->handles[first + kept].server == 0)
-        r->handles[first + kept++].server = server;
+        lc_runner_at(r, (uint8_t)(first + kept++))->server = server;
     return (uint8_t)kept;
 }
 

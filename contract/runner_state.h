@@ -1,4 +1,4 @@
-/* The state of one run, shared by the two halves of the runner. Internal to contract/runner*.c. */
+/* The state of one run, and what the parts of the runner do for each other. Internal to contract/runner*.c. */
 #ifndef LC_RUNNER_STATE_H
 #define LC_RUNNER_STATE_H
 
@@ -50,8 +50,8 @@ struct runner {
     size_t late_count;
     struct late_post late[POSTS_LATE_MAX];
     size_t held_count;
-    int held[LC_PORTS_MAX]; /* fds that hold the ports of closed listeners and servers */
-    unsigned kinds_touched; /* a bit for each kind of which a handle may have content */
+    int held[LC_PORTS_MAX];          /* fds that hold the ports of closed listeners and servers */
+    uint16_t touched[LC_KIND_COUNT]; /* of each kind, a bit for each handle that may have content */
     size_t used_count;
     uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */

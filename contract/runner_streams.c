@@ -235,7 +235,9 @@ static bool is_late(struct runner *r)
 
 void lc_runner_give_time(struct runner *r)
 {
-    for (size_t used = 0; used < r->used_count && !r->driver->is_exact; used++) {
+    if (r->driver->is_exact)
+        return;
+    for (size_t used = 0; used < r->used_count; used++) {
         struct handle *h = &r->handles[r->used[used]];
         h->turns_unread = has_to_read(r, h, r->used[used] >> 4) ? h->turns_unread + 1 : 0;
     }

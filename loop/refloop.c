@@ -1,4 +1,4 @@
-/* The loop: the core, the mailbox and one backend. With handles.c and streams.c the only place that allocates. */
+/* The loop: the core, the mailbox and one backend. With the files beside it the only place that allocates. */
 
 #include "handle.h"
 
@@ -15,7 +15,7 @@ static rl_loop *loop_new(void)
     rl_loop *loop = malloc(sizeof *loop);
     if (loop == NULL)
         return NULL;
-    memset(loop, 0, offsetof(rl_loop, events));
+    memset(loop, 0, offsetof(rl_loop, epoll));
     rl_turn_init(&loop->turn);
     rl_wake_init(&loop->wake);
     rl_list_init(&loop->handles);

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 import builds
 import check
@@ -51,9 +54,17 @@ def test_replay_that_fails(program, script, error, word):
         corpus.run("dev", "libuv", "a.loop")
 
 
+def test_what_is_no_command_is_refused_before_the_set_up():
+    assert sorted(check.NAMES) == sorted(check.COMMANDS)
+    argv = [sys.executable, check.__file__, "dance"]
+    done = subprocess.run(argv, env={**os.environ, "LOOPCHECK_SET_UP": ""}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("ci/check.py: dance: not one of quick, test, ")
+
+
 def test_fuzz(program):
     program("echo 'stat::number_of_executed_units: 4711'")
-    assert fuzzing.smoke("fuzz_program", 1) == "4711 inputs in 1 s, nothing found"
+    assert fuzzing.run("fuzz_program", 1) == "4711 inputs in 1 s, nothing found"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +79,7 @@ def test_fuzz(program):
 def test_fuzz_that_finds_or_runs_nothing(program, script, word):
     program(script)
     with pytest.raises(Stop, match=word):
-        fuzzing.smoke("fuzz_program", 1)
+        fuzzing.run("fuzz_program", 1)
 
 
 def verdict(loop: str, name: str, rule: str) -> dict[str, str]:

@@ -59,6 +59,7 @@ def test_family_stands_for_its_members(plant):
         ("broken:at_once", "broken:never", "no mutant or broken loop"),
         (', "broken:at_once"', "", 'add "broken:at_once"'),
         (', "case:test_watchers.py::test_idle"', "", 'add "case:test_watchers.py::test_idle"'),
+        ('"monitor:contract/monitor_watch.c", ', "", 'add "monitor:contract/monitor_watch.c"'),
         ('"FD-1"', '"FD-2"', "which is no rule"),
     ],
 )

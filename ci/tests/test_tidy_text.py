@@ -26,8 +26,9 @@ def test_finished(plant):
     assert list(tidy_text.unfinished(plant({"loop/a.c": "/* TODOS are people */\n"}))) == []
 
 
-def test_named_file(plant):
-    files = {"README.md": "`ci/a.py` and `loop/core` and `ci/b.py`\n", "ci/a.py": "", "loop/core/x.c": ""}
+@pytest.mark.parametrize("page", ["README.md", "loop/core/README.md"])
+def test_named_file(plant, page):
+    files = {page: "`ci/a.py` and `loop/core` and `ci/b.py`\n", "ci/a.py": "", "loop/core/x.c": ""}
     found = list(tidy_text.named_files(plant(files)))
     assert [problem.sentence for problem in found] == ["names ci/b.py, which does not exist"]
 

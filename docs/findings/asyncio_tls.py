@@ -1,4 +1,4 @@
-"""asyncio: what its TLS does wrong: reading that is paused at once, and a mark of 0.
+"""asyncio: what its TLS does wrong: reading that is paused at once, a mark of 0, and one large write.
 
     python asyncio_tls.py MODULE:FACTORY [CHECK...]
 
@@ -115,6 +115,35 @@ def check_drain_with_a_mark_of_zero(new_loop):
     return loop.run_until_complete(main())
 
 
+class Told(asyncio.Protocol):
+    """Hears whether it has to pause."""
+
+    is_paused = False
+
+    def pause_writing(self):
+        self.is_paused = True
+
+
+def check_one_large_write(new_loop):
+    loop = new_loop()
+    server, client = contexts(ssl.TLSVersion.TLSv1_3)
+
+    async def main():
+        told, listener = Told(), socket.create_server(("127.0.0.1", 0))
+        shaking = loop.run_in_executor(None, lambda: server.wrap_socket(listener.accept()[0], server_side=True))
+        address = listener.getsockname()
+        transport, _ = await loop.create_connection(lambda: told, *address, ssl=client, server_hostname="localhost")
+        silent = await shaking  # it reads nothing
+        transport.write(bytes(32 << 20))
+        await asyncio.sleep(0.1)
+        size = transport.get_write_buffer_size()
+        silent.close()
+        if not told.is_paused:
+            return f"of 32 MiB for a peer that reads nothing {size} bytes are said to wait, and nobody is told to pause"
+
+    return loop.run_until_complete(main())
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))
@@ -124,6 +153,9 @@ def run(check):
 
 def main():
     checks = {name[6:]: check for name, check in globals().items() if name.startswith("check_")}
+    if len(sys.argv) < 2 or ":" not in sys.argv[1] or set(sys.argv[2:]) - set(checks):
+        print(f"{__doc__}\nThe checks are {', '.join(checks)}.", file=sys.stderr)
+        return 2
     statuses = []
     for name in sys.argv[2:] or checks:
         process = multiprocessing.get_context("fork").Process(target=run, args=(checks[name],))

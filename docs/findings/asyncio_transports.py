@@ -346,6 +346,9 @@ def run(check):
 
 def main():
     checks = {name[6:]: check for name, check in globals().items() if name.startswith("check_")}
+    if len(sys.argv) < 2 or ":" not in sys.argv[1] or set(sys.argv[2:]) - set(checks):
+        print(f"{__doc__}\nThe checks are {', '.join(checks)}.", file=sys.stderr)
+        return 2
     statuses = []
     for name in sys.argv[2:] or checks:
         process = multiprocessing.get_context("fork").Process(target=run, args=(checks[name],))

@@ -263,6 +263,9 @@ def main(spec, *chosen):
 if __name__ == "__main__":
     if len(sys.argv) == 4 and sys.argv[2] == "--here":
         run_one(sys.argv[1], sys.argv[3])
-    if len(sys.argv) < 2 or ":" not in sys.argv[1]:
-        sys.exit(__doc__)
+    if len(sys.argv) < 2 or ":" not in sys.argv[1] or set(sys.argv[2:]) - set(CHECKS):
+        print(f"{__doc__}\nThe checks are {', '.join(CHECKS)}.", file=sys.stderr)
+        sys.exit(2)
+    module, _, factory = sys.argv[1].partition(":")
+    getattr(importlib.import_module(module), factory)  # fails here once rather than in each check
     sys.exit(main(*sys.argv[1:]))

@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 
 
 def run_for(loop, seconds):
@@ -137,45 +136,6 @@ def check_fds_after_the_loop(new_loop):
         return f"ten loops that ran a child and are closed leave {count_fds() - before} fds"
 
 
-def check_fds_of_a_failed_start(new_loop):
-    async def main():
-        await asyncio.create_subprocess_exec("/nonesuch", stdin=-1, stdout=-1)
-
-    loop = new_loop()
-    raises(OSError, lambda: loop.run_until_complete(main()))
-    before = count_fds()
-    raises(OSError, lambda: loop.run_until_complete(main()))
-    if count_fds() > before:
-        return f"a start of a program that does not exist leaves {count_fds() - before} fds"
-
-
-def check_is_closing(new_loop):
-    loop = new_loop()
-    transport, child = shell(loop, "true")
-    if not hasattr(transport, "is_closing"):
-        return "a subprocess transport has no is_closing()"
-
-
-def check_child_in_another_thread(new_loop):
-    async def main():
-        process = await asyncio.create_subprocess_exec("sh", "-c", "echo out", stdout=-1)
-        return await process.communicate()
-
-    loop, told = new_loop(), []
-
-    def work():
-        try:
-            told.append(loop.run_until_complete(asyncio.wait_for(main(), 3)))
-        except Exception as error:
-            told.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if told != [(b"out\n", None)]:
-        return f"a child that is started by a loop in another thread than the main one: {told}"
-
-
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))
@@ -185,6 +145,9 @@ def run(check):
 
 def main():
     checks = {name[6:]: check for name, check in globals().items() if name.startswith("check_")}
+    if len(sys.argv) < 2 or ":" not in sys.argv[1] or set(sys.argv[2:]) - set(checks):
+        print(f"{__doc__}\nThe checks are {', '.join(checks)}.", file=sys.stderr)
+        return 2
     statuses = []
     for name in sys.argv[2:] or checks:
         process = multiprocessing.get_context("fork").Process(target=run, args=(checks[name],))

@@ -1,7 +1,7 @@
 /* A driver to start from: copy it, and put your loop's calls where it says YOUR LOOP.
  *
- * It compiles and runs as it is, and does nothing: what is answered with -ENOSYS is not asked for again, and
- * judged nowhere. Fill in one group of ops after the other, from the top; after each of them the share of ops that
+ * It compiles and runs as it is, and does nothing: what is answered with -ENOSYS counts as not executed, and is judged
+ * nowhere. Fill in one group of ops after the other, from the top; after each of them the share of ops that
  * executed is higher. docs/write-a-driver.md leads through it, examples/tinyloop/driver.c is one that was filled in.
  *
  *   cc -shared -fPIC -fvisibility=hidden -I LOOPCHECK/contract -o mine.so template.c YOUR-LOOP

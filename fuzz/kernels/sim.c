@@ -17,7 +17,8 @@ static size_t draw_buffer(const struct sim_plan *plan)
 void sim_reset(struct sim *sim)
 {
     memset(sim->fds, 0, (size_t)sim->fds_end * sizeof *sim->fds);
-    memset(sim->fds + SIM_FDS_MAX, 0, SIM_PENDING_MAX * sizeof *sim->fds);
+    if (sim->connects > 0)
+        memset(sim->fds + SIM_FDS_MAX, 0, SIM_PENDING_MAX * sizeof *sim->fds);
     memset(&sim->now_ns, 0, offsetof(struct sim, posts) - offsetof(struct sim, now_ns));
     sim->now_ns = FIRST_NS;
     sim->buffer_bytes = draw_buffer(&sim->plan);

@@ -2,7 +2,7 @@
  * as if from another thread. Nothing sleeps, no other thread runs, and a run repeats exactly.
  *
  * One side of it is the backend of the reference loop (loop/backend/backend.h), the other is the
- * kernel that the runner works with (contract/driver.h).
+ * kernel that the runner works with (contract/kernel.h).
  */
 #ifndef SIM_H
 #define SIM_H

@@ -9,6 +9,7 @@
 
 #include "drivers/drivers.h"
 #include "kernels/clock.h"
+#include "names.h"
 
 enum { TRACE_BYTES = 1 << 20, HEAP_BYTES_KEPT = 64 << 20 };
 
@@ -36,8 +37,8 @@ size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, 
         exit(3);
     }
     if (stats.unimplemented != 0) {
-        fprintf(stderr, "the driver %s does not implement op %u, and says that its loop can do it\n", on->name,
-                stats.unimplemented);
+        fprintf(stderr, "the driver %s does not implement %s, and says that its loop can do it\n", on->name,
+                lc_op_forms[stats.unimplemented].name);
         abort();
     }
     totals.ops += stats.ops;

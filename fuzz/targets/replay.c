@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "drivers/drivers.h"
 #include "fuzz_program.h"
 #include "names.h"
@@ -24,8 +25,8 @@ enum { FILE_BYTES_MAX = 1 << 16, HANG_SECONDS_MAX = 10, SHRINK_TRIES_MAX = 2000 
 static struct {
     const char *driver;
     bool is_verbose;
-    unsigned long random;
-    unsigned long repeat; /* how often each file's program runs */
+    unsigned long long random;
+    unsigned long long repeat; /* how often each file's program runs */
     unsigned long long seed;
     enum lc_family family;
 } options;
@@ -139,7 +140,7 @@ static int replay_random(void)
     struct lc_profile profile = fuzz_program_profile();
     profile.family = options.family;
     running_program = &program;
-    for (unsigned long i = 0; i < options.random; i++) {
+    for (unsigned long long i = 0; i < options.random; i++) {
         char name[64];
         struct lc_judgement judgement;
         snprintf(name, sizeof name, "seed %llu", options.seed + i);
@@ -154,7 +155,7 @@ static int replay_random(void)
         return 1;
     }
     print_share();
-    printf("%lu passed, 0 failed\n", options.random);
+    printf("%llu passed, 0 failed\n", options.random);
     return 0;
 }
 
@@ -178,28 +179,40 @@ static enum lc_family read_family(const char *name)
     refuse(name, "no such family of programs");
 }
 
+static unsigned long long read_number(const char *option, const char *value)
+{
+    unsigned long long number;
+    if (!argument_is_number(value, &number))
+        refuse(option, "needs a number");
+    return number;
+}
+
+/* Returns where the files begin. */
 static int read_options(int count, char **arguments)
 {
     int i = 1;
     options.seed = options.repeat = 1;
     for (; i < count && strncmp(arguments[i], "--", 2) == 0; i++) {
-        const char *value = i + 1 < count ? arguments[i + 1] : "";
-        if (strcmp(arguments[i], "--verbose") == 0)
+        const char *option = arguments[i], *value = i + 1 < count ? arguments[i + 1] : "";
+        if (strcmp(option, "--verbose") == 0) {
             options.is_verbose = true;
-        else if (strcmp(arguments[i], "--driver") == 0)
-            options.driver = value, i++;
-        else if (strcmp(arguments[i], "--random") == 0)
-            options.random = strtoul(value, NULL, 10), i++;
-        else if (strcmp(arguments[i], "--repeat") == 0)
-            options.repeat = strtoul(value, NULL, 10), i++;
-        else if (strcmp(arguments[i], "--seed") == 0)
-            options.seed = strtoull(value, NULL, 10), i++;
-        else if (strcmp(arguments[i], "--family") == 0)
-            options.family = read_family(value), i++;
-        else if (strcmp(arguments[i], "--to-bytes") == 0 && i + 2 < count)
+            continue;
+        }
+        if (strcmp(option, "--driver") == 0)
+            options.driver = value;
+        else if (strcmp(option, "--random") == 0)
+            options.random = read_number(option, value);
+        else if (strcmp(option, "--repeat") == 0)
+            options.repeat = read_number(option, value);
+        else if (strcmp(option, "--seed") == 0)
+            options.seed = read_number(option, value);
+        else if (strcmp(option, "--family") == 0)
+            options.family = read_family(value);
+        else if (strcmp(option, "--to-bytes") == 0 && i + 2 < count)
             exit(convert(value, arguments[i + 2]));
         else
-            refuse(arguments[i], "no such option (see the first comment of fuzz/targets/replay.c)");
+            refuse(option, "no such option (see the first comment of fuzz/targets/replay.c)");
+        i++;
     }
     return i;
 }
@@ -216,7 +229,7 @@ static struct lc_driver *chosen_driver(void)
         return driver;
     for (size_t i = 0; !is_path && driver_name(i) != NULL; i++)
         fprintf(stderr, "driver of this build: %s\n", driver_name(i));
-    refuse(options.driver, why);
+    refuse(options.driver != NULL && *options.driver != '\0' ? options.driver : "--driver", why);
 }
 
 int main(int count, char **arguments)
@@ -226,7 +239,7 @@ int main(int count, char **arguments)
     unsigned long passed = 0, failed = 0;
     struct lc_driver *driver = chosen_driver();
 
-    if (options.random == 0 && first == count)
+    if (options.random == 0 && (first >= count || options.repeat == 0))
         refuse("nothing to do", "name programs, or --random COUNT");
     /* signal() would do it once only: as C11 and POSIX are asked for, the handler is gone with its first call. */
     const struct sigaction action = {.sa_handler = on_signal};
@@ -238,7 +251,7 @@ int main(int count, char **arguments)
         return replay_random();
     for (int i = first; i < count; i++) {
         read_program(arguments[i], &program);
-        for (unsigned long run = 0; run < options.repeat; run++)
+        for (unsigned long long run = 0; run < options.repeat; run++)
             *(replay(arguments[i], &program) ? &passed : &failed) += 1;
     }
     print_share();

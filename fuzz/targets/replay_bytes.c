@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arguments.h"
 #include "input.h"
 #include "program.h"
 
@@ -77,6 +78,14 @@ static int write_input(const char *path, uint64_t seed)
     return 0;
 }
 
+static unsigned long long read_number(const char *option, const char *value)
+{
+    unsigned long long number;
+    if (!argument_is_number(value, &number))
+        refuse(option, "needs a number");
+    return number;
+}
+
 int main(int count, char **arguments)
 {
     unsigned long long seed = 1, random = 0;
@@ -85,9 +94,9 @@ int main(int count, char **arguments)
     for (; i < count && strncmp(arguments[i], "--", 2) == 0; i += 2) { /* each has a value */
         const char *value = i + 1 < count ? arguments[i + 1] : "";
         if (strcmp(arguments[i], "--random") == 0)
-            random = strtoull(value, NULL, 10);
+            random = read_number(arguments[i], value);
         else if (strcmp(arguments[i], "--seed") == 0)
-            seed = strtoull(value, NULL, 10);
+            seed = read_number(arguments[i], value);
         else if (strcmp(arguments[i], "--write") == 0)
             out = value;
         else
@@ -95,7 +104,7 @@ int main(int count, char **arguments)
     }
     if (out != NULL)
         return write_input(out, seed);
-    if (random == 0 && i == count)
+    if (random == 0 && i >= count)
         refuse("nothing to do", "name files, or --random COUNT");
     signal(SIGALRM, on_signal);
     signal(SIGABRT, on_signal);

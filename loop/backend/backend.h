@@ -32,8 +32,9 @@ struct rl_backend {
     int (*wait)(void *self, int64_t timeout_ns, struct rl_event *events, int events_max);
     /* Any thread, and signal handlers: ends the wait that runs, or else the next one. Returns 0 or -errno. */
     int (*wake)(void *self);
-    /* The next four serve streams. All of them are NULL in a backend without streams. No fd is remembered from call to
-     * call: the next fd of that number may be of another kind. None of them blocks, and none raises a signal.
+    /* The next three serve streams, and are NULL in a backend without them; rl_backend.close_fd is there with them. No
+     * fd is remembered from call to call: the next fd of that number may be of another kind. None of them blocks, and
+     * none raises a signal.
      *
      * Moves at most size bytes, more than 0, into bytes. Returns their number; 0 = end of file: the peer sends no more;
      * or -errno: -EAGAIN nothing there now, -EINTR a signal came first; both say nothing about the stream. */

@@ -1,4 +1,4 @@
-/* What the two halves of the extension module share. */
+/* What the files of the extension module share. */
 #ifndef LC_PY_CONTRACT_H
 #define LC_PY_CONTRACT_H
 
@@ -44,7 +44,7 @@ PyObject *lc_py_judgement(const struct lc_judgement *judgement);
 PyObject *lc_py_trace_text(const struct lc_obs *records, size_t count);
 /* The records of the trace in a Python buffer, as lc_trace_merge gives them; with an exception set: 0. */
 size_t lc_py_merge(PyObject *args, const char *format, struct lc_obs **merged);
-/* Functions of _contract_runs.c. */
+/* Functions of _contract_records.c. */
 PyObject *lc_py_runs(PyObject *module, PyObject *args);
 PyObject *lc_py_judge_run(PyObject *module, PyObject *args);
 PyObject *lc_py_format_run(PyObject *module, PyObject *args);

@@ -1,4 +1,4 @@
-"""Types of the extension module (_contract.c). The constants are those of contract/driver.h and contract/trace.h."""
+"""Types of the extension module (_contract.c). The constants are those of the headers of contract/."""
 
 from collections.abc import Callable
 from typing import Any, TypedDict, final

@@ -101,7 +101,7 @@ class Results:
 
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unusable: list[str] = field(default_factory=list)  # sentences: a loop that could not be used
+    unusable: list[str] = field(default_factory=list)  # sentences: a loop, library or program that could not be used
     faults: list[str] = field(default_factory=list)  # sentences: the kit itself failed
     is_interrupted: bool = False
     loops: list[Loop] = field(default_factory=list)

@@ -66,8 +66,9 @@ def tell_on_second_process(shared: Shared) -> None:
         exit_now(0)
 
     def in_child() -> None:
-        for cls, names in ((Recorder, ("_add", "note", "enter", "leave")), (AsyncioDriver, ("_called", "apply"))):
+        for cls, names in ((Recorder, ("_add", "note", "enter", "leave")), (AsyncioDriver, ("called", "apply"))):
             for name in names:
+                assert hasattr(cls, name), name
                 setattr(cls, name, tell)
 
     register_at_fork(after_in_child=in_child)
@@ -170,7 +171,7 @@ def _look_at_loop(spec: Spec, factory: Factory) -> dict[str, Any]:
 
 
 def function_of(case_id: str, functions: dict[str, Function]) -> Function:
-    """The function of a case id; the one that runs the program area for PROGRAM_CASE."""
+    """The function of a case id; of PROGRAM_CASE the one that runs the given program."""
     if case_id == PROGRAM_CASE:
         from loopcheck.programs import run_program
 

@@ -146,9 +146,9 @@ _until_first = click.option("-x", "--until-first", is_flag=True, help="End at th
 
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
-@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only cases whose id contains this, or is like it.")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Cases whose id contains this, or fits its * and ?.")
 @click.option("--rule", "rules", multiple=True, metavar="ID", help="Only cases of this rule; may be repeated.")
-@click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Cases at a time.")
+@click.option("-n", "workers", type=click.IntRange(1, 64), metavar="N", help="Cases at a time; by default at most 4.")
 @_timeout
 @_until_first
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
@@ -184,7 +184,7 @@ def check(
     faults: str | None,
     seed: int,
 ) -> None:
-    """Runs the cases on one or more loops and prints a table of verdicts."""
+    """Runs the cases on one or more loops: a table of verdicts."""
     kind = _kind(loops, expect, update)
     known = Rules.load(paths.rules_file())
     asked = tuple(known.find_id(rule) for rule in rules)
@@ -284,11 +284,11 @@ def _finish(results: Results, files: list[tuple[str, Render]]) -> NoReturn:
 
 @commands.command()
 @click.argument("loops", nargs=-1, required=True, metavar="LOOP...", callback=_specs)
-@click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this, or is like it.")
-@click.option("--quick", is_flag=True, help="Only a choice of some sixty tests.")
+@click.option("-k", "pattern", default="", metavar="PATTERN", help="Tests whose id contains this, or fits its * and ?.")
+@click.option("--quick", is_flag=True, help="Only a choice of some seventy tests.")
 @_until_first
 @click.option("-n", "workers", type=click.IntRange(1, 64), default=None, metavar="WORKERS", help="Tests at a time.")
-@click.option("--timeout", type=SECONDS, default=10.0, show_default=True, metavar="S")
+@click.option("--timeout", type=SECONDS, default=10.0, show_default=True, metavar="S", help="Of a test.")
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
@@ -305,9 +305,9 @@ def cpython(
     junit: str,
     package: str,
 ) -> None:
-    """Runs CPython's own tests of asyncio, those of this interpreter, on one or more loops.
+    """Runs CPython's own tests of asyncio on one or more loops.
 
-    A test counts when a loop under test ran in it; what fails is tried on asyncio as well.
+    Those of this interpreter; one counts when a loop under test ran in it. What fails is tried on asyncio as well.
     """
     options = Options(timeout_s=timeout, package=package)
     plan = Plan(loops, pattern, (), quick, until_first, workers or 0, options, expect)
@@ -325,7 +325,7 @@ def cpython(
 @click.argument("libraries", nargs=-1, metavar="[LIBRARY...]")
 @click.option("-k", "pattern", default="", metavar="PATTERN", help="Only tests whose id contains this.")
 @click.option("-n", "workers", type=click.IntRange(1, 2), default=2, metavar="WORKERS", help="Loops at a time.")
-@click.option("--timeout", type=SECONDS, default=30.0, show_default=True, metavar="S")
+@click.option("--timeout", type=SECONDS, default=30.0, show_default=True, metavar="S", help="Of a test.")
 @click.option("--expect", default="", metavar="FILE|none", help="Known deviations; else what is shipped for the loop.")
 @click.option("--json", "json_file", default="", metavar="FILE", help="Write the results as JSON; - is stdout.")
 @click.option("--junit", default="", metavar="FILE", help="Write the results as JUnit XML.")
@@ -341,9 +341,9 @@ def upstream(
     junit: str,
     cache: str,
 ) -> None:
-    """Runs libraries' own tests on a loop and on asyncio, and reports where they differ.
+    """Runs libraries' own tests on a loop and on asyncio.
 
-    Each library is installed in an environment of its own first, which needs the network and is kept.
+    What differs is told. Each library is installed in an environment of its own, which needs the network and is kept.
     """
     console = _console(stderr=json_file == STDOUT)
     chosen = upstream_setup.choose(libraries)
@@ -361,7 +361,7 @@ def upstream(
 @click.argument("files", nargs=-1, required=True, metavar="RESULTS.json...")
 @click.option("-o", "--output", default=report.PAGE_NAME, show_default=True, metavar="FILE", help="The page to write.")
 def page(files: tuple[str, ...], output: str) -> None:
-    """Writes one page (HTML) about the results of several checks, side by side."""
+    """Writes one page (HTML) about the results of several checks."""
     documents = [html.load(Path(file)) for file in files]
     report.write(Path(output), html.render(documents))
 
@@ -395,7 +395,7 @@ def replay(
     seed: int,
     script: str,
 ) -> None:
-    """Runs stored programs on one or more loops, and prints traces and verdicts.
+    """Runs stored programs on loops: traces and verdicts.
 
     FILE is a text of one operation a line (as in corpora/), or the bytes a fuzzer left; of a DIR all *.loop below it.
     A LOOP has a colon in its name; a FILE or DIR exists.
@@ -424,7 +424,7 @@ def replay(
 @click.argument("loop", required=False, default="", metavar="LOOP")
 @_driver
 @click.option("--against", default="", metavar="LOOP", help="Compare with this loop, and report what differs.")
-@click.option("--seconds", type=SECONDS, default=None, metavar="S", help="[default: 60]")
+@click.option("--seconds", type=SECONDS, default=None, metavar="S", help="Programs for so long.  [default: 60]")
 @click.option("--runs", type=click.IntRange(min=1), default=None, metavar="N", help="So many programs, however long.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, metavar="N", help="Same seed, same programs.")
 @click.option("--save", default="", metavar="DIR", help="Write programs, reproducers and traces there.")
@@ -443,7 +443,7 @@ def fuzz(
     virtual_time: bool,
     faults: str | None,
 ) -> None:
-    """Runs random programs on a loop, and shrinks and reproduces what breaks.
+    """Runs random programs on a loop; shrinks what breaks.
 
     Exit status: 0 nothing was found that is not known, 1 something was, 2 the arguments or a loop cannot be used,
     3 the kit itself failed.
@@ -468,7 +468,7 @@ def fuzz(
 @commands.command()
 @click.argument("name", required=False, metavar="[ID|AREA]")
 def rules(name: str | None) -> None:
-    """Prints the rules, or one of them, with level, sources, and what judges them."""
+    """Prints the rules, or some, with sources and judges."""
     known = Rules.load(paths.rules_file())
     chosen = known.find(name) if name else list(known.by_id.values())
     console = _console()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass, field
 
@@ -25,6 +26,14 @@ NEEDED = {
     _contract.OP_LIMITS: _contract.CAP_FLOW,
     _contract.OP_DATAGRAM: _contract.CAP_DATAGRAM,
     _contract.OP_SEND: _contract.CAP_DATAGRAM,
+    _contract.OP_LISTEN: _contract.CAP_SERVER,
+    _contract.OP_CONNECT: _contract.CAP_CONNECT,
+    _contract.OP_RECV: _contract.CAP_REQUEST,
+    _contract.OP_SENDALL: _contract.CAP_REQUEST,
+    _contract.OP_SWITCH: _contract.CAP_SWITCH,
+    _contract.OP_TASK: _contract.CAP_TASK,
+    _contract.OP_DROP: _contract.CAP_GC,
+    _contract.OP_GC: _contract.CAP_GC,
 }
 PROGRAMS_KEPT = 3  # smallest ones of a signature
 
@@ -77,18 +86,9 @@ def missing(ran: Ran, profile: dict[str, int]) -> dict[Signature, str]:
 
 def op_name(code: int) -> str:
     """The word for an op in a program."""
-    kinds = (
-        _contract.KIND_SOON,
-        _contract.KIND_TIMER,
-        _contract.KIND_WATCH,
-        _contract.KIND_WAKER,
-        _contract.KIND_STREAM,
-        _contract.KIND_DATAGRAM,
-        _contract.KIND_CANARY,
-        _contract.KIND_FD,
-    )
-    for kind in kinds:  # which handle it takes is not known here
-        text = _contract.format(bytes((code, 0, 0, kind << 4 | 2, _contract.KIND_FD << 4 | 1, 1)) + bytes(10))
+    kinds = range(_contract.KIND_SOON, _contract.KIND_CANARY + 1)
+    for a, b in itertools.product(kinds, repeat=2):  # which handles it takes is not known here
+        text = _contract.format(bytes((code, 0, 0, a << 4 | 2, b << 4 | 1, 1)) + bytes(10))
         if text:
             return text.split()[0]
     return f"op {code}"
@@ -166,7 +166,7 @@ class Finding:
 
 
 def can_do(finding: Finding, control: Ran) -> bool:
-    """Does the control do what the program asks for? The reference loop has no servers, for one."""
+    """Does the control do what the program asks for? The reference loop has no tasks, for one."""
     accepted, refused, missing = asked(control.records)
     return not missing and asked(finding.records)[0] <= accepted | refused
 

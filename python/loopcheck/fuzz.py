@@ -37,7 +37,6 @@ MASK_TRIES = 8  # other programs that are tried instead of a masked one
 FINDINGS_MAX = 40  # that are looked into, the commonest first
 REPEATS = 5
 SHRINK_TRIES_MAX, SHRINK_SLOW_TRIES_MAX = 250, 40  # the latter of what hangs
-RESCUE_RUNS_MAX = 3  # runs that may show a finding again before it is called unsteady
 CONTROL = "asyncio:SelectorEventLoop"
 REFERENCE = "loopcheck_refloop_epoll.so"
 NS_PER_MS = 1_000_000

@@ -39,7 +39,7 @@ WORST_FIRST = (
     "SKIP",
     "PASS",
 )
-MEANINGS = {3: "the kit itself failed", 130: "interrupted", 2: "a loop could not be used"}  # of an exit status
+MEANINGS = {3: "the kit itself failed", 130: "interrupted", 2: "something could not be used"}  # of an exit status
 LOOPS_FITTING = 7  # beside one another on a narrow desktop; the table scrolls within the page when there are more
 SHORT_CHARS_MAX = 200  # of a version, or of a name in a heading
 

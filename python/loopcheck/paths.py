@@ -30,7 +30,8 @@ def _first(inside: str) -> Path:
     for path in candidates:
         if path.exists():
             return path
-    raise NotInstalled(f"{inside} is not there (looked at {', '.join(map(str, candidates))})")
+    asked = f"; {ROOT_VARIABLE} says so" if os.environ.get(ROOT_VARIABLE) else ""
+    raise NotInstalled(f"{inside} is not there (looked at {', '.join(map(str, candidates))}{asked})")
 
 
 def conformance_dir() -> Path:

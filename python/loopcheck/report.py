@@ -140,7 +140,7 @@ def headline(results: Results) -> str:
     elif results.faults:
         meaning = "the kit itself failed"
     elif results.unusable:
-        meaning = "a loop could not be used"
+        meaning = "something could not be used"
     else:
         meaning = f"{unexpected} unexpected" if unexpected else "all as expected"
     if not results.rows:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loopcheck import _contract as c
-from loopcheck.reproduce_ops import Op
+from loopcheck.reproduce_ops import ADVANCE_NS_MAX, Op
 
-ADVANCE_NS_MAX = 20_000_000  # as contract/runner_fds.c has it
 Writer = Callable[[Op], str]
 
 

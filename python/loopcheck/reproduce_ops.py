@@ -236,13 +236,18 @@ def ways(op: Op) -> list[str]:
 
 def simple(form: str) -> Callable[[Writer, Op], list[str]]:
     """An op that is one line whatever its handles are."""
-    return lambda writer, op: [form.format(a=op.a, b=op.b, n=op.n or 1, count=op.n, seconds=op.seconds)]
+    return lambda writer, op: [form.format(a=op.a, b=op.b, n=op.n or 1, count=op.n)]
 
 
 def step(writer: Writer, op: Op) -> list[str]:
     return ["run.step()" if op.flags & c.WAIT else "run.poll()"]
 
 
+def advance(writer: Writer, op: Op) -> list[str]:
+    return [f"time.sleep({min(op.arg, ADVANCE_NS_MAX) / 1e9!r})"]
+
+
+ADVANCE_NS_MAX = 20_000_000  # as contract/runner_fds.c has it
 CLIENTS = 4  # of a server that was asked for no number
 ERRORS = {
     c.RAISE_CANCELLED: "asyncio.CancelledError",
@@ -279,7 +284,7 @@ WRITERS: dict[int, Callable[[Writer, Op], list[str]]] = {
     c.OP_FILL: Writer.fill,
     c.OP_SHUT: simple("{a}.shutdown(socket.SHUT_WR)"),
     c.OP_RECYCLE: Writer.recycle,
-    c.OP_ADVANCE: simple("time.sleep({seconds})"),
+    c.OP_ADVANCE: advance,
     c.OP_RAISE: Writer.raising,
     c.OP_STREAM: Writer.stream,
     c.OP_LISTEN: Writer.listen,

@@ -15,7 +15,6 @@ else:
     import tomli as tomllib
 
 LEVELS = ("MUST", "SHOULD", "INFO")
-TAMPERED = "KIT-1"  # reserved: the trace itself is impossible
 
 
 class UnknownRule(Exception):
@@ -93,6 +92,9 @@ class Rules:
         for rule_id in self.by_id:
             if rule_id.upper() == name.upper():
                 return rule_id
+        ids = [rule.id for rule in self.by_id.values() if name.lower() == rule.area.lower()]
+        if ids:
+            raise UnknownRule(f"{name!r} is an area, not a rule; its rules are {', '.join(ids)}")
         raise UnknownRule(f"there is no rule {name!r}{self._near(name)}")
 
     def _near(self, name: str) -> str:

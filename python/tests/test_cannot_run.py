@@ -54,7 +54,7 @@ def check(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_dead_loop() -> None:
     done = check("loops.py:dead", "--update-expect", "own.toml")
     assert done.returncode == 2
-    assert "4 verdicts (4 FAIL): a loop could not be used" in done.stdout
+    assert "4 verdicts (4 FAIL): something could not be used" in done.stdout
     why = "it fails each basic case (FAIL, OSError: no ring); 2 others were not tried"
     assert done.stderr.splitlines() == [f"loopcheck: loops.py:dead cannot run: {why}"]
     assert "own.toml was not written" in done.stdout

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from loopcheck import processes
+from loopcheck._contract import parse
+from loopcheck.load import PROGRAM_CASE
 from loopcheck.shared import PROGRAM_BYTES_MAX, Shared
 from loopcheck.supervisor import MARK, TAIL_BYTES
 from loopcheck.verdict import decide
@@ -161,6 +163,30 @@ def test_outcome_of_an_earlier_case_is_none() -> None:
     with pytest.raises(OSError):
         os.ftruncate(shared.fd, 0)  # no process can pull the memory from under another
     shared.close()
+
+
+FORKS = """
+import asyncio, os
+from loopcheck.driver import Callback
+
+class Forks(asyncio.SelectorEventLoop):
+    def call_soon(self, callback, *args, context=None):
+        def forked():
+            if pid := os.fork():
+                os.waitpid(pid, 0)
+            else:
+                self.stop = lambda: os._exit(0)
+            callback(*args)
+
+        return super().call_soon(*[forked] if isinstance(callback, Callback) else [callback, *args], context=context)
+"""
+
+
+def test_second_process_in_a_callback_of_a_program(root: Path) -> None:
+    (root / "forks.py").write_text(FORKS)
+    with server_of(f"{root / 'forks.py'}:Forks") as server:
+        ruling = decide(server.run(PROGRAM_CASE, parse("soon c1\nstep\n")), level_of)
+        assert (ruling.verdict, "second process" in ruling.detail) == ("CRASH", True), ruling
 
 
 def test_hang_says_where() -> None:

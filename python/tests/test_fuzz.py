@@ -1,17 +1,21 @@
 # real clock: a campaign finds what is planted in a loop, makes it small, and proves it with a script of its own.
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from loopcheck import _contract as c
 from loopcheck import paths
+from loopcheck.batch import Ran
 from loopcheck.expect import Deviation, Expectations
-from loopcheck.findings import Finding, Signature
+from loopcheck.findings import Finding, Signature, missing
 from loopcheck.fuzz_report import reason_for
 
 HERE = Path(__file__).parent
@@ -169,6 +173,17 @@ def test_a_campaign_that_is_ended_tells_what_it_found(tmp_path: Path) -> None:
 def test_what_is_missing_is_no_finding(tmp_path: Path) -> None:
     done = fuzz(planted("Mute"), tmp_path)
     assert (done.returncode, "MISSING: stream is not implemented" in done.stdout) == (0, True), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "capability", "word"),
+    [(c.OP_LISTEN, c.CAP_SERVER, "listen"), (c.OP_RECV, c.CAP_REQUEST, "recv"), (c.OP_TASK, c.CAP_TASK, "task")],
+)
+def test_what_a_driver_vows_and_refuses_is_a_finding(code: int, capability: int, word: str) -> None:
+    refused = Ran(b"", struct.pack("<QQIiHHBBBB", 0, 0, 1, -errno.ENOSYS, 0x8001, 0, c.WHAT_OP, code, 0, 0))
+    (vowed,) = missing(refused, {"capabilities": capability})
+    assert (vowed.verdict, f"can do {word}, and refuses it" in vowed.shape) == ("FAIL", True)
+    assert [*missing(refused, {})] == [Signature("MISSING", "", f"{word} is not implemented")]
 
 
 def test_arguments() -> None:

@@ -153,7 +153,7 @@ def test_headers_say_what_they_head() -> None:
     ("status", "words"),
     [
         (0, "1 verdict on 2 loops: all as expected"),
-        (2, "1 verdict on 2 loops: a loop could not be used, all as expected"),
+        (2, "1 verdict on 2 loops: something could not be used, all as expected"),
         (3, "1 verdict on 2 loops: the kit itself failed, all as expected"),
     ],
 )

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -202,8 +203,29 @@ def run(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+def test_time_passes_as_little_as_in_the_runner() -> None:
+    hour, tick = (reproduce.Op(c.parse(f"advance {ms}ms\n")) for ms in (3_600_000, 2))
+    advance = reproduce.WRITERS[c.OP_ADVANCE]
+    assert [advance(None, hour), advance(None, tick)] == [["time.sleep(0.02)"], ["time.sleep(0.002)"]]
+
+
 def test_every_op_has_a_writer() -> None:
     assert set(reproduce.WRITERS) == set(range(1, c.OP_PROGRAM_END))
+
+
+def test_every_op_is_called_by_its_word() -> None:
+    words = [op_name(code) for code in range(1, c.OP_PROGRAM_END)]
+    assert not [word for word in words if " " in word]
+    assert len(set(words)) == len(words)
+
+
+def test_the_page_on_programs_shows_every_op() -> None:
+    page = (Path(__file__).parents[2] / "corpora" / "README.md").read_text("utf-8")
+    shown = [
+        op for line in page.splitlines() if line.startswith("| `") for op in re.findall("`(.+?)`", line.split("|")[1])
+    ]
+    assert c.format(c.parse("\n".join(shown))).splitlines() == shown
+    assert {op.split()[0] for op in shown} == {op_name(code) for code in range(1, c.OP_PROGRAM_END)}
 
 
 def test_every_op_is_run() -> None:

@@ -33,6 +33,8 @@ def test_unknown_rule_is_answered_with_near_ones(rules: Rules) -> None:
         rules.find("schedulling")
     with pytest.raises(UnknownRule, match="lists them all"):
         rules.find_id("§§")
+    with pytest.raises(UnknownRule, match="'Scheduling' is an area, not a rule; its rules are SOON-5, SOON-6"):
+        rules.find_id("Scheduling")
 
 
 def test_a_rule_never_seen_to_fail_is_unproven(rules: Rules) -> None:

@@ -1,7 +1,4 @@
-"""The Hypothesis strategy: stdlib asyncio keeps every rule, and a broken loop is found with a small program."""
-
-# real clock
-
+# real clock: on the programs of the Hypothesis strategy asyncio keeps every rule, and a broken loop gets a small one.
 from __future__ import annotations
 
 import asyncio

@@ -1,6 +1,6 @@
-/* The backend of a Python loop: epoll, with three additions. The GIL is released while it sleeps; signals get their
- * Python handlers when they end a sleep; and a forked child gets a set of its own, for an epoll set is shared over
- * fork, so that a child that forgot an fd would make its parent forget it. */
+/* The backend of a Python loop: epoll, with three additions. The GIL is released while it sleeps; what other threads
+ * posted by then runs in this turn; and a forked child gets a set of its own, for an epoll set is shared over fork, so
+ * that a child that forgot an fd would make its parent forget it. */
 #include "_core.h"
 
 #include <errno.h>

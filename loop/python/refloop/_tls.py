@@ -35,7 +35,7 @@ class Upgraded(asyncio_protocol):  # type: ignore[misc]
 
     def take_over(self, transport: Any) -> None:
         """Goes on where the old protocol is: what it has read ahead, and whether writing is paused."""
-        self._was_paused = transport._protocol_paused
+        self._was_paused = self._app_writing_paused = transport._protocol_paused
         self._ssl_writing_paused = self._was_paused  # or resume_writing() fails an assertion (gh-109051) [TLS-5]
         reader = getattr(self._app_protocol, "_stream_reader", None)
         if reader is not None and reader._buffer:  # a hello that the stream has read would be lost (gh-142352) [TLS-5]
@@ -45,7 +45,7 @@ class Upgraded(asyncio_protocol):  # type: ignore[misc]
     def hand_over(self) -> None:
         """After the handshake: the old protocol, if it was told to pause, is told to go on by the new transport."""
         if self._was_paused and self._app_protocol is not None:
-            self._app_writing_paused = True
+            self._was_paused = False
             self._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
@@ -61,10 +61,27 @@ class Flowing(Upgraded):
         if self._state is sslproto.SSLProtocolState.WRAPPED and self._app_reading_paused:
             self._process_outgoing()  # asyncio sends its last flight behind what it reads, which may be nothing [TLS-1]
 
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._set_write_buffer_limits(self._outgoing_high_water, self._outgoing_low_water)
+
     def _control_app_writing(self) -> None:
         # asyncio pauses at the mark, not above it, and at a mark of 0 nobody would resume (gh-102792) [FLOW-1].
-        if self._app_writing_paused or self._get_write_buffer_size() > self._outgoing_high_water:
+        is_paused = self._app_writing_paused
+        if not self._was_paused and (is_paused or self._get_write_buffer_size() > self._outgoing_high_water):
             super()._control_app_writing()
+
+    # asyncio does not count what the transport below holds, so that one large write pauses nobody [FLOW-1]. With the
+    # same marks below, what is above them waits here, and resume_writing() of the one comes with that of the other.
+
+    def _get_write_buffer_size(self) -> int:
+        below = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return int(super()._get_write_buffer_size() + below)
+
+    def _set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        super()._set_write_buffer_limits(high, low)
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(self._outgoing_high_water, self._outgoing_low_water)
 
 
 class Filled(Flowing):

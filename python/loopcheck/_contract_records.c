@@ -1,4 +1,4 @@
-/* Many runs in one trace: cut apart, judged, printed and compared one by one. */
+/* The records of the runs in one trace: cut apart, judged, printed and compared one by one. */
 #include "_contract.h"
 
 #include "trace_compare.h"
