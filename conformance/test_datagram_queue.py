@@ -251,3 +251,19 @@ def test_answers_to_a_broadcast(kit: Kit) -> None:
     kit.run_for(0.003)
     kit.equal((data, [data for data, _ in told.got]), (b"who is there?", [b"me"]), "question and answers")
     end(kit, transport, told)
+
+
+@case("DGRAM-2")
+def test_path_where_nobody_is(kit: Kit) -> None:
+    """sendto() to a UNIX path where nobody is, or is no more, tells error_received, and the next one arrives."""
+    with folder_of(kit, "peer", "gone") as [(peer, path), (gone, left)]:
+        gone.close()
+        told = Told(kit)
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        transport, _ = kit.run(kit.loop.create_datagram_endpoint(lambda: told, sock=sock))
+        for address in (f"{path}-none", left, path):
+            transport.sendto(b"x", address)
+            kit.run_for(0.002)
+        kit.equal([type(error) for error in told.errors], [FileNotFoundError, ConnectionRefusedError], "errors told")
+        kit.equal(peer.recv(10), b"x", "what arrived")
+        end(kit, transport, told)

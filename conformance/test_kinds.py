@@ -17,6 +17,7 @@ from loopcheck.tls import contexts, join
 
 HERE = "127.0.0.1"
 MUCH = bytes(1 << 22)  # more than the kernel takes
+TURN_MAX = 2000  # pieces that come before anybody else has a turn: any loop that is fair has far fewer
 
 
 class Sees(asyncio.Protocol, asyncio.DatagramProtocol, asyncio.SubprocessProtocol):
@@ -174,7 +175,8 @@ def test_mark_of_zero_of_every_kind(kit: Kit, kind: Kind) -> None:
         transport.get_pipe_transport(1).pause_reading()  # so that the child's output stays, and its input too
     target.write(MUCH)
     kit.turns(2)
-    kit.equal(sees.seen.count("pause"), 1, "calls of pause_writing")
+    told = [name for name in sees.seen if name in ("pause", "resume")]
+    kit.equal(told[-1:], ["pause"], "what it was told last while bytes wait")
     gone(kit, transport, sees)
 
 
@@ -208,6 +210,47 @@ def test_half_closed_by_us(kit: Kit, kind: Kind) -> None:
     peer.close()
     kit.run(asyncio.wait_for(sees.lost, 3))
     kit.equal(sees.seen, ["made", "data", "lost"], "what the protocol saw")
+
+
+class Endless(Sees):
+    """Makes its other end say something whenever it hears something, until it is heard itself."""
+
+    speak: Callable[[], object]
+    is_heard = False
+
+    def note(self, name: str) -> None:
+        super().note(name)
+        if name == "data" and not self.is_heard and len(self.seen) < TURN_MAX:
+            self.speak()
+
+
+@family("SOON-5", kind={name: KINDS[name] for name in ("tcp", "unix", "read_pipe", "endpoint")})
+def test_endless_data_lets_others_in(kit: Kit, kind: Kind) -> None:
+    """A transport whose data never ends lets callbacks have their turn (libuv#1043)"""
+    sees = Endless(kit)
+    transport, sees.speak, _ = kit.run(kind(kit, sees))
+
+    async def main() -> None:
+        sees.speak()
+        while "data" not in sees.seen:
+            await asyncio.sleep(0)
+        sees.is_heard = True
+
+    kit.run(main())
+    gone(kit, transport, sees)
+    kit.check(len(sees.seen) < TURN_MAX, f"{TURN_MAX} pieces came before a callback")
+
+
+@family("STREAM-7", answer={"one": 1, "text": "yes", "list": [0], "none": None, "zero": 0, "empty": ""})
+def test_answer_of_any_type(kit: Kit, answer: Any) -> None:
+    """What eof_received returns counts by its truth, whatever its type"""
+    sees, (given, peer) = Sees(kit), kit.tcp_pair()
+    sees.eof_received = kit.observed(lambda: answer)  # type: ignore[method-assign]
+    transport, _ = kit.run(kit.loop.create_connection(lambda: sees, sock=given))
+    peer.shutdown(socket.SHUT_WR)
+    kit.run_for(0.004)
+    kit.equal(transport.is_closing(), not answer, f"is it closing after the answer {answer!r}")
+    gone(kit, transport, sees)
 
 
 @case("STREAM-7")

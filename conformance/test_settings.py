@@ -444,3 +444,28 @@ def test_loop_of_another_thread_runs_beside(kit: Kit, run: str) -> None:
         over.set()
         thread.join()
     kit.equal(seen, [True], "is it the running loop")
+
+
+@family("LIFE-11", when=("between_runs", "in_a_run"))
+def test_generator_that_is_dropped(kit: Kit, when: str) -> None:
+    """A generator that is dropped is closed by the loop, also when it was dropped while the loop did not run"""
+    closed: list[int] = []
+
+    async def numbers() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            closed.append(1)
+
+    held = [numbers()]
+
+    async def begin() -> None:
+        await held[0].__anext__()
+        _ = when == "between_runs" or held.clear()
+
+    kit.run(begin())
+    held.clear()
+    gc.collect()
+    kit.turns(5)
+    kit.equal(closed, [1], "generators that were closed")
