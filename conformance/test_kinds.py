@@ -164,7 +164,7 @@ def test_marks_of_every_kind(kit: Kit, kind: Kind) -> None:
     gone(kit, transport, sees)
 
 
-@family("FLOW-1", kind={name: KINDS[name] for name in ("tcp", "unix", "tls", "write_pipe", "child")})
+@family("FLOW-1", kind={name: KINDS[name] for name in ("tcp", "unix", "write_pipe", "child")})  # TLS: test_tls_state
 def test_mark_of_zero_of_every_kind(kit: Kit, kind: Kind) -> None:
     """With a high mark of 0 a transport pauses its protocol as soon as a byte waits"""
     sees = Sees(kit)
