@@ -236,5 +236,6 @@ def test_inside_pause_writing(kit: Kit, way: str) -> None:
     kit.thread(drain, peer, got)
     end(kit, log)
     kit.close_threads()
+    kit.check(sizes, "pause_writing did not come")
     kit.check(sizes[0] > 100_000, f"only {sizes[0]} bytes wait in pause_writing, with a mark of 100,000")
     kit.equal((len(got) == 8 * MIB, "resume" in log.flow), (way != "abort", way != "abort"), "(all arrived, resumed)")

@@ -303,6 +303,25 @@ def check_fallback_of_sendfile(new_loop):
         return f"sendfile() of 100 bytes in memory that stands at 50, from offset 0: {len(data)} bytes are sent"
 
 
+def check_abort_while_a_file_is_sent(new_loop):
+    loop = new_loop()
+    errors = listen_to_errors(loop)
+    transport, _peer = connect(loop, Log())
+
+    async def main(file):
+        sending = asyncio.ensure_future(loop.sendfile(transport, file))
+        await asyncio.sleep(0.02)
+        transport.abort()
+        await asyncio.wait({sending}, timeout=1)
+        return sending.done()
+
+    with tempfile.TemporaryFile() as file:
+        file.truncate(1 << 24)
+        if not loop.run_until_complete(main(file)):
+            seen = repr(errors[0]["exception"]) if errors else "nothing"
+            return f"a sendfile() whose transport is aborted does not end; the exception handler was told {seen}"
+
+
 def check_pause_in_connection_made(new_loop):
     class Pauses(Log):
         def connection_made(self, transport):
