@@ -12,6 +12,7 @@ from typing import Any
 from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
+from loopcheck.protocols import Log
 
 HERE = "127.0.0.1"
 HOSTS: dict[str, tuple[Any, set[str]]] = {
@@ -315,6 +316,12 @@ def test_arguments_of_a_client(kit: Kit, wrong: str) -> None:
     kit.turns(2)
 
 
+def names_are_right(log: Log) -> list[bool]:
+    """Are its transport's sockname and peername those of its socket?"""
+    info, sock = log.transport.get_extra_info, log.transport.get_extra_info("socket")
+    return [info("sockname") == sock.getsockname(), info("peername") == sock.getpeername()]
+
+
 @family("CONN-2", over=("v4", "v6", "unix"))
 def test_names_of_both_ends(kit: Kit, over: str) -> None:
     """sockname and peername of a connection are those of its socket at both ends, with all parts of an IPv6 address"""
@@ -330,10 +337,8 @@ def test_names_of_both_ends(kit: Kit, over: str) -> None:
             server = await kit.loop.create_server(lambda: inside, HERE if over == "v4" else "::1", 0)
             await kit.loop.create_connection(lambda: log, *server.sockets[0].getsockname()[:2])
         await inside.until_event("made")
-        right = []
+        right = names_are_right(log) + names_are_right(inside)  # both before either end goes
         for one in (log, inside):
-            info, sock = one.transport.get_extra_info, one.transport.get_extra_info("socket")
-            right += [info("sockname") == sock.getsockname(), info("peername") == sock.getpeername()]
             one.transport.abort()
             await one.until_event("lost")
         server.close()

@@ -109,6 +109,16 @@ VTLescXSPavOmtfk98SI5LdB+kEEigaKlw==
 """  # of localhost, made for this file
 
 
+def contexts():
+    """Of a client that trusts CERTIFICATE, and of a server that has it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(CERTIFICATE)
+        file.flush()
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(file.name)
+    return ssl.create_default_context(cadata=CERTIFICATE[CERTIFICATE.index("-----BEGIN CERT") :]), server
+
+
 def check_close_sends_all(new_loop):
     loop, ends = new_loop(), []
     for _ in range(20):
@@ -124,12 +134,7 @@ SIZE = 4 << 18
 
 def send_and_close(loop):
     """Writes more than the socket takes, then closes: how many bytes the peer gets, and which end it sees."""
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(CERTIFICATE)
-        file.flush()
-        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.load_cert_chain(file.name)
-    client = ssl.create_default_context(cadata=CERTIFICATE[CERTIFICATE.index("-----BEGIN CERT") :])
+    client, server = contexts()
     listener, go, seen = socket.create_server(("127.0.0.1", 0)), threading.Event(), [0, "no end"]
 
     def read():
@@ -157,6 +162,32 @@ def send_and_close(loop):
             loop.run_until_complete(asyncio.sleep(0.01))
     thread.join(1)
     return seen
+
+
+def check_tls_in_tls(new_loop):
+    loop, log, inside = new_loop(), Log(), Log()
+    client, server = contexts()
+
+    async def main():
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ours, theirs = socket.create_connection(listener.getsockname()), listener.accept()[0]
+        left, _ = await loop.create_connection(lambda: log, sock=ours)
+        right, _ = await loop.create_connection(lambda: inside, sock=theirs)
+        for _ in range(2):
+            accept = loop.start_tls(right, inside, server, server_side=True)
+            connect = loop.start_tls(left, log, client, server_hostname="localhost")
+            left, right = await asyncio.gather(connect, accept)
+        left.write(b"hello")
+        await asyncio.sleep(0.1)
+
+    if sys.version_info < (3, 11):
+        return None  # asyncio has no TLS in TLS
+    try:
+        loop.run_until_complete(main())
+    except Exception as error:
+        return f"start_tls() of a transport that is TLS already raises {error!r}"
+    if inside.data != b"hello":
+        return f"b'hello' through TLS in TLS arrives as {inside.data!r}"
 
 
 def run(check):

@@ -142,6 +142,18 @@ def check_errno_of_an_address_in_use(new_loop):
             return f"an address in use raises {error!r} with errno {error.errno}"
 
 
+def check_answers_to_a_broadcast(new_loop):
+    loop, protocol, peer, other = new_loop(), Notes(), udp(), udp()
+    options = {"local_addr": ("127.0.0.1", 0), "remote_addr": peer.getsockname(), "allow_broadcast": True}
+    transport = endpoint(loop, protocol, **options)
+    transport.sendto(b"who is there?")
+    run_for(loop, 0.05)
+    other.sendto(b"me", peer.recvfrom(100)[1])
+    run_for(loop, 0.05)
+    if b"me" not in protocol.events:
+        return f"allow_broadcast=True with remote_addr: an answer from another address is dropped; {protocol.events}"
+
+
 def check_datagrams_that_wait(new_loop):
     loop = new_loop()
     name = os.path.join(tempfile.mkdtemp(), "socket")

@@ -6,6 +6,7 @@ Each check runs in a process of its own, since a loop may hang or crash. Exit st
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import gc
 import importlib
@@ -15,6 +16,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import weakref
 
 
@@ -161,6 +163,38 @@ def check_run_of_another_loop_inside(new_loop):
         return "a loop runs inside the callback of another one"
     if running != [loop]:
         return "after the run of another loop was refused, the loop that runs is no longer the running loop"
+
+
+def check_debug_loop_in_another_thread(new_loop):
+    loop, ran = new_loop(), []
+    loop.set_debug(True)
+
+    def work():
+        try:
+            loop.call_soon(ran.append, True)
+            loop.run_until_complete(asyncio.sleep(0))
+        except RuntimeError as error:
+            ran.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if ran != [True]:
+        return f"in debug mode a loop cannot run in another thread than that in which it was made: {ran}"
+
+
+def check_lookup_in_the_executor(new_loop):
+    loop, jobs = new_loop(), []
+
+    class Counts(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, *args):
+            jobs.append(args)
+            return super().submit(*args)
+
+    loop.set_default_executor(Counts(1))
+    loop.run_until_complete(loop.getaddrinfo("localhost", 80))
+    if not jobs:
+        return "getaddrinfo() is no job of the default executor"
 
 
 def check_cancelled_handle_lets_go(new_loop):

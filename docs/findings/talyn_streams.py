@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 import tempfile
+import threading
 
 
 class Log(asyncio.Protocol):
@@ -123,6 +124,26 @@ def check_stop_in_pause_writing(new_loop):
         return f"stop() in pause_writing(): the next run raises {error!r}"
 
 
+def check_resume_writing_after_close(new_loop):
+    class Flow(Log):
+        def pause_writing(self):
+            self.events.append("pause")
+
+        def resume_writing(self):
+            self.events.append("resume")
+
+    loop, protocol, got = new_loop(), Flow(), []
+    transport, peer = connect(loop, protocol)
+    transport.write(bytes(8_000_000))
+    transport.close()
+    thread = threading.Thread(target=lambda: got.extend(iter(lambda: len(peer.recv(1_000_000)), 0)))
+    thread.start()
+    run_for(loop, 0.5)
+    thread.join()
+    if "resume" not in protocol.events:
+        return f"close() while writing is paused: {sum(got)} bytes of 8000000 are sent, and {protocol.events} is told"
+
+
 def check_given_unix_socket(new_loop):
     loop = new_loop()
     ours, peer = socket.socketpair()
@@ -130,6 +151,15 @@ def check_given_unix_socket(new_loop):
         loop.run_until_complete(loop.create_unix_connection(Log, sock=ours))
     except (TypeError, NotImplementedError) as error:
         return f"create_unix_connection(sock=...) raises {error!r}"
+
+
+def check_unix_socket_for_create_server(new_loop):
+    loop, listener = new_loop(), socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.join(tempfile.mkdtemp(), "socket"))
+    try:
+        loop.run_until_complete(loop.create_server(Log, sock=listener))
+    except Exception as error:
+        return f"create_server() of a UNIX socket raises {error!r}"
 
 
 def check_path_objects(new_loop):

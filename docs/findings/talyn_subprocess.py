@@ -101,6 +101,23 @@ def check_pipes_by_default(new_loop):
         return "subprocess_exec() makes no pipes unless it is told to; asyncio's default is a pipe for each"
 
 
+def check_inherited_output(new_loop):
+    async def main():
+        child = await asyncio.create_subprocess_exec("echo", "hello")
+        await child.wait()
+
+    sys.stdout.flush()
+    given, output = os.pipe()
+    ours = os.dup(1)
+    os.dup2(output, 1)
+    new_loop().run_until_complete(main())
+    os.dup2(ours, 1)
+    os.close(output)
+    os.set_blocking(given, False)
+    if (got := os.read(given, 100)) != b"hello\n":
+        return f"create_subprocess_exec() without stdout=: of its output our own gets {got}"
+
+
 def check_wrong_options(new_loop):
     loop, taken = new_loop(), []
     for option in ({"universal_newlines": True}, {"shell": True}, {"bufsize": 10}, {"text": True}):
