@@ -322,6 +322,33 @@ def check_abort_while_a_file_is_sent(new_loop):
             return f"a sendfile() whose transport is aborted does not end; the exception handler was told {seen}"
 
 
+def check_write_while_a_file_is_sent(new_loop):
+    got = bytearray()
+
+    def read():
+        while data := peer.recv(1 << 20):
+            got.extend(data)
+
+    async def main():
+        sending = asyncio.ensure_future(loop.sendfile(transport, io.BytesIO(bytes(8 << 20))))
+        await asyncio.sleep(0.01)
+        with contextlib.suppress(RuntimeError):  # it is refused by the native one
+            transport.write(b"!")
+        threading.Thread(target=read, daemon=True).start()
+        await sending
+        transport.close()
+
+    loop = new_loop()
+    transport, peer = connect(loop, Log())
+    try:
+        loop.run_until_complete(main())
+    except NotImplementedError:
+        return None
+    run_for(loop, 0.1)
+    if got.find(b"!") not in (-1, 8 << 20):
+        return f"what is written during sendfile() comes after {got.find(b'!')} of the {8 << 20} bytes of the file"
+
+
 def check_pause_in_connection_made(new_loop):
     class Pauses(Log):
         def connection_made(self, transport):

@@ -17,6 +17,7 @@ import socket
 import ssl
 import sys
 import tempfile
+import threading
 import time
 
 
@@ -290,6 +291,26 @@ def check_receive_of_nothing(new_loop):
         return f"sock_recv(sock, 0) raises {error!r}"
     if data != b"":
         return f"sock_recv(sock, 0) returns {data!r}"
+
+
+def check_name_beside_the_loop(new_loop):
+    going, plain, ran = threading.Event(), socket.getaddrinfo, []
+
+    def slow(*args, **options):
+        ran.append(going.wait(1))
+        return plain(*args, **options)
+
+    async def main(address):
+        loop.call_soon(going.set)
+        sock = socket.socket()
+        sock.setblocking(False)
+        await loop.sock_connect(sock, address)
+
+    loop, socket.getaddrinfo = new_loop(), slow
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        loop.run_until_complete(main(("localhost", listener.getsockname()[1])))
+    if not all(ran):
+        return "no callback runs while sock_connect() looks a name up"
 
 
 def run(check):

@@ -338,6 +338,20 @@ def check_stop_in_a_reader(new_loop):
         return "what a watcher asks for after stop() runs before the run returns"
 
 
+def check_error_of_a_close_that_failed(new_loop):
+    loop, protocol = new_loop(), Log()
+    transport, peer = connect(loop, protocol)
+    transport.write(bytes(8 << 20))
+    transport.close()
+    run_for(loop, 0.05)
+    peer.close()
+    run_for(loop, 0.05)
+    if "lost" not in protocol.events:
+        return "connection_lost() is not called when the peer of a closed transport goes"
+    if not isinstance(protocol.error, OSError):
+        return f"the peer went before it took what was written before close(): connection_lost({protocol.error!r})"
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))

@@ -224,6 +224,41 @@ def check_failed_datagrams_do_not_count(loop):
     return size and f"datagrams that failed stay in get_write_buffer_size(): {size}"
 
 
+def check_broadcast(loop):
+    peer = bound()
+    log = endpoint(loop, Log(), local_addr=HERE, remote_addr=peer.getsockname(), allow_broadcast=True)
+    log.transport.sendto(b"x")
+    run_for(loop)
+    if log.errors or "lost" in log.events:
+        return f"sendto() with remote_addr= and allow_broadcast=True: {log.errors or 'the endpoint is lost'}"
+    return peer.recv(10) != b"x" and "it does not arrive"
+
+
+def check_both_addresses(loop):
+    peer, other = bound(), bound()
+    address = other.getsockname()
+    other.close()  # a port that is free
+    log = endpoint(loop, Log(), local_addr=address, remote_addr=peer.getsockname())
+    log.transport.sendto(b"x")
+    run_for(loop)
+    try:
+        sender = peer.recvfrom(10)[1]
+    except TimeoutError:
+        return "with local_addr= and remote_addr= what is sent does not arrive"
+    return sender != address and f"local_addr={address} is not bound: the datagram comes from {sender}"
+
+
+def check_second_address(loop):
+    async def getaddrinfo(*_, **__):
+        return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (host, 0)) for host in ("192.0.2.1", HERE[0])]
+
+    loop.getaddrinfo = getaddrinfo
+    try:
+        endpoint(loop, Log(), local_addr=("a-name", 0))
+    except OSError as error:
+        return f"a name whose first address is not ours, and whose second is: {error!r}"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 

@@ -143,6 +143,24 @@ def check_closed_loop_takes_watchers(new_loop):
         return f"a closed loop takes {' and '.join(taken)}"
 
 
+def check_urgent_data(new_loop):
+    loop, calls = new_loop(), []
+    ours, peer = tcp_pair()
+
+    def read():
+        loop.remove_reader(ours)
+        try:
+            calls.append(ours.recv(10))
+        except BlockingIOError as error:
+            calls.append(error)
+
+    loop.add_reader(ours, read)
+    peer.send(b"!", socket.MSG_OOB)
+    run_for(loop, 0.05)
+    if calls:
+        return f"a reader is called for urgent data alone, and recv() gives {calls[0]!r}"
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))

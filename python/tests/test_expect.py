@@ -8,6 +8,7 @@ from loopcheck.expect import Expectations, ExpectError, holds
 from loopcheck.verdict import Ruling
 
 ENTRY = '[[deviation]]\ncase = "test_timers.py::test_x*"\nverdict = "FAIL"\nrule = "TIMER-1"\nreason = "whole ms"\n'
+SHIPPED = Path(__file__).parents[2] / "conformance" / "expect"
 CASE = "test_timers.py::test_x1"
 
 
@@ -36,6 +37,12 @@ def test_judge(tmp_path: Path, case: str, ruling: Ruling, verdict: str, is_unexp
     assert judged.ruling.verdict == verdict
     assert judged.is_unexpected == is_unexpected
     assert (judged.deviation is not None) == is_known
+
+
+@pytest.mark.parametrize("file", sorted(SHIPPED.rglob("*.toml")), ids=lambda file: file.stem)
+def test_shipped_file_is_read(file: Path) -> None:
+    """Each expect file of the project is one that the kit takes."""
+    assert Expectations.load(file).deviations
 
 
 def test_list_of_verdicts(tmp_path: Path) -> None:
