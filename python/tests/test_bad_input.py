@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from loopcheck import page, paths
-from loopcheck.cli import SECONDS
+from loopcheck.cli_options import SECONDS
 from loopcheck.expect import Expectations, ExpectError
 from loopcheck.rules import Rules
 
