@@ -112,8 +112,8 @@ class Pool:
 
     def close(self) -> None:
         """Ends all servers, those that still run a case too."""
-        self._is_killed = True
         with self._lock:
+            self._is_killed = True
             servers, idle = list(self._all), list(self._idle)
         for server in servers:
             if server in idle:
@@ -128,6 +128,7 @@ class Pool:
             while (task := self._tasks.get()) is not None and not self._is_killed:
                 if server is None or server.spec != task.spec:
                     self._give_back(server)
+                    server = None
                     server = self._take(task.spec)
                 self._done.put(_run(server, task))
         except Interrupted:
@@ -138,6 +139,8 @@ class Pool:
 
     def _take(self, spec: Spec) -> Server:
         with self._lock:
+            if self._is_killed:  # who closes an idle server waits for it, and would wait for a case that hangs
+                raise Interrupted
             for server in self._idle:
                 if server.spec == spec:
                     self._idle.remove(server)

@@ -13,9 +13,10 @@ import psutil
 import pytest
 from loopcheck import processes
 from loopcheck._contract import parse
-from loopcheck.load import PROGRAM_CASE
+from loopcheck.load import PROGRAM_CASE, Spec
+from loopcheck.pool import Pool
 from loopcheck.shared import PROGRAM_BYTES_MAX, Shared
-from loopcheck.supervisor import MARK, TAIL_BYTES
+from loopcheck.supervisor import MARK, TAIL_BYTES, Interrupted, Options
 from loopcheck.verdict import decide
 from two_cases import CALM, IDLE, WILD, hostile_spec, level_of, make_root, server_of
 
@@ -187,6 +188,14 @@ def test_second_process_in_a_callback_of_a_program(root: Path) -> None:
     with server_of(f"{root / 'forks.py'}:Forks") as server:
         ruling = decide(server.run(PROGRAM_CASE, parse("soon c1\nstep\n")), level_of)
         assert (ruling.verdict, "second process" in ruling.detail) == ("CRASH", True), ruling
+
+
+def test_closed_pool_lends_no_server(root: Path) -> None:
+    pool, spec = Pool(1, Options()), Spec.parse("asyncio:new_event_loop")
+    pool.open(spec)
+    pool.close()
+    with pytest.raises(Interrupted):
+        pool._take(spec)  # as a thread does that was between two cases: nobody would end what it begins
 
 
 def test_hang_says_where() -> None:
