@@ -1,4 +1,4 @@
-"""veloxloop: files among writes, arguments of connections and endpoints, lookups, and generators.
+"""veloxloop: files among writes, arguments of connections and endpoints, the end of file, lookups, and generators.
 
     python veloxloop_connections.py MODULE:FACTORY [CHECK...]
 
@@ -205,6 +205,20 @@ def check_executor_of_lookups(loop):
     loop.run_until_complete(loop.run_in_executor(None, int))
     if len(jobs) != 2:
         return f"{len(jobs)} of 2 jobs, a lookup and a function, came to the executor of set_default_executor()"
+
+
+def check_answer_of_eof_received(loop):
+    class Stays(Log):
+        def eof_received(self):
+            return "stay"
+
+    with socket.create_server(HERE) as listener:
+        transport, _ = loop.run_until_complete(loop.create_connection(Stays, *listener.getsockname()))
+        peer = listener.accept()[0]
+    peer.shutdown(socket.SHUT_WR)
+    run_for(loop)
+    if transport.is_closing():
+        return "a transport whose eof_received() returns 'stay', which is true, closes itself"
 
 
 def check_shutdown_of_generators(loop):
