@@ -188,7 +188,7 @@ def check_close_while_paused(new_loop):
         if "lost" not in log.events:
             loop.run_until_complete(asyncio.sleep(0.01))
     if "lost" not in log.events:
-        return "close() while reading is paused: connection_lost() is not called, though the peer has answered close_notify"
+        return "close() while reading is paused: connection_lost() does not come, though the peer has answered"
 
 
 def check_tls_in_tls(new_loop):
