@@ -164,6 +164,33 @@ def send_and_close(loop):
     return seen
 
 
+def check_close_while_paused(new_loop):
+    if sys.version_info < (3, 11):
+        return None  # the TLS of asyncio 3.10 waits as well
+    loop, log = new_loop(), Log()
+    client, server = contexts()
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def answer():
+        with listener.accept()[0] as sock, server.wrap_socket(sock, True) as peer:
+            while peer.recv(100):
+                pass
+            peer.unwrap()
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    connecting = loop.create_connection(lambda: log, *listener.getsockname(), ssl=client, server_hostname="localhost")
+    loop.run_until_complete(connecting)
+    loop.run_until_complete(asyncio.sleep(0.05))
+    log.transport.pause_reading()
+    log.transport.close()
+    for _ in range(200):
+        if "lost" not in log.events:
+            loop.run_until_complete(asyncio.sleep(0.01))
+    if "lost" not in log.events:
+        return "close() while reading is paused: connection_lost() does not come, though the peer has answered"
+
+
 def check_tls_in_tls(new_loop):
     loop, log, inside = new_loop(), Log(), Log()
     client, server = contexts()

@@ -133,6 +133,19 @@ def check_socket_and_address(new_loop):
         return "create_datagram_endpoint() takes a socket and an address at once"
 
 
+def check_marks(new_loop):
+    loop, wrong = new_loop(), []
+    transport = endpoint(loop, Notes(), local_addr=("127.0.0.1", 0))
+    try:
+        transport.set_write_buffer_limits(low=10)
+    except ValueError as error:
+        wrong.append(f"set_write_buffer_limits(low=10) raises {error!r}")
+    if not raises(ValueError, lambda: transport.set_write_buffer_limits(high=1, low=2)):
+        wrong.append("set_write_buffer_limits(high=1, low=2) is taken")
+    if wrong:
+        return "of an endpoint: " + "; ".join(wrong)
+
+
 def check_errno_of_an_address_in_use(new_loop):
     loop, taken = new_loop(), udp()
     try:

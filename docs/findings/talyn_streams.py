@@ -95,6 +95,24 @@ def check_error_after_eof_received_raised(new_loop):
         return f"eof_received() raised ZeroDivisionError, and connection_lost() is given {protocol.error!r}"
 
 
+def check_answers_of_eof_received(new_loop):
+    class Answers(Log):
+        def eof_received(self):
+            return answer
+
+    loop, wrong = new_loop(), []
+    for answer in (True, 1, "yes", None, 0):
+        transport, peer = connect(loop, Answers())
+        peer.shutdown(socket.SHUT_WR)
+        run_for(loop, 0.05)
+        if transport.is_closing() == bool(answer):
+            wrong.append(repr(answer))
+        transport.abort()
+        run_for(loop, 0.01)
+    if wrong:
+        return f"the answers {', '.join(wrong)} of eof_received() do not count by their truth"
+
+
 def check_reset_after_write(new_loop):
     loop, protocol = new_loop(), Log()
     transport, peer = connect(loop, protocol)
@@ -160,6 +178,19 @@ def check_unix_socket_for_create_server(new_loop):
         loop.run_until_complete(loop.create_server(Log, sock=listener))
     except Exception as error:
         return f"create_server() of a UNIX socket raises {error!r}"
+
+
+def check_bound_socket_for_create_server(new_loop):
+    loop, bound = new_loop(), socket.socket()
+    listen_to_errors(loop)
+    bound.bind(("127.0.0.1", 0))
+    address = bound.getsockname()
+    server = loop.run_until_complete(loop.create_server(Log, sock=bound))
+    try:
+        socket.create_connection(address, 1).close()
+    except OSError as error:
+        return f"create_server(sock=) with a socket that is bound: a client gets {error!r}"
+    server.close()
 
 
 def check_path_objects(new_loop):

@@ -79,6 +79,41 @@ def check_input_before_close(new_loop):
         return f"b'some text' is written to a child in two pieces, then its input is closed: it gets {output!r}"
 
 
+def input_of_cat(loop):
+    """A child whose input is a pipe, when the loop has had its turns, and that pipe."""
+    transport, child = shell(loop, "exec cat", stdin=-1)
+    run_for(loop, 0.05)
+    return transport, child, transport.get_pipe_transport(0)
+
+
+def is_told(loop, child, event):
+    """Within 3 s?"""
+    for _ in range(300):
+        if event in child.events:
+            return True
+        run_for(loop, 0.01)
+    return False
+
+
+def check_end_of_the_input(new_loop):
+    loop = new_loop()
+    transport, child, pipe = input_of_cat(loop)
+    pipe.close()
+    if not is_told(loop, child, "exited"):
+        os.kill(transport.get_pid(), signal.SIGKILL)
+        return "the pipe to the input of a child is closed: the child never sees the end"
+
+
+def check_input_is_sent(new_loop):
+    loop = new_loop()
+    transport, child, pipe = input_of_cat(loop)
+    pipe.write(b"hello")
+    is_echoed = is_told(loop, child, "data 1")
+    os.kill(transport.get_pid(), signal.SIGKILL)
+    if not is_echoed:
+        return "b'hello' is written to the pipe of a child's input: the child never gets it"
+
+
 def check_close_kills(new_loop):
     loop = new_loop()
     transport, child = shell(loop, "exec sleep 600")
