@@ -259,6 +259,31 @@ def check_second_address(loop):
         return f"a name whose first address is not ours, and whose second is: {error!r}"
 
 
+def check_endless_datagrams(loop):
+    had_a_turn = []
+
+    def again(log):
+        if not had_a_turn and len(log.events) < 5000:
+            log.transport.sendto(b"x", log.transport.get_extra_info("sockname"))
+
+    async def main():
+        again(log)
+        while len(log.events) < 2:
+            await asyncio.sleep(0)
+        had_a_turn.append(True)
+
+    log = endpoint(loop, Log(again))
+    loop.run_until_complete(main())
+    return len(log.events) == 5000 and "a datagram for each that was received: 4999 before a task has its turn"
+
+
+def check_list_of_numbers(loop):
+    log = endpoint(loop, Log())
+    with contextlib.suppress(TypeError):
+        log.transport.sendto([1, 2], log.transport.get_extra_info("sockname"))
+        return "sendto() takes a list for bytes"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 

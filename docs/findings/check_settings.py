@@ -428,6 +428,18 @@ def check_no_delay(loop):
     return not sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) and "TCP_NODELAY is off"
 
 
+def check_negative_marks(loop):
+    log, _ = connect(loop)
+    for marks in ({"high": -1}, {"low": -1}):
+        try:
+            log.transport.set_write_buffer_limits(**marks)
+        except ValueError:
+            continue
+        except OverflowError as error:
+            return f"{marks} raises {error!r}"
+        return f"{marks} is taken"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 8  # of a check
 

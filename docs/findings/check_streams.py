@@ -443,6 +443,15 @@ def check_end_while_busy(loop):
     return "the end of write_eof() does not go out while something else is ready"
 
 
+def check_pipe_of_no_bytes(loop):
+    ours, peer = socket.socketpair()
+    transport, _ = loop.run_until_complete(loop.connect_write_pipe(Log, ours))
+    for wrong in (None, 1):
+        with contextlib.suppress(TypeError, AssertionError):  # asyncio asserts
+            transport.write(wrong)
+            return f"write({wrong!r}) of a pipe is taken"
+
+
 CHECKS = {name.removeprefix("check_"): check for name, check in globals().items() if name.startswith("check_")}
 SECONDS_MAX = 5  # of a check
 
