@@ -44,6 +44,7 @@ if __name__ == "__main__" and os.environ.get("LOOPCHECK_SET_UP") != "1":
 import argparse
 import contextlib
 import functools
+import signal
 import subprocess
 from collections.abc import Callable
 
@@ -229,6 +230,7 @@ COMMANDS: dict[str, Callable[[parts.Run, argparse.Namespace], None]] = {
 
 
 def main() -> int:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and so would tests
     parser = argparse.ArgumentParser(
         prog="ci/check.py", usage="ci/check.py COMMAND [OPTIONS] (ci/check.py --help lists them)"
     )
