@@ -266,8 +266,7 @@ static void epoll_close(void *self)
 
 int rl_epoll_open(struct rl_epoll *epoll, struct rl_backend *backend)
 {
-    epoll->has_pwait2 = true;
-    epoll->is_suspect = false;
+    *epoll = (struct rl_epoll){.epoll_fd = -1, .wake_fd = -1, .has_pwait2 = true};
     epoll->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (epoll->wake_fd < 0)
         return -errno;
