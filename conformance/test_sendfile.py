@@ -293,10 +293,12 @@ async def paused_over_tls(kit: Kit) -> tuple[Any, Any]:
     inside, log = kit.protocol(), kit.protocol()
     await join(kit, contexts(), inside, log)
     inside.pause_reading()
-    while log.flow[-1:] != ["pause"]:  # until the kernel takes no more, so that it stays so
+    for _ in range(32):  # until the kernel takes no more, so that it stays so
+        if log.flow[-1:] == ["pause"]:
+            return log, inside
         log.transport.write(PATTERN * 4)
         await asyncio.sleep(0.005)
-    return log, inside
+    kit.fail("nobody was told to pause by 64 MiB that nobody reads")
 
 
 @case("SENDFILE-1")
@@ -377,6 +379,62 @@ def test_write_while_a_file_is_sent(kit: Kit) -> None:
         file.seek(0)
         kit.run(main(file))
     kit.check(bytes(got) == PATTERN * 8 + b"".join(is_taken), "other bytes arrived, or in another order")
+
+
+@family("SENDFILE-1", over=("tls", "tcp"))
+def test_write_while_the_fallback_sends(kit: Kit, over: str) -> None:
+    """write() during a sendfile by the fallback is refused with RuntimeError, or comes behind the file"""
+    file, expected = io.BytesIO(PATTERN * 16), PATTERN * 16  # more than a kernel takes that nobody reads from
+
+    async def main() -> None:
+        inside, log = kit.protocol(), kit.protocol()
+        if over == "tls":
+            await join(kit, contexts(), inside, log)
+        else:
+            for end, socket_of_it in zip((inside, log), kit.tcp_pair(), strict=True):
+                await kit.loop.create_connection(lambda end=end: end, sock=socket_of_it)  # type: ignore[misc]
+        inside.pause_reading()
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, file))
+        await asyncio.sleep(0.01)
+        taken = b""
+        with contextlib.suppress(RuntimeError):
+            log.transport.write(b"!")
+            taken = b"!"
+        inside.resume_reading()
+        await sending
+        log.transport.close()
+        await inside.until_event("lost")
+        kit.check(bytes(inside.received) == expected + taken, "other bytes arrived, or in another order")
+
+    kit.run(main())
+
+
+@family("SENDFILE-2", by=("abort", "close"))
+def test_end_while_a_file_is_sent(kit: Kit, by: str) -> None:
+    """A sendfile whose transport is ended while the peer reads nothing ends: with an OSError, or once all is sent"""
+    log, peer = kit.connection()
+
+    async def main(file: Any) -> BaseException | None:
+        sending = asyncio.ensure_future(kit.loop.sendfile(log.transport, file))
+        await asyncio.sleep(0.003)
+        if sending.done():
+            return sending.exception() or kit.fail("it is done though nobody reads")
+        getattr(log.transport, by)()
+        reading = asyncio.ensure_future(collect(kit, peer, bytearray()))
+        await asyncio.wait({sending}, timeout=0.5)
+        if not sending.done():
+            kit.fail("it goes on waiting")
+        await reading
+        return sending.exception()
+
+    with real_file() as file:
+        file.write(PATTERN * 8)
+        file.seek(0)
+        error = kit.run(main(file))
+    if isinstance(error, NotImplementedError):
+        raise error
+    kit.check(isinstance(error, OSError) or (by == "close" and error is None), f"it ended with {error!r}")
+    kit.run(log.until_event("lost"))
 
 
 @case("SENDFILE-2")

@@ -44,6 +44,23 @@ class Sockets(asyncio.SelectorEventLoop):
             return
         await super()._accept_connection2(factory, client, extra, sslcontext, server, *rest)  # type: ignore[misc]
 
+    async def sendfile(self, transport: Any, *arguments: Any, **options: Any) -> Any:
+        # In a task of its own: nobody else may write meanwhile [SENDFILE-1], and the end of the transport can end it.
+        held = getattr(transport, "_ssl_protocol", None) or transport
+        if getattr(held, "_sending", None) is not None:
+            raise RuntimeError("sendfile is in progress")
+        outcome: Any
+        held._sending = asyncio.Task(super().sendfile(transport, *arguments, **options), loop=self)
+        try:
+            (outcome,) = await asyncio.gather(held._sending, return_exceptions=True)
+        finally:
+            held._sending = None
+        if isinstance(outcome, asyncio.CancelledError):  # nobody cancelled this call [SENDFILE-2]
+            raise ConnectionError("the transport was closed while it sent a file")
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
     # asyncio's fallbacks take offset 0 for "where the file stands" (gh-150107) [SENDFILE-1].
 
     async def _sock_sendfile_fallback(self, sock: Any, file: Any, offset: int, count: int | None) -> Any:

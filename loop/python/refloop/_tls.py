@@ -9,7 +9,7 @@ import sys
 from asyncio import sslproto
 from typing import TYPE_CHECKING, Any
 
-from ._transport import SocketTransport
+from ._transport import SocketTransport, must_not_send
 
 asyncio_protocol: Any = sslproto.SSLProtocol  # asyncio's stubs leave out most of it
 
@@ -22,7 +22,17 @@ class SSLTransport(sslproto._SSLProtocolTransport):
             super().abort()
 
 
-class Upgraded(asyncio_protocol):  # type: ignore[misc]
+class Held(asyncio_protocol):  # type: ignore[misc]
+    """Belongs to a sendfile() while it runs."""
+
+    _sending: asyncio.Task[Any] | None = None
+
+    def _write_appdata(self, data: Any) -> None:
+        must_not_send(self._loop, self._sending if data else None)  # 3.10 begins its close_notify by an empty write
+        super()._write_appdata(data)
+
+
+class Upgraded(Held):
     """A protocol that start_tls puts between a transport and the protocol that the transport had."""
 
     _app_transport_created: bool
@@ -130,7 +140,7 @@ class Filled(Flowing):
         return bool(super().eof_received()) or self._must_wait()
 
 
-class Notified(asyncio_protocol):  # type: ignore[misc]
+class Notified(Held):
     """Of Python 3.10, where a close_notify ends the connection without eof_received [TLS-3]."""
 
     def connection_made(self, transport: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from asyncio import selector_events, unix_events
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 # asyncio counts 8 bytes more for each datagram in the queue and never takes them off, so that writing stays paused
 # (gh-135444) [DGRAM-3]. From 3.13.6 on it takes them off.
 COUNTS_HEADERS = (3, 13) <= sys.version_info < (3, 13, 6)
+
+
+def must_not_send(loop: Any, sending: Any) -> None:
+    """For a write() while `sending`, a task, sends a file: asyncio's fallback lets it into the file [SENDFILE-1]."""
+    if sending is not None and asyncio.current_task(loop) is not sending:
+        raise RuntimeError("unable to write; sendfile is in progress")
 
 
 class EndsOnce:
@@ -25,9 +32,28 @@ class EndsOnce:
 
 
 class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # type: ignore[name-defined,misc]
-    """Ends once, and reads no more after the end."""
+    """Ends once, reads no more after the end, and belongs to a sendfile() while it runs."""
 
     _has_seen_end = False
+    _sending: asyncio.Task[Any] | None = None
+
+    def _end_sending(self) -> None:
+        # asyncio's sendfile() would wait for ever for a socket that is closed [SENDFILE-2].
+        if self._sending is not None and self._empty_waiter is not None and self._empty_waiter.done():
+            self._sending.cancel()
+            self._reset_empty_waiter()
+
+    def close(self) -> None:
+        self._end_sending()
+        super().close()
+
+    def _force_close(self, exc: BaseException | None) -> None:
+        self._end_sending()
+        super()._force_close(exc)
+
+    def _call_connection_lost(self, exc: BaseException | None) -> None:
+        self._end_sending()
+        super()._call_connection_lost(exc)
 
     def _read_ready__get_buffer(self) -> None:
         # asyncio reads on where get_buffer() has ended the transport, and hands over what came [LIFE-9].
@@ -83,6 +109,7 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
             self._fatal_error(error, "Fatal write error on socket transport")
 
     def write(self, data: Any) -> None:
+        must_not_send(self._loop, self._sending)
         # asyncio counts the bytes that were sent as if they were items (gh-135862) [STREAM-2].
         if isinstance(data, memoryview) and (data.itemsize > 1 or data.ndim > 1):
             data = data.cast("B")
@@ -92,6 +119,7 @@ class SocketTransport(EndsOnce, selector_events._SelectorSocketTransport):  # ty
         # From 3.12 on asyncio does not look for the end, also not for one that the iterator brings (gh-136234)
         # [STREAM-1, INSIDE-3], nor, at first, whether it has to pause (gh-127655) [STREAM-5]; it asks for ever to send
         # empty parts, and may end a transport that is closed in the middle of its own work [CLOSE-1].
+        must_not_send(self._loop, self._sending)
         views: list[Any] = [memoryview(part) for part in list_of_data]
         parts = [view.cast("B") for view in views if view.nbytes]
         if self._conn_lost or self._closing:
