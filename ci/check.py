@@ -196,12 +196,12 @@ def test(run: parts.Run, options: argparse.Namespace) -> None:
     run.part("cases on refloop", check_refloop)
     run.part("CPython's tests, some", lambda: cpython("--quick", "asyncio:new_event_loop", "refloop:new_event_loop"))
     replay_all(run, options)
-    run.part("reproducers of findings", reproducers.run_all)
     run.part("wheel outside the checkout", wheel.test)
     run.part("sanitizers", sanitizers)
     run.part("build of the fuzz targets", lambda: steps.relative(builds.build("asan")))
     smoke = functools.partial(fuzzing.run, seconds=options.fuzz_seconds, seed=SMOKE_SEED)
-    run.beside(MUTANTS | {f"fuzz {target}": functools.partial(smoke, target) for target in fuzzing.targets()})
+    smokes = {f"fuzz {target}": functools.partial(smoke, target) for target in fuzzing.targets()}
+    run.beside(MUTANTS | {"reproducers of findings": reproducers.run_all} | smokes)
 
 
 def nightly(run: parts.Run, options: argparse.Namespace) -> None:
