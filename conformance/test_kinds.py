@@ -115,6 +115,7 @@ def test_lost_after_the_call(kit: Kit, kind: Kind, how: str) -> None:
     sees = Sees(kit)
     transport, *_ = kit.run(kind(kit, sees))
     kit.turns(2)
+    kit.check("lost" not in sees.seen, "connection_lost was called though nothing had ended")
     getattr(transport, how, transport.close)()
     kit.check("lost" not in sees.seen, "connection_lost was called within the call")
     kit.run(asyncio.wait_for(sees.lost, 3))
