@@ -36,13 +36,20 @@ class Sockets(asyncio.SelectorEventLoop):
             super()._sock_accept(fut, sock)  # type: ignore[misc]
 
     async def _accept_connection2(
-        self, factory: Any, client: Any, extra: Any, sslcontext: Any = None, server: Any = None, *rest: Any
+        self,
+        factory: Any,
+        client: Any,
+        extra: Any,
+        sslcontext: Any = None,
+        server: Any = None,
+        *rest: Any,
+        **options: Any,
     ) -> None:
         # The client of a server that was closed since it was accepted: asyncio leaves it open (gh-109564) [SERVER-1].
         if server is not None and server._sockets is None:
             client.close()
             return
-        await super()._accept_connection2(factory, client, extra, sslcontext, server, *rest)  # type: ignore[misc]
+        await super()._accept_connection2(factory, client, extra, sslcontext, server, *rest, **options)  # type: ignore[misc]
 
     async def sendfile(self, transport: Any, *arguments: Any, **options: Any) -> Any:
         # In a task of its own: nobody else may write meanwhile [SENDFILE-1], and the end of the transport can end it.
