@@ -7,6 +7,7 @@ import asyncio
 import os
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log, reset
@@ -239,7 +240,7 @@ def test_pipe_never_blocks(kit: Kit, end_of: str) -> None:
 @case("PIPE-1")
 def test_terminal_whose_other_end_goes(kit: Kit) -> None:
     """A read pipe on a pseudo-terminal whose other end is closed ends (EIO), and the exception handler is not told."""
-    master, slave = os.openpty()
+    master, slave = needs.terminal(kit)
     log = reading(kit, master)
     os.write(slave, b"bye")
     kit.run(log.until_event("data"))

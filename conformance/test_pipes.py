@@ -7,13 +7,13 @@ import asyncio
 import contextlib
 import gc
 import os
-import pty
 import socket
 import tempfile
 import tty
 import warnings
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log
@@ -126,7 +126,7 @@ def test_read_from(kit: Kit, kind: str) -> None:
 
     async def main(directory: str) -> bytes:
         if kind == "terminal":
-            read_end, write_end = pty.openpty()
+            read_end, write_end = needs.terminal(kit)
             tty.setraw(write_end)
         elif kind == "fifo":
             os.mkfifo(f"{directory}/fifo")
@@ -231,7 +231,7 @@ def test_terminal_that_is_typed_into(kit: Kit) -> None:
     """A terminal stays open for writing though somebody types into it (python/asyncio#369)."""
 
     async def main() -> bytes:
-        master, slave = pty.openpty()
+        master, slave = needs.terminal(kit)
         tty.setraw(slave)
         log = await write_pipe(kit, slave)
         os.write(master, b"typed ahead")
@@ -315,7 +315,7 @@ def test_two_transports_of_one_terminal(kit: Kit) -> None:
     """A terminal can be read and written by two transports of its duplicates (uvloop#262)."""
 
     async def main() -> tuple[bytes, bytes]:
-        master, slave = pty.openpty()
+        master, slave = needs.terminal(kit)
         tty.setraw(slave)
         source, sink = await read_pipe(kit, os.dup(slave)), await write_pipe(kit, slave)
         second = await write_pipe(kit, os.dup(slave))

@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+from loopcheck import needs
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import reset
@@ -251,7 +252,7 @@ def pidfd(kit: Kit) -> tuple[int, Callable[[], object]]:
 
 
 def terminal(kit: Kit) -> tuple[int, Callable[[], object]]:
-    ours, theirs = os.openpty()
+    ours, theirs = needs.terminal(kit)
     return ours, lambda: (os.write(theirs, b"x"), os.close(theirs))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 
@@ -44,3 +45,11 @@ def fds(kit: Kit, count: int) -> None:
     allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if 0 <= allowed <= count:
         kit.skip(f"the case needs fds up to {count}, and this process may have {allowed}")
+
+
+def terminal(kit: Kit) -> tuple[int, int]:
+    """A terminal; returns both ends."""
+    try:
+        return os.openpty()
+    except OSError as error:
+        kit.skip(f"no terminal can be opened here ({error})")
