@@ -104,14 +104,18 @@ def waiting_calls(kit: Kit) -> Any:
     full = kit.own(socket.create_server(("127.0.0.1", 0), backlog=0))
     kit.client(full)  # the backlog is full: the next connects hang
     hangs, silent, empty = kit.own(socket.socket()), kit.tcp_pair()[0], kit.socketpair()[0]
-    calls: list[Any] = [
-        kit.loop.sock_connect(hangs, full.getsockname()),
-        kit.loop.create_connection(asyncio.Protocol, *full.getsockname()),
-        kit.loop.create_connection(asyncio.Protocol, sock=silent, ssl=contexts().client, server_hostname=NAME),
-        kit.loop.sock_accept(kit.listener()),
-        kit.loop.sock_recv(empty, 10),
-    ]
-    tasks = [kit.loop.create_task(call) for call in calls]
+
+    async def begin() -> list[Any]:
+        calls: list[Any] = [
+            kit.loop.sock_connect(hangs, full.getsockname()),
+            kit.loop.create_connection(asyncio.Protocol, *full.getsockname()),
+            kit.loop.create_connection(asyncio.Protocol, sock=silent, ssl=contexts().client, server_hostname=NAME),
+            kit.loop.sock_accept(kit.listener()),
+            kit.loop.sock_recv(empty, 10),
+        ]
+        return [asyncio.ensure_future(call) for call in calls]
+
+    tasks = kit.run(begin())
     kit.run_for(0.003)
 
     def ends() -> None:

@@ -208,6 +208,25 @@ def check_lack_of_fds(new_loop):
         return f"after accept() had no fd to be had for a while, the next client gets {answer!r}"
 
 
+def check_cancelled_connect(new_loop):
+    loop = new_loop()
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+
+        async def main():
+            connecting = asyncio.ensure_future(loop.create_connection(Log, *full.getsockname()))  # no room for it
+            await asyncio.sleep(0.05)
+            connecting.cancel()
+            await asyncio.wait([connecting])
+            return connecting
+
+        before = len(os.listdir("/proc/self/fd"))
+        _task = loop.run_until_complete(main())
+        if len(os.listdir("/proc/self/fd")) > before:
+            return (
+                "a create_connection() that is cancelled while it connects keeps its socket as long as its task is kept"
+            )
+
+
 def run(check):
     module, _, factory = sys.argv[1].partition(":")
     wrong = check(getattr(importlib.import_module(module), factory))

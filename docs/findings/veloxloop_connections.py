@@ -15,6 +15,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 
 HERE = ("127.0.0.1", 0)
 SIZE = 8 << 20  # more than the buffers of a connection hold
@@ -238,6 +239,23 @@ def check_shutdown_of_generators(loop):
 
     if not loop.run_until_complete(main()):
         return "shutdown_asyncgens() closes no generator"
+
+
+def check_waiting_connect(loop):
+    sock = socket.socket()
+    sock.setblocking(False)
+    with socket.create_server(HERE, backlog=0) as full, socket.create_connection(full.getsockname()):
+
+        async def main():
+            connecting = asyncio.ensure_future(loop.sock_connect(sock, full.getsockname()))  # there is no room for it
+            began_s = time.process_time()
+            await asyncio.sleep(0.2)
+            connecting.cancel()
+            return time.process_time() - began_s
+
+        took_s = loop.run_until_complete(main())
+    if took_s > 0.05:
+        return f"beside a sock_connect() that waits, 0.2 s of the loop cost {took_s:.2f} s of the processor"
 
 
 def run(check):
