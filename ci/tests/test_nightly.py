@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
@@ -65,12 +66,26 @@ def test_loop_of_the_index(monkeypatch, status, said, known, failure):
     """An unexpected verdict is a failure of a loop with an expect file; a fault of the kit always is."""
     monkeypatch.setattr(nightly, "install", lambda name: None)
     monkeypatch.setattr(nightly, "has_expectations", lambda loop: known)
+    monkeypatch.setattr(nightly, "seen_again", lambda name: ["test_a.py::test_b"])
     monkeypatch.setattr(parts, "shown", lambda argv, env=None: (status, said))
     if failure:
         with pytest.raises(steps.Stop, match=failure):
             nightly.check_loop("uvloop")
     else:
         assert said in nightly.check_loop("uvloop")
+
+
+@pytest.mark.parametrize(
+    ("standings", "again"), [(["unexpected", "expected"], ["c0"]), (["unexpected"] * 3, ["c0", "c2"])]
+)
+def test_what_is_unexpected_is_tried_again(tmp_path, monkeypatch, standings, again):
+    """Once more, alone; c1 is as expected then."""
+    rows = [{"case": f"c{number}", "standing": standing} for number, standing in enumerate(standings)]
+    (tmp_path / "uvloop").mkdir()
+    (tmp_path / "uvloop" / "results.json").write_text(json.dumps({"verdicts": rows}), encoding="utf-8")
+    monkeypatch.setattr(nightly, "REPORT", tmp_path)
+    monkeypatch.setattr(parts, "shown", lambda argv, env=None: (int("c1" not in argv), ""))
+    assert nightly.seen_again("uvloop") == again
 
 
 def test_every_kind_is_planned():
