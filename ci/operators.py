@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import random
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,7 @@ TARGETS = {
     "flow": "fuzz_chunks",
     "heap": "fuzz_timers",
     "list": "fuzz_ready",
+    "packets": "fuzz_packets",
     "ready": "fuzz_ready",
     "stream": "fuzz_stream",
     "timers": "fuzz_timers",
@@ -77,7 +79,8 @@ def install() -> Path:
 def changes_of(path: Path, program: Path) -> list[Change]:
     """What the operators make of a file, one changed line each; not of its validator."""
     folder = BUILD / "operators" / "made" / path.stem
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # those of an earlier state of the file
+    folder.mkdir(parents=True)
     argv = [program, path, "c", "--noCheck", "--mutantDir", folder]
     if steps.logged("operators", argv) != 0:
         raise Stop("universalmutator failed; see build/logs/operators.log")
@@ -136,8 +139,11 @@ def outcome(change: Change) -> str:
         path.write_text(original, encoding="utf-8")
         return "same" if after else "invalid"
     try:
-        COPY.compile(*(mutants.replayer(target) for target in targets))
-        return "killed" if any(is_found(target) for target in targets) else "survived"
+        for target in targets:  # most die by the first, so that the other need not be linked
+            COPY.compile(mutants.replayer(target))
+            if is_found(target):
+                return "killed"
+        return "survived"
     except Stop:
         return "invalid"
     finally:

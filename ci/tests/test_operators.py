@@ -43,6 +43,9 @@ def test_entries_of_the_tree_have_a_reason():
     entries = operators.Tree(operators.ROOT).toml(operators.TRIAGED)["survivor"]
     assert all(entry["why"] for entry in entries)
     assert len(operators.triaged()) == len(entries)
+    core = operators.ROOT / "loop" / "core"
+    gone = [entry["old"] for entry in entries if entry["old"] not in (core / entry["file"]).read_text("utf-8")]
+    assert gone == []
 
 
 def test_same_machine_code(tmp_path, monkeypatch):

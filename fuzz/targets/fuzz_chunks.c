@@ -62,6 +62,7 @@ static void take(size_t wanted)
     size_t taken = wanted < size ? wanted : size;
     struct rl_chunk *emptied = rl_chunks_take(&chunks, taken);
     input_check((emptied != NULL) == (taken == size && size > 0), "a chunk is given back before it is empty, or not");
+    input_check(emptied == NULL || emptied->next == NULL, "a chunk that was given back leads into the queue");
     free(emptied);
     went += taken;
     bytes_went_out(came - went);

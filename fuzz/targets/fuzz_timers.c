@@ -4,6 +4,8 @@
  * Targets: rl_timers_arm, rl_timers_disarm, rl_timers_expire, rl_timers_sleep_ns, rl_timers_deadline_ns,
  * rl_timers_is_armed, rl_timers_is_empty, rl_timers_check, rl_heap_push, rl_heap_remove, rl_heap_check.
  */
+#include <string.h>
+
 #include "core/timers.h"
 #include "input.h"
 
@@ -77,8 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = input_begin(data, size, 8);
     armed_row.count = due_row.count = now_ns = 0;
     rl_ready_init(&ready);
+    memset(&timers, 0xff, sizeof timers); /* memory that was used before */
     rl_timers_init(&timers);
-    timers.sequence_next = (UINT64_C(8) << input_byte(&input) % 61) - 4; /* as if so many had been armed */
+    const unsigned digits = input_byte(&input) % 62;
+    if (digits > 0) /* as if so many had been armed */
+        timers.sequence_next = (UINT64_C(4) << digits) - 4;
     for (unsigned i = 0; i < ENTRIES; i++) {
         rl_ready_entry_init(&due[i]);
         rl_timers_entry_init(&entries[i], &due[i]);

@@ -1,20 +1,26 @@
 /* Property: whatever is asked for, armed and taken back in whichever phase of a turn, and wherever the turn is broken
  * off or ended, it sleeps exactly as long as it may, runs what was ready when its batch began, in order, and leaves the
- * rest to the next; a clock that goes back changes nothing: as three arrays say.
+ * rest to the next; what an earlier wait found is told only if it is found again; a clock that goes back changes
+ * nothing: as four arrays say.
  *
  * Targets: rl_turn_prepare, rl_turn_collect, rl_turn_expire, rl_turn_next, rl_turn_break, rl_turn_is_broken_off,
  * rl_turn_end, rl_turn_is_alive, rl_turn_set_now, rl_turn_check.
  */
+#include <string.h>
+
 #include "core/turn.h"
 #include "input.h"
 
-enum { ENTRIES = 24, TIMERS = 8, KINDS = 8 }; /* the last entries are the timers' */
+/* The last entries are the timers', those before them the watchers', of which each watches the fd of its own number. */
+enum { TIMERS = 8, WATCHERS = 2, WATCHER = 16, TIMER = WATCHER + WATCHERS, ENTRIES = TIMER + TIMERS, KINDS = 8 };
 
 static struct rl_turn turn;
 static struct rl_ready_entry entries[ENTRIES];
 static struct rl_timers_entry timers[TIMERS];
-static struct row batch, queue, armed; /* the model */
-static uint64_t clock_ns, now_ns;      /* what the clock shows, and the latest that it has shown to the turn */
+static struct rl_watcher watchers[WATCHERS], *slots[WATCHERS];
+static struct row batch, queue, armed, watched; /* the model */
+static unsigned found[WATCHERS];                /* in the last wait */
+static uint64_t clock_ns, now_ns;               /* what the clock shows, and the latest that it has shown to the turn */
 
 static void show_clock(void)
 {
@@ -29,25 +35,31 @@ static void move_all(struct row *to, struct row *from)
 
 static void toggle(unsigned entry, uint64_t delay_ns)
 {
-    const unsigned timer = entry - (ENTRIES - TIMERS); /* below TIMERS if it is one */
-    const bool waits = row_has(&batch, (int)entry) || row_has(&queue, (int)entry) || row_has(&armed, (int)entry);
-    row_remove(&batch, (int)entry);
-    row_remove(&queue, (int)entry);
-    row_remove(&armed, (int)entry);
+    const unsigned timer = entry - TIMER, watcher = entry - WATCHER; /* below TIMERS, or WATCHERS, if it is one */
+    struct row *const rows[] = {&batch, &queue, &armed, &watched};
+    bool waits = false;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        waits |= row_has(rows[i], (int)entry);
+        row_remove(rows[i], (int)entry);
+    }
     if (waits && timer < TIMERS)
         rl_timers_disarm(&turn.timers, &timers[timer]);
+    else if (waits && watcher < WATCHERS)
+        rl_watches_remove(&turn.watches, &watchers[watcher]);
     else if (waits)
         rl_ready_remove(&entries[entry]);
     else if (timer < TIMERS)
         rl_timers_arm(&turn.timers, &timers[timer], clock_ns + delay_ns),
             row_add(&armed, (int)entry, clock_ns + delay_ns);
+    else if (watcher < WATCHERS)
+        rl_watches_add(&turn.watches, &watchers[watcher], (int)watcher, RL_IN), row_add(&watched, (int)entry, 0);
     else
         rl_ready_push(&turn.ready, &entries[entry]), row_add(&queue, (int)entry, 0);
 }
 
 static int64_t sleep_allowed(bool may_wait, bool is_alive_outside)
 {
-    if (!may_wait || queue.count > 0 || (!is_alive_outside && armed.count == 0))
+    if (!may_wait || queue.count > 0 || (!is_alive_outside && armed.count + watched.count == 0))
         return 0;
     if (armed.count == 0)
         return RL_SLEEP_FOREVER_NS;
@@ -66,9 +78,15 @@ static void prepare(unsigned number)
 /* Events of fds that nobody watches change nothing but that the sleep has ended early. */
 static void collect(unsigned number)
 {
-    static const struct rl_event events[] = {{.fd = 3, .events = RL_IN}, {.fd = 4, .events = RL_OUT}};
+    static const struct rl_event events[] = {{.fd = 0, .events = RL_IN}, {.fd = 1, .events = RL_HUP}, {.fd = 4}};
     show_clock();
-    rl_turn_collect(&turn, clock_ns, events, number % 3);
+    rl_turn_collect(&turn, clock_ns, events, number % 4);
+    for (unsigned i = 0; i < WATCHERS; i++) {
+        const bool is_found = i < number % 4 && row_has(&watched, (int)(WATCHER + i));
+        found[i] = is_found ? events[i].events : 0;
+        if (is_found && !row_has(&queue, (int)(WATCHER + i)))
+            row_add(&queue, (int)(WATCHER + i), 0);
+    }
     input_check(turn.now_ns == now_ns, "the turn's time is not that of the end of its sleep");
 }
 
@@ -88,6 +106,10 @@ static void run(bool is_breaking)
     input_check(rl_turn_next(&turn) == (first == ROW_NONE ? NULL : &entries[first]),
                 "another callback runs than is due");
     row_remove(&batch, first);
+    if (first >= WATCHER && first < TIMER) {
+        const int i = first - WATCHER;
+        input_check(rl_watches_take(&turn.watches, &watchers[i]) == found[i], "told something else than was found");
+    }
     if (!is_breaking)
         return;
     rl_turn_break(&turn);
@@ -124,13 +146,18 @@ static void go_on(unsigned number)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = input_begin(data, size, KINDS);
-    batch.count = queue.count = armed.count = 0;
+    batch.count = queue.count = armed.count = watched.count = 0;
     clock_ns = now_ns = 0;
+    memset(&turn, 0xff, sizeof turn); /* memory that was used before */
     rl_turn_init(&turn);
+    input_check(turn.phase == RL_TURN_RESTING && rl_turn_check(&turn) == 0, "it does not begin at rest");
+    (void)rl_watches_give_slots(&turn.watches, slots, WATCHERS);
     for (unsigned i = 0; i < ENTRIES; i++)
         rl_ready_entry_init(&entries[i]);
     for (unsigned i = 0; i < TIMERS; i++)
-        rl_timers_entry_init(&timers[i], &entries[ENTRIES - TIMERS + i]);
+        rl_timers_entry_init(&timers[i], &entries[TIMER + i]);
+    for (unsigned i = 0; i < WATCHERS; i++)
+        rl_watcher_init(&watchers[i], &entries[WATCHER + i]);
     while (input.left > 0) {
         const unsigned op = input_op(&input), number = op / KINDS; /* below 32 */
         if (op % KINDS < 2)
@@ -143,7 +170,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             end();
         else
             go_on(number);
-        input_check(rl_turn_is_alive(&turn) == (batch.count + queue.count + armed.count > 0),
+        input_check(rl_turn_is_alive(&turn) == (batch.count + queue.count + armed.count + watched.count > 0),
                     "it is alive, or it is not");
         input_check(rl_turn_check(&turn) == 0, "an invariant is broken");
     }

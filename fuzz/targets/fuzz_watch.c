@@ -4,6 +4,8 @@
  * Targets: rl_watches_add, rl_watches_remove, rl_watches_change, rl_watches_begin_round, rl_watches_dispatch,
  * rl_watches_take, rl_watches_interest, rl_watches_give_slots, rl_watches_slots_needed, rl_watches_check.
  */
+#include <string.h>
+
 #include "core/watch.h"
 #include "input.h"
 
@@ -23,8 +25,13 @@ static unsigned grown, round_now;
 static void add(int i, int fd, unsigned interest)
 {
     size_t needed = rl_watches_slots_needed(&watches, fd);
-    if (needed > 0)
-        (void)rl_watches_give_slots(&watches, slots[grown++], needed);
+    if (needed > 0) {
+        const bool is_power = (needed & (needed - 1)) == 0;
+        input_check(is_power && needed > (size_t)fd && needed < FDS * 2, "a wrong number of slots");
+        slots[grown][needed] = &watchers[i]; /* what stands behind the table */
+        (void)rl_watches_give_slots(&watches, slots[grown], needed);
+        input_check(slots[grown++][needed] == &watchers[i], "written behind the table");
+    }
     rl_watches_add(&watches, &watchers[i], fd, interest);
     row_add(&added, i, 0);
     model[i] = (struct watch){.fd = fd, .interest = interest};
@@ -57,6 +64,7 @@ static void dispatch(int fd, unsigned events)
             row_add(&due, i, 0);
     }
     input_check(rl_watches_interest(&watches, fd) == interest, "a wrong union of interests");
+    input_check(rl_watches_interest(&watches, -1 - fd) == 0, "an interest in what is no fd");
     rl_watches_dispatch(&watches, (struct rl_event){.fd = fd, .events = events}, &ready);
 }
 
@@ -77,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct input input = input_begin(data, size, 8);
     added.count = due.count = grown = 0;
     rl_ready_init(&ready);
+    memset(&watches, 0xff, sizeof watches); /* memory that was used before */
     rl_watches_init(&watches);
     for (unsigned i = 0; i < WATCHERS; i++)
         rl_ready_entry_init(&entries[i]), rl_watcher_init(&watchers[i], &entries[i]);

@@ -11,8 +11,6 @@ void rl_timers_init(struct rl_timers *timers)
 void rl_timers_entry_init(struct rl_timers_entry *entry, struct rl_ready_entry *ready)
 {
     assert(ready != NULL);
-    entry->node.deadline_ns = 0;
-    entry->node.sequence = 0;
     entry->ready = ready;
     rl_heap_node_init(&entry->node);
 }

@@ -19,7 +19,7 @@ void rl_watcher_init(struct rl_watcher *watcher, struct rl_ready_entry *ready)
 
 static bool has_slot(const struct rl_watches *watches, int fd)
 {
-    return fd >= 0 && (size_t)fd < watches->slots_count;
+    return (size_t)fd < watches->slots_count; /* what is no fd is, as a size, beyond every count */
 }
 
 size_t rl_watches_slots_needed(const struct rl_watches *watches, int fd)
@@ -66,7 +66,6 @@ void rl_watches_add(struct rl_watches *watches, struct rl_watcher *watcher, int 
 {
     assert(!rl_watches_is_added(watcher) && has_slot(watches, fd));
     assert(interest != 0 && (interest & ~(uint32_t)ASKABLE) == 0);
-    watcher->next = NULL;
     watcher->fd = fd;
     watcher->interest = interest;
     *find_link(watches, fd, NULL) = watcher;
