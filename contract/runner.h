@@ -20,8 +20,9 @@ struct lc_stats {
     uint32_t ignored;  /* unknown handle, wrong kind, guarded, refused */
     uint32_t unfired;  /* attached to a callback that never came */
     uint32_t callbacks;
-    uint32_t sleeps;       /* steps that were let sleep, did for a while, and called back, */
-    uint32_t vain_waits;   /* and those that called nobody: of a loop that never sleeps there are these alone */
+    /* Of the steps that were let sleep: those that did for a while and called back, and those that had to call and
+     * called nobody. Of a loop that never sleeps there are the latter alone. */
+    uint32_t sleeps, vain_waits;
     uint8_t unimplemented; /* an op that a capability vows and the driver answered with -ENOSYS; 0: none */
 };
 
