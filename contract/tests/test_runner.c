@@ -409,6 +409,7 @@ static void sleeps_are_counted(void)
     rig_init(FAKE_SOON_LOST, RIG_CAPABILITIES);
     rig_run_text("soon c1\nsoon c2\nstep\nstep\n");
     CHECK(rig.stats.sleeps == 0 && rig.stats.vain_waits >= 1);
+    rig_init(FAKE_SOON_LOST, RIG_CAPABILITIES | LC_CAP_STREAM);
     rig_run_text("pair f1 f2\nstream s1 f1\nsoon c1\nsoon c2\nstep\nstep\n"); /* the turn may have been the stream's */
     CHECK(rig.stats.sleeps == 0 && rig.stats.vain_waits == 0);
     rig_dispose();
