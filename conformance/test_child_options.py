@@ -321,3 +321,22 @@ def test_outputs_that_are_no_pipes(kit: Kit, way: str) -> None:
         os.write(write_end, b".")
     expected = (b"err\n.", b"out\n.") if way == "crossed" else (b"out\nerr\n.", b".")
     kit.equal((os.read(first[0], 100), os.read(second[0], 100)), expected, "what the two descriptors got")
+
+
+@case("PROC-1")
+def test_inherited_input_is_the_descriptor(kit: Kit) -> None:
+    """stdin=None is the descriptor 0 of the process: what waits there is the child's to read."""
+    read_end, write_end = os.pipe()
+    saved = os.dup(0)
+    os.write(write_end, b"hello")
+    os.close(write_end)
+    try:
+        os.dup2(read_end, 0)
+        os.set_blocking(0, True)
+        child = spawn(kit, "cat", stdin=None, stderr=subprocess.DEVNULL)
+        kit.run(asyncio.wait_for(child.lost, 3))
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(read_end)
+    kit.equal(bytes(child.data[1]), b"hello", "what the child read")
