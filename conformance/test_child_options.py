@@ -299,3 +299,44 @@ def test_pipes_by_their_numbers(kit: Kit, pipes: str) -> None:
     kit.equal(told, {1: b"out\n" * ("1" in pipes), 2: b"err\n" * ("2" in pipes)}, "output by its number")
     ended = {event[5] for event in child.events if event.startswith("pipe")}
     kit.equal(ended, set(pipes), "pipes that were told to be lost")
+
+
+@family("PROC-1", way=("descriptor", "inherited", "crossed"))
+def test_outputs_that_are_no_pipes(kit: Kit, way: str) -> None:
+    """stderr=STDOUT follows an output that is a descriptor or inherited, and outputs may be crossed"""
+    first, second = kit.pipe(), kit.pipe()
+    out = {"descriptor": first[1], "inherited": None, "crossed": 2}[way]
+    err = 1 if way == "crossed" else subprocess.STDOUT
+    saved = [os.dup(fd) for fd in (1, 2)]
+    try:
+        os.dup2(first[1], 1)
+        os.dup2(second[1], 2)
+        child = spawn(kit, "echo out; echo err >&2", stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        kit.run(asyncio.wait_for(child.lost, 3))
+    finally:
+        for fd, old in enumerate(saved, 1):
+            os.dup2(old, fd)
+            os.close(old)
+    for _, write_end in (first, second):
+        os.write(write_end, b".")
+    expected = (b"err\n.", b"out\n.") if way == "crossed" else (b"out\nerr\n.", b".")
+    kit.equal((os.read(first[0], 100), os.read(second[0], 100)), expected, "what the two descriptors got")
+
+
+@case("PROC-1")
+def test_inherited_input_is_the_descriptor(kit: Kit) -> None:
+    """stdin=None is the descriptor 0 of the process: what waits there is the child's to read."""
+    read_end, write_end = os.pipe()
+    saved = os.dup(0)
+    os.write(write_end, b"hello")
+    os.close(write_end)
+    try:
+        os.dup2(read_end, 0)
+        os.set_blocking(0, True)
+        child = spawn(kit, "cat", stdin=None, stderr=subprocess.DEVNULL)
+        kit.run(asyncio.wait_for(child.lost, 3))
+    finally:
+        os.dup2(saved, 0)
+        os.close(saved)
+        os.close(read_end)
+    kit.equal(bytes(child.data[1]), b"hello", "what the child read")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import gc
 import os
 import socket
@@ -288,3 +289,25 @@ def test_peer_goes_while_close_waits(kit: Kit, over: str, goes: Callable[[socket
     kit.run(asyncio.wait_for(log.until_event("lost"), 2))
     kit.turns(3)
     kit.check(isinstance(log.error, OSError), f"connection_lost got {log.error!r}, though bytes were lost")
+
+
+@family("LIFE-13", way=("close", "abort"))
+def test_number_of_one_that_closed_when_made(kit: Kit, way: str) -> None:
+    """The next connection on the number of one that was closed in connection_made receives"""
+    first, unread = kit.tcp_pair()
+    number = first.fileno()
+    kit.put(unread, b"unwanted")
+    log = kit.protocol(made=lambda _, transport: getattr(transport, way)())
+    kit.run(kit.loop.create_connection(lambda: log, sock=first))
+    end(kit, log)
+    del first
+    given, peer = kit.tcp_pair()
+    with given:
+        again = socket.socket(fileno=fcntl.fcntl(given.fileno(), fcntl.F_DUPFD_CLOEXEC, number))
+    kit.put(peer, b"hello")
+    next_one = kit.protocol()
+    kit.run(kit.loop.create_connection(lambda: next_one, sock=again))
+    kit.run(asyncio.wait_for(next_one.until(lambda: next_one.received), 3))
+    next_one.transport.close()
+    end(kit, next_one)
+    kit.equal((bytes(next_one.received), kit.errors), (b"hello", []), "what came, and errors")

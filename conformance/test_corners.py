@@ -210,6 +210,31 @@ def test_generator_dropped_in_a_thread(kit: Kit) -> None:
     kit.equal(ended, [threading.get_ident()], "threads in which the generator ended")
 
 
+@case("LIFE-11")
+def test_generator_dropped_while_the_loop_sleeps(kit: Kit) -> None:
+    """An asynchronous generator that a thread drops wakes the loop, which has nothing else to do, and is closed."""
+    held: list[Any] = []
+
+    async def generator(ended: asyncio.Event) -> Any:
+        try:
+            yield 1
+        finally:
+            ended.set()
+
+    def drop() -> None:
+        time.sleep(0.005)  # the loop sleeps by then
+        held.clear()
+
+    async def main() -> None:
+        ended = asyncio.Event()
+        held.append(generator(ended))
+        await held[0].__anext__()
+        kit.thread(drop)
+        await ended.wait()
+
+    kit.run(main())
+
+
 @case("TASK-4")
 def test_eager_task_with_a_bad_context(kit: Kit) -> None:
     """An eager task whose context is none, or is entered already, harms no other task (cpython gh-157301)."""

@@ -39,6 +39,17 @@ class Told(asyncio.DatagramProtocol):
         self.lost.set_result(exc)
 
 
+class Raises:
+    """An error_received that raises."""
+
+    def __init__(self, told: Told) -> None:
+        self.told, self.calls = told, 0
+
+    def __call__(self, exc: Exception) -> None:
+        self.calls += 1
+        raise ValueError("planted")
+
+
 @contextmanager
 def folder_of(kit: Kit, *names: str) -> Iterator[list[Receiver]]:
     """UNIX datagram sockets of the case's own, each bound to a path."""
@@ -267,3 +278,26 @@ def test_path_where_nobody_is(kit: Kit) -> None:
         kit.equal([type(error) for error in told.errors], [FileNotFoundError, ConnectionRefusedError], "errors told")
         kit.equal(peer.recv(10), b"x", "what arrived")
         end(kit, transport, told)
+
+
+@case("RAISE-1")
+def test_received_after_error_received_raised(kit: Kit) -> None:
+    """An endpoint whose error_received raises is told of the next error, and delivers the next datagram."""
+    kit.errors.clear()
+    peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    peer.bind(("127.0.0.1", 0))
+    address, told = peer.getsockname(), Told(kit)
+    told.error_received = raises = Raises(told)  # type: ignore[method-assign]
+    transport, _ = kit.run(kit.loop.create_datagram_endpoint(lambda: told, remote_addr=address))
+    for number in range(2):
+        peer.close()
+        transport.sendto(b"into nothing")
+        kit.run_for(0.003)
+        peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        peer.bind(address)
+        peer.sendto(b"%d" % number, transport.get_extra_info("sockname"))
+        kit.run_for(0.003)
+    peer.close()
+    kit.equal(([data for data, _ in told.got], raises.calls), ([b"0", b"1"], 2), "datagrams, and errors told")
+    kit.check(len(kit.errors) <= 2, f"the handler was told {len(kit.errors)} times")
+    end(kit, transport, told)

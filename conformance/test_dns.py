@@ -58,6 +58,8 @@ NAMES: dict[str, tuple[Any, int]] = {
     "v6_whole": (("::1", 80, 0, 0), NUMERIC),
     "v6_scope": (("fe80::1", 80, 0, 1), NUMERIC),
     "datagram": (("127.0.0.1", 80), NUMERIC | socket.NI_DGRAM),
+    "stream_service": (("127.0.0.1", 514), socket.NI_NUMERICHOST),
+    "datagram_service": (("127.0.0.1", 514), socket.NI_NUMERICHOST | socket.NI_DGRAM),
     "name_wanted": (("127.0.0.1", 80), socket.NI_NUMERICSERV),
     "huge_port": (("127.0.0.1", 2**17), NUMERIC),
     "name": (("localhost", 80), NUMERIC),

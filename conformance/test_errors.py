@@ -287,3 +287,18 @@ def test_context_without_a_message(kit: Kit, message: str) -> None:
     kit.equal(len(records), 1, "records")
     kit.check(records[0].exc_info and records[0].exc_info[1] is planted, f"another exception: {records[0].exc_info}")
     kit.check("odd: 'what'" in records[0].getMessage(), f"logged was {records[0].getMessage()!r}")
+
+
+@case("LIFE-2")
+def test_stop_in_the_exception_handler(kit: Kit) -> None:
+    """stop() in the exception handler ends the run, as it does anywhere else."""
+    ran: list[str] = []
+    kit.turns(1)
+    kit.loop.set_exception_handler(lambda loop, _: (ran.append("told"), loop.stop()))
+    kit.soon(raiser(Planted))
+    late = kit.later(2.0, kit.stop)
+    kit.soon(ran.append, "neighbour")
+    kit.run_forever()
+    kit.check(late.when() > kit.loop.time(), "it was ended by a timer of 2 s")
+    late.cancel()
+    kit.equal(sorted(ran), ["neighbour", "told"], "what ran")

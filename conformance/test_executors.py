@@ -167,3 +167,18 @@ def test_executor_of_any_kind(kit: Kit) -> None:
 
     kit.equal(kit.run(kit.loop.run_in_executor(Own(), max, 1, 2)), "own", "result")
     kit.equal(asked, [(max, 1, 2)], "what the executor was asked")
+
+
+@case("THREAD-5")
+def test_close_waits_for_no_job(kit: Kit) -> None:
+    """close() shuts the default executor down, and does not wait for a job that is under way."""
+    opened, waited = threading.Event(), list[bool]()
+    before = set(threading.enumerate())
+    kit.turns(1)
+    loop = kit.new_loop()
+    loop.run_until_complete(turn_beside(loop.run_in_executor(None, lambda: waited.append(opened.wait(1.5)))))
+    loop.close()
+    opened.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    kit.equal(waited, [True], "had close() returned when the job ended")

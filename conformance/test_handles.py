@@ -268,3 +268,21 @@ def test_newcomers_wait_beside_cancelled_ones(kit: Kit, when: str) -> None:
         take_back()
     kit.run_forever()
     kit.check("reader" in ran[:3], f"callbacks in their order: {ran}")
+
+
+@family("SOON-7", way=("soon", "threadsafe", "later", "at"))
+def test_handles_in_a_set(kit: Kit, way: str) -> None:
+    """Handles can be kept in a set and found there, while they wait, once cancelled, and after they ran"""
+    loop, ran = kit.loop, list[int]()
+    asks: dict[str, Ask] = {
+        "soon": loop.call_soon,
+        "threadsafe": loop.call_soon_threadsafe,
+        "later": functools.partial(loop.call_later, 0.001),
+        "at": functools.partial(loop.call_at, loop.time() + 0.001),
+    }
+    handles = [asks[way](kit.observed(ran.append), number) for number in range(3)]
+    kept = set(handles)
+    handles[1].cancel()
+    kit.run_for(0.003)
+    kit.equal((len(kept), [one in kept for one in handles]), (3, [True] * 3), "how many, and is each found")
+    kit.equal(ran, [0, 2], "handles that ran")

@@ -416,3 +416,25 @@ def test_end_of_a_server_that_has_not_begun(kit: Kit, way: str) -> None:
 
     with socket.create_server(kit.run(main()), reuse_port=False):
         kit.turns(2)
+
+
+@case("SERVER-5")
+def test_started_later_at_every_host(kit: Kit) -> None:
+    """start_serving() begins to listen at each address of a server that was made with start_serving=False."""
+
+    async def main() -> list[bytes]:
+        logs = [kit.protocol(made=lambda _, transport: transport.write(b"hello")) for _ in range(2)]
+        left = list(logs)
+        server = await kit.loop.create_server(left.pop, [HERE, "127.0.0.2"], 0, start_serving=False)
+        await server.start_serving()
+        clients = [kit.client(sock.getsockname()) for sock in server.sockets]
+        answers = [await asyncio.wait_for(kit.loop.sock_recv(client, 10), 2) for client in clients]
+        for client in clients:
+            client.close()
+        for log in logs:
+            await log.until_event("lost")
+        server.close()
+        await asyncio.sleep(0.003)
+        return answers
+
+    kit.equal(kit.run(main()), [b"hello", b"hello"], "what the clients got")

@@ -464,3 +464,10 @@ def test_every_millisecond(kit: Kit) -> None:
         kit.later(delay_ms / 1000, fired.append, delay_ms)
     kit.run_for(0.071)
     kit.equal(fired, list(range(1, 71)), "timers in the order in which they fired")
+
+
+@case("TIMER-10", needs_run=False)
+def test_time_is_not_the_date(kit: Kit) -> None:
+    """loop.time() is not the clock of the calendar, which may be set while timers wait (docs: a monotonic clock)."""
+    apart_s = min(abs(kit.loop.time() - time.time()) for _ in range(3))
+    kit.check(apart_s > 60, f"loop.time() and time.time() are {apart_s} s apart")

@@ -430,3 +430,23 @@ def test_tls_inside_tls(kit: Kit, version: str) -> None:
         return first, second
 
     kit.equal(kit.run(main()), (b"hello", b"world"), "what arrived")
+
+
+@family("TLS-5", side=("client", "server", "both"))
+def test_start_tls_while_reading_is_paused(kit: Kit, side: str) -> None:
+    """start_tls on a connection whose reading is paused makes the handshake, and what comes then is delivered"""
+    tls = contexts()
+
+    async def main() -> tuple[bytes, bytes]:
+        log, inside = await plain(kit)
+        for one, name in ((log, "client"), (inside, "server")):
+            if side in (name, "both"):
+                one.transport.pause_reading()
+        await upgrade(kit, tls, log, inside)
+        log.transport.write(b"hello")
+        inside.transport.write(b"world")
+        got = await gets(inside, 5), await gets(log, 5)
+        await part(log, inside)
+        return got
+
+    kit.equal(kit.run(main()), (b"hello", b"world"), "data")

@@ -324,3 +324,19 @@ def test_unknown_name_of_other_transports(kit: Kit, kind: str) -> None:
         return seen
 
     kit.equal(kit.run(main()), (7, None), "get_extra_info with a default and without")
+
+
+@family("CONN-2", kind=CONNECTIONS)
+def test_socket_that_a_transport_tells(kit: Kit, kind: Callable[[Kit, Log], socket.socket]) -> None:
+    """get_extra_info("socket") has the family, type and number of its connection, and sets options of it"""
+    log = kit.protocol()
+    peer = kind(kit, log)
+    told = log.transport.get_extra_info("socket")
+    kit.equal((told.family, told.type), (peer.family, socket.SOCK_STREAM), "family and type")
+    for wanted in (1, 0):
+        told.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, wanted)
+        with socket.socket(fileno=os.dup(told.fileno())) as same:
+            kit.equal(same.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), wanted, "the option of its descriptor")
+        kit.equal(told.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE), wanted, "the option that it tells")
+    log.transport.abort()
+    end(kit, log)

@@ -289,3 +289,15 @@ def test_kinds_of_descriptors(kit: Kit, kind: Any) -> None:
     os.close(number)
     kit.check(calls, "no call when it was ready")
     del made
+
+
+@family("FD-2", side=SIDES)
+def test_busy_descriptors_starve_no_other(kit: Kit, side: str) -> None:
+    """Each of many descriptors that are ready, and stay so, is served, the highest number like the lowest"""
+    socks, served = [ready(kit) for _ in range(20)], set[int]()
+    for number, sock in enumerate(socks):
+        getattr(kit, side)(sock, served.add, number)
+    kit.turns(6)
+    for sock in socks:
+        getattr(kit.loop, f"remove_{side}")(sock)
+    kit.equal(served, set(range(20)), "descriptors that were served")

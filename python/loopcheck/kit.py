@@ -397,6 +397,7 @@ def _bare_loop(factory: Factory) -> asyncio.AbstractEventLoop | None:
 
 
 INTERFACES = (asyncio.AbstractEventLoop, asyncio.AbstractServer, asyncio.Transport, asyncio.DatagramTransport)
+NO_INTERFACES = ("NoneType", "int", "str", "bytes", "tuple", "list", "dict", "function")
 
 
 def is_missing(error: BaseException, loops: list[asyncio.AbstractEventLoop]) -> bool:
@@ -407,6 +408,8 @@ def is_missing(error: BaseException, loops: list[asyncio.AbstractEventLoop]) -> 
         return False
     words = str(error).split("'")  # 'Loop' object has no attribute 'sock_recvfrom'
     name = words[-2] if len(words) > 2 else ""
+    if words[1:2] and words[1] in NO_INTERFACES:  # a transport that forgot its socket (uvloop#207) lacks no feature
+        return False
     holders = [error.obj] if getattr(error, "obj", None) is not None else loops
     is_known = not name.startswith("__") and any(hasattr(interface, name) for interface in INTERFACES)
     return is_known and any(not hasattr(holder, name) for holder in holders)

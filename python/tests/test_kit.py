@@ -299,3 +299,10 @@ def test_a_missing_special_name_is_no_missing_feature() -> None:
     error = AttributeError("'functools.partial' object has no attribute '__qualname__'")
     assert not is_missing(error, [])
     assert is_missing(AttributeError("'Loop' object has no attribute 'sock_recvfrom'"), [object()])  # type: ignore[list-item]
+
+
+def test_a_method_of_none_is_no_missing_feature() -> None:
+    """A loop that trips over its own None, after a close say, lacks no feature: that is a fault."""
+    for name in ("sendto", "write", "sock_recvfrom", "close"):
+        error = AttributeError(f"'NoneType' object has no attribute '{name}'")
+        assert not is_missing(error, [object()])  # type: ignore[list-item]
