@@ -239,3 +239,17 @@ def test_inside_pause_writing(kit: Kit, way: str) -> None:
     kit.check(sizes, "pause_writing did not come")
     kit.check(sizes[0] > 100_000, f"only {sizes[0]} bytes wait in pause_writing, with a mark of 100,000")
     kit.equal((len(got) == 8 * MIB, "resume" in log.flow), (way != "abort", way != "abort"), "(all arrived, resumed)")
+
+
+@case("EOF-1")
+def test_end_alone_while_reading_is_paused(kit: Kit) -> None:
+    """An end of file that comes with no bytes while reading is paused is told once reading is resumed."""
+    log, peer = kit.connection()
+    kit.turns(2)
+    log.pause_reading()
+    peer.shutdown(socket.SHUT_WR)
+    kit.run_for(0.003)
+    kit.equal(log.events, ["made"], "events while reading is paused")
+    log.resume_reading()
+    kit.run(log.until_event("lost"))
+    kit.equal(log.events, ["made", "eof", "lost"], "events")
