@@ -299,5 +299,5 @@ def test_busy_descriptors_starve_no_other(kit: Kit, side: str) -> None:
         getattr(kit, side)(sock, served.add, number)
     kit.turns(6)
     for sock in socks:
-        getattr(kit.loop, f"remove_{side}")(sock)
+        getattr(kit.loop, f"remove_{side}")(sock.fileno())
     kit.equal(served, set(range(20)), "descriptors that were served")

@@ -80,6 +80,17 @@ def check_data_while_paused(new_loop):
         return "data_received() is called while reading is paused"
 
 
+def check_end_while_paused(new_loop):
+    loop, protocol = new_loop(), Log()
+    transport, peer = connect(loop, protocol)
+    run_for(loop, 0.01)
+    transport.pause_reading()
+    peer.close()
+    run_for(loop, 0.1)
+    if "eof" in protocol.events:
+        return "eof_received() is called while reading is paused"
+
+
 def check_data_in_the_turn_of_the_pause(new_loop):
     loop, protocol = new_loop(), Log()
     transport, peer = connect(loop, protocol)

@@ -131,6 +131,16 @@ def check_stop_before_run(loop):
     return ran != [1] and "after stop(), run_forever() returns without the turn that is due"
 
 
+def check_stop_in_the_exception_handler(loop):
+    loop.set_exception_handler(lambda loop, _: loop.stop())
+    loop.call_soon(int, "planted")
+    began_s = loop.time()
+    late = loop.call_later(0.5, loop.stop)
+    loop.run_forever()
+    late.cancel()
+    return loop.time() - began_s > 0.4 and "stop() in the exception handler does not end the run"
+
+
 def check_closed_loop(loop):
     loop.close()
     calls = {

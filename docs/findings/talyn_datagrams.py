@@ -64,9 +64,9 @@ class Notes(asyncio.DatagramProtocol):
         self.events.append("lost")
 
 
-def udp():
+def udp(address=("127.0.0.1", 0)):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind(("127.0.0.1", 0))
+    sock.bind(address)
     sock.settimeout(0.5)
     return sock
 
@@ -106,6 +106,25 @@ def check_raising_datagram_received(new_loop):
         run_for(loop, 0.05)
     if protocol.events != [b"1", b"2"]:
         return f"after datagram_received() raised, the endpoint is deaf: {protocol.events}"
+
+
+def check_raising_error_received(new_loop):
+    class Raises(Notes):
+        def error_received(self, error):
+            raise ZeroDivisionError("planted")
+
+    loop, protocol, peer = new_loop(), Raises(), udp()
+    listen_to_errors(loop)
+    address = peer.getsockname()
+    transport = endpoint(loop, protocol, remote_addr=address)
+    peer.close()
+    transport.sendto(b"to nobody")
+    run_for(loop, 0.05)
+    peer = udp(address)
+    peer.sendto(b"1", transport.get_extra_info("sockname"))
+    run_for(loop, 0.05)
+    if protocol.events != [b"1"]:
+        return f"after error_received() raised, the endpoint is deaf: {protocol.events}"
 
 
 def check_sendto_after_close(new_loop):
