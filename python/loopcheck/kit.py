@@ -409,7 +409,7 @@ def is_missing(error: BaseException, loops: list[asyncio.AbstractEventLoop]) -> 
     words = str(error).split("'")  # 'Loop' object has no attribute 'sock_recvfrom'
     name = words[-2] if len(words) > 2 else ""
     if words[1:2] and words[1] in NO_INTERFACES:  # a transport that forgot its socket (uvloop#207) lacks no feature
-        return False
+        return error.__context__ is not None and is_missing(error.__context__, loops)  # what a case does at its end
     holders = [error.obj] if getattr(error, "obj", None) is not None else loops
     is_known = not name.startswith("__") and any(hasattr(interface, name) for interface in INTERFACES)
     return is_known and any(not hasattr(holder, name) for holder in holders)

@@ -306,3 +306,5 @@ def test_a_method_of_none_is_no_missing_feature() -> None:
     for name in ("sendto", "write", "sock_recvfrom", "close"):
         error = AttributeError(f"'NoneType' object has no attribute '{name}'")
         assert not is_missing(error, [object()])  # type: ignore[list-item]
+    error.__context__ = NotImplementedError()  # at the end of a case that got no transport
+    assert is_missing(error, [])
