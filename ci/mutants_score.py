@@ -36,6 +36,7 @@ PLUGIN = ROOT / "ci" / "uvloop_tests"
 NOT_SELECTED = ("test_dns", "test_process", "test_process_spawning")  # a network, and mostly waiting for interpreters
 SELECTED = ("-k", "not ssl and not tls", *(f"--ignore=tests/{name}.py" for name in NOT_SELECTED))
 CONTROL_S = 900.0  # for all of a suite on the unchanged extension
+TEST_S = 30  # for one of uvloop's tests: on loops other than its own some wait for ever
 AGAIN_S = 60.0  # for one test, alone
 AGAIN = 2
 RESULTS = BUILD / "suite.json"
@@ -144,6 +145,7 @@ class Uvloop(Suite):
         """As of the base class; a test that ends the process, or in which it hangs, failed."""
         LEFT_OUT.write_text("\n".join(sorted(self.left_out)), encoding="utf-8")
         words = ["-p", "injected", "-p", "no:cacheprovider", "-v", "--color=no", "--rootdir=.", "-c", "/dev/null"]
+        words.append(f"--timeout={TEST_S}")
         words += ["-W", "ignore", *(["-x"] if is_until_first else []), *([test] if test else ["tests", *SELECTED])]
         status, text = run([PYTHON, "-m", "pytest", *words], limit_s, UVLOOP_FOLDER, (UVLOOP_FOLDER / "site", PLUGIN))
         failed = list(dict.fromkeys(re.findall(r"^(?:FAILED|ERROR) (tests/\S+::\S+)", text, re.MULTILINE)))

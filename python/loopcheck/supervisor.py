@@ -28,6 +28,7 @@ MARK = "LOOPCHECK_SERVER"  # environment variable by which what a dead server le
 TAIL_BYTES = 8 << 10  # of what a case prints, the end is kept
 POLL_S = 0.1
 SILENCE_S_MAX = 20.0  # a server that has a processor and gives no sign of life for so long is taken for frozen
+LOOK_S = 4.0  # for one call of the factory, however little time the cases get
 CLOSE_S = 2.0
 LAST_WORDS_S = 0.5
 LINE_BYTES_MAX = 4 << 20
@@ -98,7 +99,7 @@ class Server:
 
     def look(self) -> None:
         """Makes one loop and looks at it: fills in `plain` and `version`. Raises Unusable."""
-        facts = self.run(child.PROBE)
+        facts = self.run(child.PROBE, limit_s=LOOK_S)
         outcome = facts.outcome or {}
         if outcome.get("kind") == "probe":
             self.plain, self.version = str(outcome.get("plain", "")), str(outcome.get("version", ""))
@@ -355,7 +356,7 @@ def last_line(output: str) -> str:
 def _how_it_ended(what: str, ending: Ending, state: str, options: Options) -> str:
     """The predicate of a sentence: what became of an import or a call of the factory."""
     if state == "slow" or ending.limit in ("run", "import"):
-        limit_s = options.timeout_s if ending.limit == "run" else options.import_s
+        limit_s = LOOK_S if ending.limit == "run" else options.import_s
         return f"{what} did not end within {limit_s:g} s"
     if state == "memory" or ending.limit == "memory":
         return f"{what} took more than {options.rss_bytes_max >> 20} MiB of memory"

@@ -48,11 +48,12 @@ def saved(folder: Path, suffix: str, parse: Callable[[str], object]) -> str:
 
 
 def test_program_is_found_and_saved(tmp_path: Path) -> None:
-    """A loop that runs the newest callback first fails; the program is small, printed, and in the corpus directory."""
-    text = counterexample("soon_is_last_in_first_out", machines.ProgramMachine, tmp_path)
+    """A loop whose cancel does nothing fails; the program is small, printed, and in the corpus directory."""
+    text = counterexample("soon_ignores_cancel", machines.ProgramMachine, tmp_path)
     stored = saved(tmp_path, ".loop", _contract.parse)
     program = [line for line in stored.splitlines() if not line.startswith("#")]
-    assert "rule: SOON-1" in stored and "\n".join(program) in text
+    assert "rule: SOON-4" in stored or "rule: LIFE-9" in stored  # destroyed callbacks run too
+    assert "\n".join(program) in text
     assert len(program) <= 5
 
 
