@@ -298,7 +298,7 @@ def test_a_missing_special_name_is_no_missing_feature() -> None:
     """What a loop trips over inside its own code, __qualname__ of a partial, is a fault and no lack of a method."""
     error = AttributeError("'functools.partial' object has no attribute '__qualname__'")
     assert not is_missing(error, [])
-    assert is_missing(AttributeError("'Loop' object has no attribute 'sock_recvfrom'"), [object()])  # type: ignore[list-item]
+    assert is_missing(AttributeError("'Loop' object has no attribute 'sock_recv_into'"), [object()])  # type: ignore[list-item]
 
 
 def test_a_method_of_none_is_no_missing_feature() -> None:
