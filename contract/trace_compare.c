@@ -11,7 +11,7 @@ enum {
     EVENTS_MAX = 24,   /* of one handle; more of the same are not told apart */
     KIND_HANDLES = 16, /* a program's handles: 16 of a kind */
     HANDLES = LC_KIND_COUNT * KIND_HANDLES,
-    CLOSE_TICKS = 2 /* a timer that is cancelled earlier than so many ticks after its deadline may fire or not */
+    CLOSE_TICKS = 2 /* a turn that begins earlier than so much after a deadline may fire the timer, or leave it */
 };
 
 /* What one handle saw, and what keeps it from being compared. */
@@ -52,7 +52,8 @@ struct story {
     uint32_t epoch; /* top-level ops so far */
     bool has_nan;   /* among its timers: when others fire is open then */
     uint64_t tick_ns;
-    uint16_t inside; /* handle of the innermost callback */
+    uint64_t turn_ns; /* when the last turn or run began */
+    uint16_t inside;  /* handle of the innermost callback */
     unsigned depth;
     uint16_t outer[8];
 };
@@ -213,7 +214,7 @@ static void take_op(struct story *story, const struct lc_obs *obs)
     if (is_timer && (obs->code == LC_OP_CANCEL || obs->code == LC_OP_DESTROY)) {
         uint64_t slack_ns = CLOSE_TICKS * story->tick_ns;
         seen->is_vague |= seen->is_armed &&
-                          (seen->deadline_ns > UINT64_MAX - slack_ns || obs->time_ns < seen->deadline_ns + slack_ns);
+                          (seen->deadline_ns > UINT64_MAX - slack_ns || story->turn_ns < seen->deadline_ns + slack_ns);
     } else if (is_timer) {
         seen->deadline_ns = obs->arg;
         seen->is_armed = true;
@@ -300,6 +301,8 @@ static void read_story(struct story *story, const struct lc_obs *records, size_t
             enter(story, obs->handle);
         } else if (obs->what == LC_WHAT_END)
             leave(story);
+        else if (obs->what == LC_WHAT_STEP || obs->what == LC_WHAT_RUN)
+            story->turn_ns = obs->time_ns;
         else if (obs->what == LC_WHAT_STEPPED || obs->what == LC_WHAT_RAN)
             story->depth = 0; /* a callback that raised may never have ended */
         else if (obs->what == LC_WHAT_DRAINED)

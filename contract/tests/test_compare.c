@@ -180,27 +180,31 @@ static void asked_for_something_else(void)
     CHECK(differs(""));
 }
 
-static void timer_is_cancelled_at(uint64_t time_ns, bool fires)
+/* A turn begins, and some time after it the timer is cancelled, which is due at 100 ns. */
+static void timer_is_cancelled_after(uint64_t turn_ns, bool fires)
 {
     opens(0, 0);
     terms(10, false);
     timer(T1, 100);
+    at(turn_ns);
+    step();
     if (fires)
         called(T1);
-    at(time_ns);
+    stepped(0);
+    at(300);
     cancel(T1);
 }
 
-/* A timer that is cancelled before it must have fired may have fired or not. */
+/* A timer that is cancelled before a turn must have fired it may have fired or not. */
 static void cancelled_timer(void)
 {
-    timer_is_cancelled_at(90, false);
+    timer_is_cancelled_after(90, false);
     on_the_control();
-    timer_is_cancelled_at(90, true);
+    timer_is_cancelled_after(90, true);
     CHECK(differs(""));
-    timer_is_cancelled_at(200, false);
+    timer_is_cancelled_after(200, false);
     on_the_control();
-    timer_is_cancelled_at(200, true);
+    timer_is_cancelled_after(200, true);
     CHECK(differs("t1 saw nothing; on the control timer"));
 }
 
