@@ -36,6 +36,13 @@ def ask_writer(kit: Kit, note: Note) -> None:
     kit.loop.add_writer(write_end, lambda: (note(), kit.loop.remove_writer(write_end)))
 
 
+def ask_in_place(kit: Kit, note: Note) -> None:
+    read_end, write_end = kit.pipe()
+    kit.put(write_end)
+    contextvars.Context().run(kit.loop.add_reader, read_end, note)  # which is replaced
+    kit.loop.add_reader(read_end, lambda: (note(), kit.loop.remove_reader(read_end)))
+
+
 def ask_signal(kit: Kit, note: Note) -> None:
     kit.loop.add_signal_handler(signal.SIGUSR1, lambda: (note(), kit.loop.remove_signal_handler(signal.SIGUSR1)))
     kit.loop.call_soon(os.kill, os.getpid(), signal.SIGUSR1)
@@ -70,6 +77,7 @@ KINDS: dict[str, Ask] = {
     "at": lambda kit, note: kit.loop.call_at(kit.loop.time(), note),
     "reader": ask_reader,
     "writer": ask_writer,
+    "reader_in_place_of_another": ask_in_place,
     "signal": ask_signal,
     "done_callback": ask_future,
     "task": ask_task,
@@ -94,7 +102,10 @@ def test_context_of_asking(kit: Kit, kind: Ask) -> None:
     kit.equal(seen, ["then"], "the variable in the callback")
 
 
-@family("CTX-1", kind=[kind for kind in KINDS if kind not in ("reader", "writer", "signal", "to_thread")])
+LATER = ("reader", "writer", "reader_in_place_of_another", "signal", "to_thread")  # than the next turn
+
+
+@family("CTX-1", kind=[kind for kind in KINDS if kind not in LATER])
 def test_no_change_comes_out(kit: Kit, kind: str) -> None:
     """What a callback sets is seen neither by its neighbours nor outside"""
     seen: list[object] = []
@@ -257,7 +268,7 @@ def test_factory_of_a_server(kit: Kit) -> None:
 @case("CTX-4")
 def test_protocols_of_a_server(kit: Kit) -> None:
     """The protocols of a server's clients see the variables of whoever made the server, and no other client's."""
-    seen: list[object] = []
+    made, seen = list[object](), list[object]()
 
     def note(log: Log, data: object) -> None:
         seen.append(VARIABLE.get())
@@ -268,7 +279,7 @@ def test_protocols_of_a_server(kit: Kit) -> None:
     async def main() -> None:
         server = await kit.loop.create_task(server_of(kit, lambda: logs[-1]))
         for _ in range(2):
-            logs.append(log := kit.protocol(data=note))
+            logs.append(log := kit.protocol(made=lambda *_: made.append(VARIABLE.get()), data=note))
             client = kit.client(server.sockets[0].getsockname())
             kit.put(client, b"hello")
             await log.until_event("data")
@@ -277,7 +288,7 @@ def test_protocols_of_a_server(kit: Kit) -> None:
         server.close()
 
     kit.run(main())
-    kit.equal(seen, ["maker", "maker"], "the variable in data_received of two clients")
+    kit.equal(made + seen, ["maker"] * 4, "the variable in connection_made and data_received of two clients")
 
 
 @case("CTX-4")

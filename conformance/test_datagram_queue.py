@@ -301,3 +301,21 @@ def test_received_after_error_received_raised(kit: Kit) -> None:
     kit.equal(([data for data, _ in told.got], raises.calls), ([b"0", b"1"], 2), "datagrams, and errors told")
     kit.check(len(kit.errors) <= 2, f"the handler was told {len(kit.errors)} times")
     end(kit, transport, told)
+
+
+@case("DGRAM-1")
+def test_both_addresses_of_an_endpoint(kit: Kit) -> None:
+    """local_addr and remote_addr of one endpoint both hold, each where it was given (uvloop#276, uvloop#46)."""
+    peer, probe = (kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
+    peer.bind(("127.0.0.1", 0))
+    probe.bind(("127.0.0.1", 0))
+    own = probe.getsockname()
+    probe.close()
+    told = Told(kit)
+    create = kit.loop.create_datagram_endpoint
+    transport, _ = kit.run(create(lambda: told, local_addr=own, remote_addr=peer.getsockname()))
+    names = [transport.get_extra_info(name) for name in ("sockname", "peername")]
+    transport.sendto(b"x")
+    kit.run_for(0.003)
+    kit.equal((names, peer.recvfrom(10)), ([own, peer.getsockname()], (b"x", own)), "names, and what came from where")
+    end(kit, transport, told)

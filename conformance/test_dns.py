@@ -446,3 +446,28 @@ def test_canonical_name(kit: Kit) -> None:
     answer = kit.run(kit.loop.getaddrinfo("127.0.0.1", 80, **options))
     kit.equal(answer, socket.getaddrinfo("127.0.0.1", 80, **options), "the answer")
     kit.run(kit.loop.shutdown_default_executor())
+
+
+@family("DNS-3", own={"number": "127.0.0.2", "name": "own.invalid."}, at=("first", "second"))
+def test_local_address_of_each_attempt(kit: Kit, own: str, at: str) -> None:
+    """local_addr, which may be a name, binds the client at whichever address it connects (uvloop#30, zuvloop#183)"""
+    nobody, listener = ("127.0.0.1", closed_port(kit)), kit.listener()
+    found = {
+        "stub.invalid.": [nobody] * (at == "second") + [listener.getsockname()],
+        "own.invalid.": [("127.0.0.2", 0)],
+    }
+    log = kit.protocol()
+    with_addresses(kit)
+
+    async def getaddrinfo(host: Any, port: Any, **options: Any) -> list[Any]:
+        return [(socket.AF_INET, STREAM, socket.IPPROTO_TCP, "", address) for address in found[host]]
+
+    async def main() -> object:
+        await kit.loop.create_connection(lambda: log, "stub.invalid.", 1, local_addr=(own, 0))
+        name = log.transport.get_extra_info("sockname")
+        log.transport.abort()
+        await log.until_event("lost")
+        return name[0]
+
+    kit.loop.getaddrinfo = getaddrinfo  # type: ignore[method-assign]
+    kit.equal(kit.run(main()), "127.0.0.2", "own address")

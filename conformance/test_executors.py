@@ -7,6 +7,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+import time
 import traceback
 from typing import Any
 
@@ -29,16 +30,22 @@ async def turn_beside(_: asyncio.Future[Any]) -> None:
 @case("THREAD-5")
 def test_shutdown_waits_for_the_queue(kit: Kit) -> None:
     """shutdown_default_executor lets the jobs end that wait for a thread."""
-    opened = threading.Event()
+    opened, ended = threading.Event(), list[int]()
     kit.loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(1))
+
+    def job(number: int) -> int:
+        time.sleep(0.002)
+        ended.append(number)
+        return number
 
     async def main() -> list[object]:
         first = kit.loop.run_in_executor(None, opened.wait)
-        queued = [kit.loop.run_in_executor(None, max, number, 0) for number in range(1, 6)]
+        queued = [kit.loop.run_in_executor(None, job, number) for number in range(1, 6)]
         shutdown = asyncio.ensure_future(kit.loop.shutdown_default_executor())
         await asyncio.sleep(0)
         opened.set()
         await shutdown
+        kit.equal(ended, [1, 2, 3, 4, 5], "jobs that had ended when the shutdown did")
         return await asyncio.wait_for(asyncio.gather(first, *queued, return_exceptions=True), 1.0)
 
     kit.equal(kit.run(main()), [True, 1, 2, 3, 4, 5], "results of the jobs")
@@ -46,7 +53,7 @@ def test_shutdown_waits_for_the_queue(kit: Kit) -> None:
 
 @family("THREAD-5", use=("used", "unused"))
 def test_no_jobs_after_the_shutdown(kit: Kit, use: str) -> None:
-    """After shutdown_default_executor run_in_executor(None) raises RuntimeError, also where none was made before"""
+    """After shutdown_default_executor run_in_executor(None) raises RuntimeError; an executor of one's own works on"""
     if use == "used":
         kit.run(kit.loop.run_in_executor(None, int))
     kit.run(kit.loop.shutdown_default_executor())
@@ -55,6 +62,8 @@ def test_no_jobs_after_the_shutdown(kit: Kit, use: str) -> None:
         return kit.loop.run_in_executor(None, int)
 
     kit.raises(RuntimeError, again)
+    with concurrent.futures.ThreadPoolExecutor(1) as own:
+        kit.equal(kit.run(kit.loop.run_in_executor(own, max, 1, 2)), 2, "result of one's own executor")
 
 
 @case("THREAD-5")
@@ -182,3 +191,26 @@ def test_close_waits_for_no_job(kit: Kit) -> None:
     for thread in set(threading.enumerate()) - before:
         thread.join()
     kit.equal(waited, [True], "had close() returned when the job ended")
+
+
+@family("THREAD-5", end=("result", "error"))
+def test_job_that_nobody_awaits_any_more(kit: Kit, end: str) -> None:
+    """The end of a job whose future was cancelled meanwhile is told to nobody, and the future stays cancelled"""
+    begun, opened = threading.Event(), threading.Event()
+
+    def job() -> int:
+        begun.set()
+        opened.wait()
+        return 1 if end == "result" else 1 // 0
+
+    async def main() -> bool:
+        future = kit.loop.run_in_executor(None, job)
+        await asyncio.to_thread(begun.wait)
+        future.cancel()
+        opened.set()
+        await kit.loop.shutdown_default_executor()
+        await asyncio.sleep(0.003)
+        return future.cancelled()
+
+    kit.equal(kit.run(main()), True, "future.cancelled()")
+    kit.equal(kit.errors, [], "what the exception handler was told")

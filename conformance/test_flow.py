@@ -113,16 +113,17 @@ def test_pause_in_data_received(kit: Kit) -> None:
 
 @case("STREAM-6")
 def test_pause_and_resume_twice(kit: Kit) -> None:
-    """pause_reading and resume_reading may be repeated, also after close (uvloop PR#117)."""
+    """pause_reading may be repeated, and one resume_reading ends it all; both may come after close (uvloop PR#117)."""
     log, peer = kit.connection()
     kit.check(log.transport.is_reading(), "is_reading() is false at the start")
     for _ in range(2):
         log.pause_reading()
     kit.check(not log.transport.is_reading(), "is_reading() is true after pause_reading()")
-    for _ in range(2):
-        log.resume_reading()
+    log.resume_reading()
+    kit.check(log.transport.is_reading(), "is_reading() is false after resume_reading()")
     kit.put(peer, b"x")
     kit.run(log.until(lambda: log.received))
+    log.resume_reading()
     log.transport.close()
     log.transport.pause_reading()
     log.transport.resume_reading()
@@ -253,3 +254,37 @@ def test_end_alone_while_reading_is_paused(kit: Kit) -> None:
     log.resume_reading()
     kit.run(log.until_event("lost"))
     kit.equal(log.events, ["made", "eof", "lost"], "events")
+
+
+@case("STREAM-6")
+def test_each_pause_holds_back_the_rest(kit: Kit) -> None:
+    """Of much that waits a protocol that pauses in each data_received gets one piece each time it resumes."""
+    log, peer = kit.connection(data=lambda log, _: log.pause_reading())
+    peer.setblocking(True)
+    kit.thread(peer.sendall, PATTERN)
+
+    async def main() -> None:
+        while len(log.received) < len(PATTERN):
+            await log.until(lambda: log.is_paused)
+            await asyncio.sleep(0.002)
+            log.resume_reading()
+
+    kit.run(main())
+    kit.close_threads()
+    kit.check(bytes(log.received) == PATTERN, "other bytes arrived")
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("FLOW-2")
+def test_resumes_behind_the_end(kit: Kit) -> None:
+    """A protocol that is paused when it says by write_eof() that it writes no more is resumed once all is sent."""
+    log, peer = kit.connection()
+    log.transport.write(PATTERN)
+    log.transport.write_eof()
+    kit.equal(log.flow, ["pause"], "calls while the peer reads nothing")
+    got = bytearray()
+    kit.thread(drain, peer, got)
+    end(kit, log)
+    kit.close_threads()
+    kit.equal((len(got), log.flow), (len(PATTERN), ["pause", "resume"]), "bytes that arrived, and calls")

@@ -286,3 +286,19 @@ def test_handles_in_a_set(kit: Kit, way: str) -> None:
     kit.run_for(0.003)
     kit.equal((len(kept), [one in kept for one in handles]), (3, [True] * 3), "how many, and is each found")
     kit.equal(sorted(ran), [0, 2], "handles that ran")
+
+
+@family("TIMER-3", cancel=("first", "second"))
+def test_one_of_two_equal_timers(kit: Kit, cancel: str) -> None:
+    """Of two timers with one deadline, callback and arguments the one that was not cancelled fires"""
+    ran: list[int] = []
+
+    def callback(number: int) -> None:
+        kit.recorder.note()
+        ran.append(number)
+
+    when = kit.loop.time() + 0.005
+    handles = [kit.loop.call_at(when, callback, 1) for _ in range(2)]
+    handles[cancel == "second"].cancel()
+    kit.run_for(0.015)
+    kit.equal((ran, [h.cancelled() for h in handles].count(True)), ([1], 1), "calls, and handles that are cancelled")

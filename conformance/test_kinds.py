@@ -137,6 +137,19 @@ def test_second_protocol(kit: Kit, kind: Kind) -> None:
     kit.equal(second.seen, ["data", "lost"], "what the second protocol saw")
 
 
+@family("STREAM-9", kind={name: KINDS[name] for name in ("tcp", "unix", "tls", "read_pipe", "write_pipe", "endpoint")})
+def test_protocol_set_while_it_closes(kit: Kit, kind: Kind) -> None:
+    """A protocol that is set between close() and connection_lost() is the one that is told"""
+    first, second = Sees(kit), Sees(kit)
+    transport, *_ = kit.run(kind(kit, first))
+    transport.close()
+    transport.set_protocol(second)
+    kit.run(asyncio.wait_for(second.lost, 3))
+    kit.run_for(0.003)
+    kit.equal([name for name in first.seen if name != "made"], [], "what the first protocol saw")
+    kit.equal(second.seen, ["lost"], "what the second protocol saw")
+
+
 WRITING = {name: KINDS[name] for name in ("tcp", "unix", "tls", "write_pipe", "endpoint", "child")}
 
 

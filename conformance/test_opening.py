@@ -334,3 +334,25 @@ def test_blocking_socket_blocks_no_loop(kit: Kit, way: str) -> None:
         await log.until_event("lost")
 
     kit.run(main())
+
+
+@family("CONN-1", call=("create_connection", "create_unix_connection"), after=("1", "2", "3"))
+def test_given_socket_of_a_cancelled_call(kit: Kit, call: str, after: str) -> None:
+    """A socket that was given to a call that is cancelled is either closed or its owner's: no number is closed twice"""
+    kit.turns(1)
+
+    async def main() -> int:
+        given, _ = kit.tcp_pair() if call == "create_connection" else kit.socketpair()
+        task = asyncio.ensure_future(getattr(kit.loop, call)(P, sock=given))
+        for _ in range(int(after)):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()[0].abort()
+        await asyncio.sleep(0.003)
+        return given.fileno()
+
+    number = kit.run(main())
+    is_open = os.path.lexists(f"/dev/fd/{number}")
+    kit.check(number == -1 or is_open, f"the socket believes that it has {number}, which is closed")

@@ -58,9 +58,9 @@ def test_paused_many_times(kit: Kit) -> None:
             log.pause_reading()
         os.write(write_end, b"%d" % number)
         kit.run_for(0.003)
-        for _ in range(number + 1):
-            log.resume_reading()
+        log.resume_reading()  # one ends them all
         kit.run(log.until(lambda n=number: len(log.received) == n + 1))  # type: ignore[misc]
+        log.resume_reading()
     log.pause_reading()
     os.close(write_end)
     kit.run_for(0.003)
@@ -299,3 +299,42 @@ def test_reader_goes_when_all_is_sent(kit: Kit) -> None:
         os.close(read_end)
         end(kit, log)
         kit.check(log.error is None, f"connection_lost got {log.error!r}")
+
+
+@case("PIPE-3")
+def test_two_transports_of_one_pipe(kit: Kit) -> None:
+    """Two transports write to duplicates of one pipe, as stdout and stderr may be; it ends with the second."""
+    read_end, write_end = os.pipe()
+    source = reading(kit, read_end)
+    sinks = [writing(kit, os.dup(write_end)), writing(kit, write_end)]
+    for sink, data in zip(sinks, (b"one ", b"two"), strict=True):
+        sink.transport.write(data)
+        sink.transport.close()
+        end(kit, sink)
+        kit.run(source.until(lambda data=data: source.received.endswith(data)))  # type: ignore[misc]
+    end(kit, source)
+    kit.equal((bytes(source.received), source.events[1:]), (b"one two", ["data", "eof", "lost"]), "what was read")
+
+
+@family("CONN-1", after=("1", "2", "3"))
+def test_cancelled_pipe_is_not_read(kit: Kit, after: str) -> None:
+    """A connect_read_pipe() that is cancelled leaves no transport behind that goes on to read the pipe"""
+    read_end, write_end = kit.pipe()
+    file = os.fdopen(os.dup(read_end), "rb", 0)
+    kit.turns(1)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(kit.loop.connect_read_pipe(asyncio.Protocol, file))
+        for _ in range(int(after)):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.result()[0].close()
+        await asyncio.sleep(0.003)
+        kit.put(write_end)
+        await asyncio.sleep(0.003)
+
+    kit.run(main())
+    file.close()
+    kit.equal(os.read(read_end, 10), b"x", "what was not read")

@@ -184,6 +184,7 @@ def test_start_serving_again(kit: Kit) -> None:
         log = kit.protocol()
         server = await kit.loop.create_server(lambda: log, HERE, 0, start_serving=False)
         kit.check(not server.is_serving(), "is_serving() before start_serving()")
+        kit.raises(ConnectionRefusedError, socket.create_connection, server.sockets[0].getsockname(), 1)
         for _ in range(3):
             await server.start_serving()
             kit.check(server.is_serving(), "is_serving() after start_serving()")

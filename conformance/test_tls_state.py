@@ -47,10 +47,12 @@ def test_reading_of_a_tls_transport(kit: Kit) -> None:
     inside, log = pair(kit)
     transport = log.transport
     seen = [transport.is_reading()]
-    for change in (transport.pause_reading, transport.resume_reading):
+    for change in (transport.pause_reading, transport.pause_reading, transport.resume_reading):
         change()
         seen.append(transport.is_reading())
-    kit.equal(seen, [True, False, True], "is_reading() at first, paused and resumed")
+    kit.equal(seen, [True, False, False, True], "is_reading() at first, paused twice and resumed once")
+    inside.transport.write(b"x")
+    kit.run(log.until(lambda: log.received))
     sock = transport.get_extra_info("socket")
     kit.equal(sock and sock.getsockname(), transport.get_extra_info("sockname"), "the name that the socket tells")
     kit.run(part(inside, log))
@@ -337,3 +339,18 @@ def test_paused_from_the_beginning(kit: Kit, side: str) -> None:
     paused.resume_reading()
     kit.equal(kit.run(gets(paused, 5)), b"hello", "what came then")
     kit.run(part(paused, other))
+
+
+@case("FLOW-2")
+def test_write_inside_resume_writing_over_tls(kit: Kit) -> None:
+    """What resume_writing of a TLS transport writes is sent like the rest, without another event (picows#40)."""
+    inside, log = pair(kit)
+    log.hooks["resume"] = lambda log, _: (log.hooks.pop("resume", None), log.transport.write(b"the last"))
+    inside.pause_reading()
+    for _ in range(2):
+        log.transport.write(bytes(5_000_000))
+    kit.run(log.until_event("pause"))
+    inside.resume_reading()
+    kit.run(asyncio.wait_for(inside.until(lambda: len(inside.received) >= 10_000_008), 3))
+    kit.equal(bytes(inside.received[-8:]), b"the last", "the last bytes")
+    kit.run(part(inside, log))

@@ -9,14 +9,15 @@ import os
 import socket
 import ssl
 import sys
+import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from loopcheck.family import family
-from loopcheck.kit import Kit
+from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log
-from loopcheck.tls import NAME, PEER_S, Talk, Tls, contexts, gets
+from loopcheck.tls import NAME, PEER_S, Talk, Tls, contexts, gets, join, part
 
 CLIENTS = ("connection", "unix", "start_tls")
 SERVERS = ("accepted", "server", "unix_server", "start_tls_server")
@@ -195,3 +196,24 @@ def test_empty_name_is_not_checked(kit: Kit, way: str) -> None:
     log.transport.abort()
     kit.run(log.until_event("lost"))
     kit.close_threads()
+
+
+@case("SENDFILE-2")
+def test_no_fallback_over_tls(kit: Kit) -> None:
+    """sendfile(fallback=False) over TLS, which the kernel cannot do, raises RuntimeError and sends nothing."""
+    inside, log = kit.protocol(), kit.protocol()
+
+    async def main() -> bytes:
+        await join(kit, contexts(), inside, log)
+        with tempfile.TemporaryFile() as file:
+            file.write(b"a file")
+            file.seek(0)
+            try:
+                await kit.loop.sendfile(log.transport, file, fallback=False)
+            except RuntimeError:
+                log.transport.write(b"refused")
+        got = await gets(inside, 6)
+        await part(inside, log)
+        return got
+
+    kit.equal(kit.run(main()), b"refused", "what arrived")

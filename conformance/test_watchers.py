@@ -439,6 +439,9 @@ def test_remove_says_whether_it_removed(kit: Kit) -> None:
     kit.reader(left, kit.stop)
     kit.check(not kit.remove_writer(left), "remove_writer said True for a reader")
     kit.check(kit.remove_reader(left.fileno()), "a socket's watcher cannot be removed by its fd number")
+    kit.writer(left, kit.stop)
+    kit.check(not kit.remove_reader(left), "remove_reader said True for a writer")
+    kit.remove_writer(left)
 
 
 @case("FD-9")
