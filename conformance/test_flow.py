@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from typing import Any
 
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
@@ -159,6 +161,47 @@ def test_pause_in_connection_made(kit: Kit) -> None:
     kit.run(log.until(lambda: log.received))
     log.transport.abort()
     end(kit, log)
+
+
+@family("STREAM-6", kind=("tcp", "read_pipe"))
+def test_paused_and_resumed_when_made(kit: Kit, kind: str) -> None:
+    """Reading that is paused and resumed in connection_made begins like any other, and can be paused again"""
+
+    def made(log: Log, _: object) -> None:
+        log.pause_reading()
+        log.resume_reading()
+
+    if kind == "tcp":
+        log, peer = kit.connection(made=made)
+    else:
+        read_end, peer = kit.socketpair()
+        log, file = kit.protocol(made=made), os.fdopen(os.dup(read_end.fileno()), "rb", 0)
+        kit.run(kit.loop.connect_read_pipe(lambda: log, file))
+    kit.put(peer, b"x")
+    kit.run(log.until(lambda: log.received))
+    log.pause_reading()
+    kit.put(peer, b"y")
+    kit.turns(5)
+    kit.equal(bytes(log.received), b"x", "bytes while reading is paused")
+    log.transport.close()
+    end(kit, log)
+
+
+@family("EOF-2", first={"nothing": b"", "bytes": b"hello"})
+def test_end_written_when_made(kit: Kit, first: bytes) -> None:
+    """write_eof() in connection_made lets the peer see the end, behind what was written, and its answer arrives"""
+
+    def made(log: Log, transport: Any) -> None:
+        transport.write(first)
+        transport.write_eof()
+
+    log, peer = kit.connection(made=made)
+    seen = [kit.run(asyncio.wait_for(kit.loop.sock_recv(peer, 10), 2)) for _ in range(1 + bool(first))]
+    kit.put(peer, b"answer")
+    kit.run(log.until(lambda: log.received == b"answer"))
+    log.transport.close()
+    end(kit, log)
+    kit.equal((b"".join(seen), seen[-1]), (first, b""), "what the peer reads")
 
 
 @case("EOF-1")

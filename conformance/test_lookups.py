@@ -121,3 +121,23 @@ def test_endpoint_at_the_second_address(kit: Kit) -> None:
     except socket.gaierror:
         kit.skip("create_datagram_endpoint does not look names up with the loop's getaddrinfo")
     kit.equal(host, "127.0.0.1", "host that it is bound to")
+
+
+@case("DNS-2")
+def test_cancelled_lookup_does_not_wait(kit: Kit) -> None:
+    """A lookup that is cancelled ends at once, not when the resolver has answered."""
+    opened, plain = threading.Event(), socket.getaddrinfo
+
+    def slow(*args: Any, **options: Any) -> Any:
+        opened.wait(2.0)
+        return plain(*args, **options)
+
+    async def main() -> None:
+        lookup = asyncio.ensure_future(kit.loop.getaddrinfo("localhost", 80))
+        await asyncio.sleep(0.003)
+        lookup.cancel()
+        done, _ = await asyncio.wait({lookup}, timeout=0.5)
+        opened.set()
+        kit.check(done, "it goes on")
+
+    asked_of_the_system(kit, main, slow)

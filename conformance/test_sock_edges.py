@@ -8,6 +8,7 @@ import errno
 import os
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -329,6 +330,34 @@ def test_fd_zero(kit: Kit) -> None:
         os.dup2(saved, 0)
         os.close(saved)
     kit.equal(calls, [1], "calls of the reader")
+
+
+RECEIVE: dict[str, Callable[[Kit, socket.socket], Awaitable[Any]]] = {
+    "recv": lambda kit, sock: kit.loop.sock_recv(sock, 10),
+    "recv_into": lambda kit, sock: kit.loop.sock_recv_into(sock, bytearray(10)),
+    "recvfrom": lambda kit, sock: kit.loop.sock_recvfrom(sock, 10),
+    "recvfrom_into": lambda kit, sock: kit.loop.sock_recvfrom_into(sock, bytearray(10)),
+}
+
+
+@family("SOCK-1", call=RECEIVE)
+def test_refusal_while_it_waits(kit: Kit, call: Callable[[Kit, socket.socket], Awaitable[Any]]) -> None:
+    """A call that waits at a connected datagram socket raises the refusal (ICMP) of what is sent meanwhile"""
+    if sys.version_info < (3, 11) and call not in (RECEIVE["recv"], RECEIVE["recv_into"]):
+        kit.skip("this Python's loops have no sock_recvfrom")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as unused:
+        unused.bind(("127.99.0.3", 0))
+        address = unused.getsockname()
+    sock = kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    sock.connect(address)
+
+    async def main() -> None:
+        task = asyncio.ensure_future(call(kit, sock))
+        await asyncio.sleep(0.003)
+        sock.send(b"to nobody")
+        await asyncio.wait_for(task, 2)
+
+    kit.raises(ConnectionRefusedError, lambda: kit.run(main()))
 
 
 @case("SOCK-1")

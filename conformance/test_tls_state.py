@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from typing import Any
 from loopcheck.family import family
 from loopcheck.kit import Kit, case
 from loopcheck.protocols import Log
-from loopcheck.tls import NAME, VERSIONS, Tls, contexts, gets, join, part
+from loopcheck.tls import NAME, PEM, VERSIONS, Tls, contexts, gets, join, part
 
 MUCH = bytes(range(256)) * 1024  # 256 KiB: several records, and more than small buffers take
 
@@ -127,6 +128,66 @@ def test_protocols_one_after_the_other(kit: Kit) -> None:
 
     kit.run(main())
     kit.equal([protocol.received for protocol in made], [b"to 0", b"to 1", b"to 2", b"to 3"], "received by each")
+    kit.run(part(inside, log))
+
+
+@case("TLS-2")
+def test_protocol_set_in_data_received(kit: Kit) -> None:
+    """A protocol that data_received sets over TLS, as an upgrade does, gets what comes next, and the end."""
+    inside, log = pair(kit)
+    second = kit.protocol()
+    second.events, second.transport = ["made"], log.transport
+    log.hooks["data"] = lambda log, _: log.transport.set_protocol(second)
+
+    async def main() -> None:
+        inside.transport.write(b"one")
+        await log.until(lambda: log.received)
+        inside.transport.write(b"two")
+        await second.until(lambda: second.received)
+        inside.transport.close()
+        await second.until_event("lost")
+        await inside.until_event("lost")
+
+    kit.run(asyncio.wait_for(main(), 3))
+    kit.equal((bytes(log.received), bytes(second.received)), (b"one", b"two"), "received by each")
+    kit.check("lost" not in log.events, "the first one was told of the end")
+
+
+@family("CONN-1", how=("close", "abort"))
+def test_ended_in_connection_made_over_tls(kit: Kit, how: str) -> None:
+    """A create_connection over TLS whose connection_made ends the transport ends too, and its protocol is told"""
+    tls, inside = contexts(), kit.protocol()
+    log = kit.protocol(made=lambda log, _: getattr(log.transport, how)())
+    kit.errors.clear()  # the server may tell of the abort
+
+    async def main() -> None:
+        server = await kit.loop.create_server(lambda: inside, "127.0.0.1", 0, ssl=tls.server)
+        address = server.sockets[0].getsockname()
+        call = kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME)
+        done, _ = await asyncio.wait({asyncio.ensure_future(call)}, timeout=2)
+        kit.check(done, "it does not end")
+        _ = [one.exception() for one in done]
+        await log.until_event("lost")
+        server.close()
+        await asyncio.sleep(0.005)
+
+    kit.run(main())
+    kit.equal([event for event in log.events if event != "eof"], ["made", "lost"], "events")
+
+
+@case("TLS-1")
+def test_certificate_of_a_client(kit: Kit) -> None:
+    """A server that asks for a certificate is told by get_extra_info which one the client has."""
+    tls, inside, log = contexts(), kit.protocol(), kit.protocol()
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write(PEM)
+        file.flush()
+        tls.client.load_cert_chain(file.name)
+        tls.server.load_verify_locations(file.name)
+    tls.server.verify_mode = ssl.CERT_REQUIRED
+    kit.run(join(kit, tls, inside, log))
+    told = inside.transport.get_extra_info("peercert")
+    kit.equal(told and told["subject"], ((("commonName", NAME),),), "subject of the client's certificate")
     kit.run(part(inside, log))
 
 
