@@ -101,7 +101,7 @@ struct rl_loop {
     struct rl_list retired;    /* the closed wakers; freed with the loop, since a late post may still touch them */
     size_t wakers_count;       /* number of open wakers; each keeps the loop alive */
     bool must_reapply;         /* the backend forgot every fd, and some were not yet applied again */
-    bool is_stop_wanted;       /* from rl_loop_stop until a run has ended by it */
+    bool is_stop_wanted;       /* from rl_loop_stop until a run has ended */
     /* What is written before it is read. Last, since it need not be cleared when a loop is opened. */
     struct rl_event events[RL_EVENTS_MAX];         /* scratch memory of one wait */
     unsigned char bytes[RL_STREAM_READ_BYTES_MAX]; /* scratch memory of one read and its data callback */

@@ -160,6 +160,20 @@ static void it_ends_once(void)
         }
 }
 
-static const struct test tests[] = {TEST(it_ends_once)};
+/* A connection that cannot be waited for once it is there is lost with that error, and connected is not told. */
+static void what_cannot_be_waited_for_is_lost(void)
+{
+    beginning = -EINPROGRESS;
+    open_world();
+    kernel.is_connected = true;
+    fake.apply_error = -ENOMEM;
+    act(TURN);
+    CHECK(seen.connected == 0);
+    act(TURN);
+    CHECK(seen.connected == 0 && seen.losts == 1 && seen.error == -ENOMEM);
+    CHECK(rl_loop_close(loop) == 0 && fake.closes == 1);
+}
+
+static const struct test tests[] = {TEST(it_ends_once), TEST(what_cannot_be_waited_for_is_lost)};
 
 TEST_MAIN(tests)

@@ -280,6 +280,20 @@ static void failed_wait_loses_nothing(void)
     close_loop();
 }
 
+/* [STOP] A run that failed has used up its stop, so that the next one is a run like any other. */
+static void failed_run_uses_up_its_stop(void)
+{
+    open_loop();
+    CHECK(rl_soon_start(soon_open("a")) == 0);
+    fake.answers[0] = -EIO;
+    rl_loop_stop(loop);
+    CHECK(rl_loop_run(loop) == -EIO && traced(""));
+    CHECK(rl_timer_start(timer_open("t"), 15) == 0);
+    fake.sleep_ns = 10;
+    CHECK(rl_loop_run(loop) == 0 && traced("at"));
+    close_loop();
+}
+
 /* A backend that forgot its fds is told all of them and asked again, twice at most; closed fds are passed over. */
 static void forgotten_fds_are_applied_again(void)
 {
@@ -448,6 +462,7 @@ static const struct test tests[] = {TEST(order_is_kept),
                                     TEST(interests_are_merged),
                                     TEST(failed_start_has_no_callback),
                                     TEST(failed_wait_loses_nothing),
+                                    TEST(failed_run_uses_up_its_stop),
                                     TEST(forgotten_fds_are_applied_again),
                                     TEST(posts_run_in_order),
                                     TEST(stopped_waker_drops_its_posts),

@@ -196,7 +196,22 @@ static void errors_of_a_turn_are_bounded(void)
     server = NULL;
 }
 
+/* [STOP] rl_loop_break in accepted ends the turn there: who else has connected waits for the next one. */
+static void break_leaves_the_others_waiting(void)
+{
+    answer = BREAK;
+    open_world();
+    kernel.clients = 3;
+    for (unsigned turns = 1; turns <= kernel.clients; turns++) {
+        act(TURN, 0);
+        CHECK(seen.handed_over == turns);
+    }
+    CHECK(rl_loop_close(loop) == 0);
+    server = NULL;
+}
+
 static const struct test tests[] = {TEST(each_client_is_handed_over_once), TEST(resting_does_not_spin),
-                                    TEST(errors_of_a_turn_are_bounded), TEST(refused_interest_is_another_rest)};
+                                    TEST(errors_of_a_turn_are_bounded), TEST(refused_interest_is_another_rest),
+                                    TEST(break_leaves_the_others_waiting)};
 
 TEST_MAIN(tests)
