@@ -122,6 +122,38 @@ def test_told_exception_has_its_traceback(kit: Kit) -> None:
 
 
 @case("ERR-2")
+def test_traceback_of_a_callback_that_nobody_wraps(kit: Kit) -> None:
+    """An exception that no Python code has caught on its way to the handler has its traceback too."""
+
+    def throw() -> None:
+        raise Planted("here")
+
+    kit.loop.call_soon(throw)  # kit.soon() would catch it first
+    kit.loop.call_later(0.001, throw)
+    kit.soon(lambda: None)
+    kit.run_for(0.02)
+    places = [traceback.extract_tb(context["exception"].__traceback__) for context in kit.errors]
+    kit.equal([[entry.name for entry in place][-1:] for place in places], [["throw"]] * 2, "ends of the tracebacks")
+
+
+@case("ERR-2")
+def test_watcher_that_removes_itself_and_raises(kit: Kit) -> None:
+    """What a reader raises after it has removed itself, so that nobody holds it any more, is told as any other."""
+    read_end, write_end = kit.pipe()
+    kit.put(write_end)
+
+    def readable() -> None:
+        kit.loop.remove_reader(read_end)
+        scratch.extend(bytearray(size) for size in range(1, 512))  # takes the memory that was freed
+        raise Planted("here")
+
+    scratch: list[bytearray] = []
+    kit.soon(kit.loop.add_reader, read_end, readable)
+    kit.run_for(0.01)
+    kit.equal([repr(context["exception"]) for context in kit.errors], ["Planted('here')"], "exceptions told")
+
+
+@case("ERR-2")
 def test_call_exception_handler(kit: Kit) -> None:
     """call_exception_handler hands over the very context, once, to the handler that is set."""
     got: list[object] = []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import socket
 from typing import Any
@@ -44,6 +45,22 @@ def test_writelines_pauses_too(kit: Kit) -> None:
     log.transport.writelines([PATTERN] * 8)
     kit.turns(3)
     kit.equal(log.flow, ["pause"], "calls after 8 MiB of writelines")
+    log.transport.abort()
+    end(kit, log)
+
+
+@case("FLOW-1")
+def test_failed_sendfile_pauses_nobody(kit: Kit) -> None:
+    """A file that cannot be read ends sendfile with its error, and writing, which was not paused, stays so."""
+    log, _peer = kit.connection()
+
+    class Broken(io.BytesIO):
+        def readinto(self, _: object) -> int:
+            raise OSError("planted")
+
+    kit.raises(OSError, lambda: kit.run(kit.loop.sendfile(log.transport, Broken(b"x"))))
+    kit.turns(2)
+    kit.equal(log.flow, [], "what it was told")
     log.transport.abort()
     end(kit, log)
 

@@ -222,6 +222,22 @@ def test_close_with_work_left(kit: Kit) -> None:
     kit.equal(ran, [], "callbacks that close() called")
 
 
+@case("LIFE-5")
+def test_close_inside_close(kit: Kit) -> None:
+    """What close() lets go of may close the loop once more: harmless too."""
+    loop, closed = kit.new_loop(), list[bool]()
+
+    class Closes:
+        def __del__(self) -> None:
+            loop.close()
+            closed.append(loop.is_closed())
+
+    kit.turns(1)
+    loop.call_soon(print, Closes())
+    loop.close()
+    kit.equal(closed, [True], "is_closed() inside close()")
+
+
 @case("LIFE-7")
 def test_nested_run_is_refused(kit: Kit) -> None:
     """run_forever and run_until_complete in a callback raise RuntimeError and the outer run goes on (H4)."""
@@ -238,6 +254,23 @@ def test_nested_run_is_refused(kit: Kit) -> None:
     kit.run_for(0.005)
     kit.run_for(0.005)
     kit.equal(ran, ["refused", "timer after it"], "callbacks")
+
+
+@case("LIFE-7")
+def test_run_forever_of_another_loop_inside_is_refused(kit: Kit) -> None:
+    """run_forever of another loop in a callback raises RuntimeError, also where that has been stopped."""
+    other = kit.new_loop()
+    ran: list[str] = []
+
+    def nests() -> None:
+        other.stop()
+        kit.raises(RuntimeError, other.run_forever)
+        ran.append("refused")
+
+    kit.soon(nests)
+    kit.turns(3)
+    kit.check(not other.is_running(), "the other loop runs")
+    kit.equal(ran, ["refused"], "callbacks")
 
 
 @case("LIFE-7")

@@ -92,6 +92,19 @@ def test_position(kit: Kit, how: str, source: Callable[[], Any] | None) -> None:
         kit.equal(file.tell(), 1000, "position of the file")
 
 
+class Reads:
+    """A file that can be read and nothing else."""
+
+    def __init__(self, file: io.BytesIO) -> None:
+        self.readinto = file.readinto
+
+
+@family("SENDFILE-1", how=("transport", "sock"))
+def test_file_that_only_reads(kit: Kit, how: str) -> None:
+    """A file without seek() is sent from where it stands"""
+    kit.equal(kit.run(send(kit, how, Reads(io.BytesIO(PATTERN)))), (SIZE, PATTERN), "result and bytes")
+
+
 @case("SENDFILE-1")
 def test_between_writes(kit: Kit) -> None:
     """The file goes out behind what was written before it, and before what is written after it."""

@@ -316,6 +316,28 @@ def test_buffered_protocol_that_grows(kit: Kit) -> None:
     kit.check(bytes(protocol.received) == PATTERN[:50_000], f"{len(protocol.received)} bytes of 50000, or other ones")
 
 
+@case("TLS-2")
+def test_buffer_between_reads(kit: Kit) -> None:
+    """Nobody holds a BufferedProtocol's bytearray either where what came brought it no byte, as session tickets."""
+    tls = contexts("1_3")
+    address = server_peer(kit, tls, lambda peer: peer.recv(1) and peer.sendall(PATTERN[:500]) or peer.recv(1))
+    protocol = Buffered(kit, bytearray)
+
+    async def main() -> None:
+        connect = kit.loop.create_connection
+        transport, _ = await connect(lambda: protocol, *address, ssl=tls.client, server_hostname=NAME)
+        await asyncio.sleep(0.01)
+        protocol.space.append(0)
+        transport.write(b"!")
+        while len(protocol.received) < 500:
+            await asyncio.sleep(0.001)
+        transport.abort()
+        await protocol.lost
+
+    kit.run(main())
+    kit.check(bytes(protocol.received) == PATTERN[:500], "other bytes are in the buffer")
+
+
 @family("TLS-2", pauses={"reading": False, "pausing": True})
 def test_buffered_protocol_to_the_end(kit: Kit, pauses: bool) -> None:
     """A BufferedProtocol with a small buffer gets everything that the peer sent before it closed"""

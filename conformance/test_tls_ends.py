@@ -294,3 +294,25 @@ def test_close_while_paused(kit: Kit, version: str) -> None:
     kit.check(kit.run(main()), "connection_lost did not come")
     kit.close_threads()
     kit.check(log.error is None, f"connection_lost got {log.error!r}")
+
+
+@case("SERVER-3")
+def test_server_waits_for_its_tls_connections(kit: Kit) -> None:
+    """Who waits for a server's end waits for that of its TLS connections."""
+    tls = contexts()
+
+    async def main() -> list[bool]:
+        inside, log = kit.protocol(), kit.protocol()
+        server = await kit.loop.create_server(lambda: inside, "127.0.0.1", 0, ssl=tls.server)
+        waiting = asyncio.ensure_future(server.wait_closed())
+        address = server.sockets[0].getsockname()
+        await kit.loop.create_connection(lambda: log, *address, ssl=tls.client, server_hostname=NAME)
+        await inside.until_event("made")
+        server.close()
+        await asyncio.sleep(0.005)
+        seen = [waiting.done()]
+        await part(inside, log)
+        await asyncio.wait({waiting}, timeout=2)
+        return [*seen, waiting.done()]
+
+    kit.equal(kit.run(main()), [False, True], "had wait_closed() ended with the connection, and after it")

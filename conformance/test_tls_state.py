@@ -415,3 +415,28 @@ def test_write_inside_resume_writing_over_tls(kit: Kit) -> None:
     kit.run(asyncio.wait_for(inside.until(lambda: len(inside.received) >= 10_000_008), 3))
     kit.equal(bytes(inside.received[-8:]), b"the last", "the last bytes")
     kit.run(part(inside, log))
+
+
+@case("FLOW-2")
+def test_small_marks_of_a_tls_transport(kit: Kit) -> None:
+    """A protocol over TLS that is paused by small marks of its own, far below the usual ones, is told to go on."""
+    inside, log = pair(kit)
+    for end, name in ((log, socket.SO_SNDBUF), (inside, socket.SO_RCVBUF)):
+        end.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, name, 1 << 15)
+    log.transport.set_write_buffer_limits(1000)
+    inside.pause_reading()
+    written = 0
+
+    async def fill() -> None:
+        nonlocal written
+        while not log.flow and written < 1 << 24:
+            log.transport.write(bytes(4096))
+            written += 4096
+            await asyncio.sleep(0)
+
+    kit.run(fill())
+    inside.resume_reading()
+    kit.run(inside.until(lambda: len(inside.received) >= written))
+    kit.run(asyncio.sleep(0.01))
+    kit.equal(log.flow, ["pause", "resume"], "what it was told")
+    kit.run(part(inside, log))
