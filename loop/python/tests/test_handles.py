@@ -268,6 +268,15 @@ def test_debug_mode(loop, turn, caplog):
     assert any("Executing <Handle" in record.message for record in caplog.records)
 
 
+@KINDS
+def test_cancelled_handle_is_known_in_debug_mode(loop, kind):
+    """In debug mode the repr of a handle that was cancelled goes on saying what it would have called."""
+    loop.set_debug(True)
+    handle = make(loop, kind, logging.getLogger)
+    handle.cancel()
+    assert "cancelled" in repr(handle) and "getLogger" in repr(handle)
+
+
 def test_debug_mode_refuses_coroutines(loop):
     """In debug mode what cannot be a callback is refused when it is handed over."""
     loop.set_debug(True)

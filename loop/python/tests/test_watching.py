@@ -213,3 +213,18 @@ def test_socket_of_a_transport_is_refused_to_another(loop, pair, options):
         transport.abort()
 
     loop.run_until_complete(main())
+
+
+def test_socket_of_an_endpoint_is_refused_to_another(loop):
+    """RuntimeError; the endpoint that has it keeps it."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+
+    async def main():
+        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=sock)
+        with pytest.raises(RuntimeError, match="used by transport"):
+            await loop.create_datagram_endpoint(asyncio.DatagramProtocol, sock=sock)
+        assert sock.fileno() in loop._watched()
+        transport.abort()
+
+    loop.run_until_complete(main())
