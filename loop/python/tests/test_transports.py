@@ -1,4 +1,4 @@
-"""The end of a transport while bytes wait to be sent."""
+"""Transports whose bytes wait to be sent: their end, and who writes while a file is sent."""
 
 import asyncio
 import io
@@ -71,3 +71,21 @@ def test_close_while_a_file_waits_its_turn(loop, pair, errors):
 
     got, error = loop.run_until_complete(main())
     assert (got, errors) == (len(MUCH), []) and isinstance(error, ConnectionError)
+
+
+@pytest.mark.parametrize("call", ["write", "writelines"])
+def test_nothing_gets_into_a_file(loop, pair, call):
+    """RuntimeError for who writes, in one piece or several, while the fallback of sendfile waits for its peer."""
+    here, there = pair
+
+    async def main():
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
+        sending = asyncio.ensure_future(loop.sendfile(transport, io.BytesIO(MUCH)))
+        await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeError, match="sendfile is in progress"):
+            getattr(transport, call)({"write": b"!", "writelines": [b"!", b"?"]}[call])
+        transport.abort()
+        with pytest.raises(ConnectionError):
+            await sending
+
+    loop.run_until_complete(main())
