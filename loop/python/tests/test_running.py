@@ -11,6 +11,8 @@ import threading
 import time
 
 import pytest
+import refloop
+from refloop._run import run_without_runner
 
 CHILD_S = 10  # until a forked child that hangs is ended
 
@@ -288,3 +290,29 @@ def test_private_queues_are_elsewhere(loop):
     ):
         with pytest.raises(RuntimeError, match="refloop has no"):
             look()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("what", ["task", "job"])
+def test_run_where_python_has_no_runner(what):
+    """refloop.run() of Python 3.10 waits for a task that it cancels, and for a job, and leaves no current loop."""
+    left = []
+
+    async def lingers():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.02)
+            left.append("task")
+
+    async def main():
+        if what == "job":
+            asyncio.get_running_loop().run_in_executor(None, lambda: (time.sleep(0.02), left.append("job")))
+            return
+        main.running = asyncio.ensure_future(lingers())
+        await asyncio.sleep(0)
+
+    run_without_runner(main(), refloop.new_event_loop, None)
+    assert left == [what]
+    with pytest.raises(RuntimeError):
+        asyncio.get_event_loop()
