@@ -319,13 +319,3 @@ def test_both_addresses_of_an_endpoint(kit: Kit) -> None:
     kit.run_for(0.003)
     kit.equal((names, peer.recvfrom(10)), ([own, peer.getsockname()], (b"x", own)), "names, and what came from where")
     end(kit, transport, told)
-
-
-@family("DGRAM-4", end=("close", "abort"))
-def test_what_is_no_data_after_the_end(kit: Kit, end: str) -> None:
-    """sendto() of what is no data is a TypeError after the end too"""
-    told = Told(kit)
-    transport, _ = kit.run(kit.loop.create_datagram_endpoint(lambda: told, local_addr=("127.0.0.1", 0)))
-    getattr(transport, end)()
-    kit.run(asyncio.wait_for(told.lost, 3))
-    kit.raises(TypeError, transport.sendto, "text", ("127.0.0.1", 9))

@@ -336,5 +336,8 @@ def test_cancelled_pipe_is_not_read(kit: Kit, after: str) -> None:
         await asyncio.sleep(0.003)
 
     kit.run(main())
+    number = -1 if file.closed else file.fileno()
+    is_open = os.path.lexists(f"/dev/fd/{number}")
+    kit.check(number == -1 or is_open, f"the file believes that it has {number}, which is closed")
     file.close()
     kit.equal(os.read(read_end, 10), b"x", "what was not read")

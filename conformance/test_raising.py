@@ -324,24 +324,3 @@ def test_leave_from_a_subprocess_protocol(kit: Kit, event: str, error: type[Base
     kit.raises(error, kit.run_forever)
     kit.run(asyncio.wait_for(protocol.lost, 2))
     no_zombie(kit)
-
-
-@family("RAISE-3", kind=("endpoint", "read_pipe"), event=("data", "lost"), error=LEAVING)
-def test_leave_from(kit: Kit, kind: str, event: str, error: type[BaseException]) -> None:
-    """SystemExit and KeyboardInterrupt of an endpoint's or a pipe's protocol leave the run, and the loop runs again"""
-    log = kit.protocol(**{event: raiser(error)})
-    log.datagram_received = lambda data, _: log.data_received(data)  # type: ignore[attr-defined]
-    if kind == "endpoint":
-        kit.run(kit.loop.create_datagram_endpoint(lambda: log, local_addr=("127.0.0.1", 0)))
-        sock = kit.own(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        sock.connect(log.transport.get_extra_info("sockname"))
-    else:
-        read_end, sock = kit.socketpair()
-        kit.run(kit.loop.connect_read_pipe(lambda: log, os.fdopen(os.dup(read_end.fileno()), "rb", 0)))
-    kit.soon(sock.send if event == "data" else lambda _: log.transport.close(), b"x")
-    kit.raises(error, lambda: kit.run_for(0.02))
-    log.hooks.clear()
-    kit.errors.clear()
-    log.transport.close()
-    kit.run_for(0.005)
-    kit.equal(log.events[-1], "lost", "last event")
