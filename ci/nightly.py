@@ -49,7 +49,7 @@ AGAIN_MAX = 20  # cases that are tried again alone
 CAMPAIGNS = {  # least seconds; more where much is found, and looked into
     "refloop:new_event_loop": 30,
     "asyncio:SelectorEventLoop": 30,
-    "uvloop:new_event_loop": 120,
+    "uvloop:new_event_loop": 180,
 }
 OURS = "refloop:new_event_loop"  # what random programs find in other loops is told, and is no failure
 COLLECTING_SHARE = 0.2  # of a campaign; the rest is for shrinking and repeating what it found
@@ -81,9 +81,9 @@ def has_expectations(loop: str) -> bool:
 
 
 def environment(name: str) -> dict[str, str]:
-    """Where the loop of this distribution is imported from."""
+    """Where the loop of this distribution is imported from; and lines so long that a summary is one."""
     paths = (str(INSTALLED / name), os.environ.get("PYTHONPATH", ""))
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "COLUMNS": "200"}
 
 
 def install(name: str) -> None:
