@@ -4,39 +4,37 @@
     bench/programs.py [--smoke] [--record]
 
 --smoke: so little, of build/dev, that only the script is tried; --record: adds the table to RESULTS.md.
-Builds what it measures in build/bench: -O3 with link-time optimisation, asserts on; the same once more in
-build/bench-profiled, guided by a profile of random programs (not of the corpus, which it then runs); and, where clang
-is, with AddressSanitizer and UndefinedBehaviorSanitizer in build/bench-asan. "virtual": on virtual time, waits cost
-nothing.
+Builds what it measures in build/bench: -O3 with link-time optimisation, asserts on. Where clang and LLVM's tools are,
+the same once more in build/bench-profiled, guided by a profile of random programs (not of the corpus, which it then
+runs), and so in build/bench-asan, with AddressSanitizer (without use after return, which costs a seventh) and
+UndefinedBehaviorSanitizer. "virtual": on virtual time, waits cost nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import measure
 from measure import ROOT, Rate, Stop
 
 FAST = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_INTERPROCEDURAL_OPTIMIZATION=ON"]
-BUILDS = {  # by folder: what cmake is told
-    "bench": FAST,
-    "bench-profiled": FAST,
-    "bench-asan": [
-        "-DCMAKE_BUILD_TYPE=Release",
-        "-DCMAKE_TOOLCHAIN_FILE=ci/clang.cmake",
-        "-DLOOPCHECK_FUZZERS=OFF",
-        "-DCMAKE_C_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover=all",
-    ],
-}
+CLANG = ["-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_TOOLCHAIN_FILE=ci/clang.cmake", "-DLOOPCHECK_FUZZERS=OFF"]
+PROFILE = ROOT / "build" / "bench-profiled" / "programs"  # .profraw, .profdata
+TO_PROFILE = f"-fprofile-instr-generate={PROFILE}.profraw"
+BY_PROFILE = (
+    f"-flto -fprofile-instr-use={PROFILE}.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date"
+)
+SANITIZED = "-fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-address-use-after-return=never"
+BUILDS = {"bench-profiled": BY_PROFILE, "bench-asan": f"{BY_PROFILE} {SANITIZED}"}  # with clang: folder, flags
 PROGRAMS = ("fuzz_program_replay", "fuzz_program_virtual")
 SORTS = {"bench-asan": ", ASan and UBSan", "bench-profiled": ", profile-guided"}
-PROFILE = ROOT / "build" / "bench-profiled" / "profile"
-TO_PROFILE = f"-fprofile-generate -fprofile-dir={PROFILE}"
-BY_PROFILE = f"-fprofile-use -fprofile-dir={PROFILE} -Wno-missing-profile"
 PROFILED_PROGRAMS = 20_000
 ROUNDS = 9
 RANDOM = {"refloop_sim": 50_000, "refloop_epoll": 1_000, "libuv": 1_000}
@@ -56,35 +54,38 @@ def corpus(driver: str) -> list[str]:
     return [str(path.relative_to(ROOT)) for path in paths if f"\n# breaks: {driver} " not in path.read_text("utf-8")]
 
 
-def build(folder: str, flags: str = "") -> bool:
-    """Builds the replayers. False: the compiler that it takes is not here."""
-    options = ["-G", "Ninja", "-DBUILD_TESTING=OFF", "-DLOOPCHECK_SHIM=OFF", *BUILDS[folder]]
-    options += [f"-DCMAKE_C_FLAGS={flags}"] if flags else []
+def build(folder: str, options: list[str], flags: str) -> bool:
+    """Builds the replayers. False: the compiler that it takes is not here, or cannot."""
+    asked = ["-G", "Ninja", "-DBUILD_TESTING=OFF", "-DLOOPCHECK_SHIM=OFF", *options, f"-DCMAKE_C_FLAGS={flags}"]
     target = ROOT / "build" / folder
-    for argv in (
-        ["cmake", "-S", ROOT, "-B", target, *options],
-        ["cmake", "--build", target, "--target", *PROGRAMS],
-    ):
-        if subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True).returncode != 0:
-            return False
-    return True
+    return tried(["cmake", "-S", ROOT, "-B", target, *asked]) and tried(
+        ["cmake", "--build", target, "--target", *PROGRAMS]
+    )
 
 
-def build_profiled(folder: str) -> bool:
-    """Builds the replayers, runs random programs, builds them again by what was seen. False: the compiler cannot."""
-    shutil.rmtree(PROFILE, ignore_errors=True)
-    if not build(folder, TO_PROFILE):
-        return False
-    measure.run([ROOT / "build" / folder / "fuzz" / PROGRAMS[0], "--random", PROFILED_PROGRAMS])
-    return build(folder, BY_PROFILE)
+def tried(argv: Sequence[object]) -> bool:
+    return subprocess.run([str(word) for word in argv], cwd=ROOT, capture_output=True).returncode == 0
+
+
+def llvm() -> Path | None:
+    """Where the tools of the clang are that build/bench-profiled was built with."""
+    cache = (ROOT / "build" / "bench-profiled" / "CMakeCache.txt").read_text(encoding="utf-8")
+    clang = re.search(r"^LOOPCHECK_CLANG:\w+=(.+)$", cache, re.MULTILINE)
+    found = os.environ.get("LOOPCHECK_CLANG") or (clang[1] if clang else "")
+    folder = Path(shutil.which(found) or found).resolve().parent
+    return folder if (folder / "llvm-profdata").exists() and (folder / "llvm-ar").exists() else None
 
 
 def built_folders() -> set[str]:
-    """Those of BUILDS that this machine can build. Raises Stop without the plain one."""
-    built = {folder for folder in BUILDS if (build_profiled if folder == "bench-profiled" else build)(folder)}
-    if "bench" not in built:
+    """What this machine can build: "bench", and of BUILDS what clang can. Raises Stop without the first."""
+    if not build("bench", FAST, ""):
         raise Stop("build/bench does not build; cmake --build build/bench says why")
-    return built
+    if not build("bench-profiled", CLANG, TO_PROFILE) or (tools := llvm()) is None:
+        return {"bench"}
+    measure.run([ROOT / "build" / "bench-profiled" / "fuzz" / PROGRAMS[0], "--random", PROFILED_PROGRAMS])
+    measure.run([tools / "llvm-profdata", "merge", "-o", f"{PROFILE}.profdata", f"{PROFILE}.profraw"])
+    with_llvm = [*CLANG, f"-DCMAKE_AR={tools}/llvm-ar", f"-DCMAKE_RANLIB={tools}/llvm-ranlib"]
+    return {"bench", *(folder for folder, flags in BUILDS.items() if build(folder, with_llvm, flags))}
 
 
 def once(folder: str, program: str, *arguments: object) -> dict[str, float]:
