@@ -58,8 +58,9 @@ def build(folder: str, options: list[str], flags: str) -> bool:
     """Builds the replayers. False: the compiler that it takes is not here, or cannot."""
     asked = ["-G", "Ninja", "-DBUILD_TESTING=OFF", "-DLOOPCHECK_SHIM=OFF", *options, f"-DCMAKE_C_FLAGS={flags}"]
     target = ROOT / "build" / folder
+    anew = ["--clean-first"] if BY_PROFILE in flags else []  # ninja does not know that the profile is another
     return tried(["cmake", "-S", ROOT, "-B", target, *asked]) and tried(
-        ["cmake", "--build", target, "--target", *PROGRAMS]
+        ["cmake", "--build", target, *anew, "--target", *PROGRAMS]
     )
 
 

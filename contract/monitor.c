@@ -101,7 +101,7 @@ void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judge
 {
     struct lc_model model;
 
-    memset(judgement, 0, sizeof *judgement);
+    memset(judgement, 0, offsetof(struct lc_judgement, violations));
     if (!lc_model_init(&model, width_of(merged, count), judgement)) {
         lc_monitor_report(&model, &(struct lc_obs){0}, "KIT-1", "cannot be judged: no memory");
         lc_model_drop(&model);

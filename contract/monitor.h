@@ -18,13 +18,13 @@ struct lc_violation {
 };
 
 struct lc_judgement {
-    size_t count; /* violations stored, in the order in which they were noticed */
-    struct lc_violation violations[LC_VIOLATIONS_MAX];
     uint32_t runs;      /* LC_WHAT_OPEN records */
     uint32_t callbacks; /* LC_WHAT_BEGIN records of handles */
     uint32_t ops;       /* ops that executed: LC_WHAT_OP with result >= 0 */
     char owed[160];     /* for a trace that ends inside a step: what the loop still owed, or "" */
     char owed_rule[12]; /* the rule that it then breaks */
+    size_t count;       /* violations stored, in the order in which they were noticed; above it nothing is written */
+    struct lc_violation violations[LC_VIOLATIONS_MAX];
 };
 
 /* Judges records in the order of seq, as lc_trace_merge gives them. */

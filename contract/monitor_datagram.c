@@ -130,15 +130,14 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
     for (unsigned i = LC_KIND_DATAGRAM * model->width; (i = lc_model_next(model, i, last)) < last; i++) {
         const struct lc_model_handle *h = &model->handles[i], *end = lc_model_at(model, h->fd);
         const struct lc_model_handle *peer = lc_model_at(model, end->peer);
-        const uint16_t wide = lc_model_wide(model, i);
         if (!lc_model_is_joined(model, h))
             continue;
         const bool is_cut_off = h->stream.is_aborted || (h->stream.is_lost && has_met_faults(model, end));
         if (end->sent > peer->got + lc_model_losable(model, peer) && is_taking(model, peer) && !is_cut_off)
-            lc_monitor_report_of(model, obs, wide, h->stream.is_flushing ? "DGRAM-3" : "DGRAM-1",
+            lc_monitor_report_of(model, obs, h->wide, h->stream.is_flushing ? "DGRAM-3" : "DGRAM-1",
                                  "never sent %" PRIu64 " of its datagrams", end->sent - peer->got);
         if (peer->owner == 0 && peer->sent > end->got + lc_model_losable(model, end) && is_taking(model, end))
-            lc_monitor_report_of(model, obs, wide, "DGRAM-1",
+            lc_monitor_report_of(model, obs, h->wide, "DGRAM-1",
                                  "was never given %" PRIu64 " datagrams that were sent to it", peer->sent - end->got);
     }
 }

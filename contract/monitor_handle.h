@@ -9,6 +9,8 @@
 enum lc_state { LC_FREE, LC_IDLE, LC_ARMED, LC_CLOSING, LC_CLOSED };
 
 struct lc_model_handle {
+    uint32_t generation; /* of the model for which all this holds; of another one it has no content */
+    uint16_t wide;       /* its wide handle number */
     enum lc_state state;
     bool was_cancelled;      /* idle because of a cancel, not because its callback ran */
     bool began_early;        /* its callback began before the op that made it returned */

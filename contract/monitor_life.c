@@ -38,7 +38,7 @@ static void judge_closed(struct lc_model *model, const struct lc_obs *obs)
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++)
         if (model->handles[i].state == LC_CLOSING)
-            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "LIFE-9",
+            lc_monitor_report_of(model, obs, model->handles[i].wide, "LIFE-9",
                                  "was destroyed but never reported closed");
 }
 

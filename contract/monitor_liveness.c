@@ -38,10 +38,9 @@ static struct lc_owed owed_by_stream(const char *rule)
 }
 
 /* What the loop owes this handle. */
-static struct lc_owed owed(struct lc_model *model, unsigned i)
+static struct lc_owed owed(struct lc_model *model, const struct lc_model_handle *h)
 {
-    const struct lc_model_handle *h = &model->handles[i];
-    const unsigned kind = i / model->width;
+    const unsigned kind = LC_WIDE_KIND(h->wide);
     const char *rule = kind == LC_KIND_STREAM ? lc_model_stream_owed(model, h) : NULL;
     const struct lc_owed *of_datagram = kind == LC_KIND_DATAGRAM ? lc_model_datagram_owed(model, h) : NULL;
     if (h->state == LC_CLOSING)
@@ -65,8 +64,9 @@ static uint32_t count_live(const struct lc_model *model)
 }
 
 /* With one callback a step, each handle that lived at any time of the wait may have been served before. */
-static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const struct lc_model_handle *h)
+static uint32_t steps_allowed(const struct lc_model *model, const struct lc_model_handle *h)
 {
+    const unsigned kind = LC_WIDE_KIND(h->wide);
     uint32_t steps = STEPS_UNPAID_MAX;
     if (kind == LC_KIND_FD || kind == LC_KIND_REQUEST || h->stream.is_connecting)
         steps = STEPS_CONNECTED_MAX;
@@ -79,10 +79,10 @@ static uint32_t steps_allowed(const struct lc_model *model, unsigned kind, const
     return model->capabilities & LC_CAP_ONE_PER_STEP ? h->live_max * turns + steps + 1 : steps;
 }
 
-static void report(struct lc_model *model, const struct lc_obs *obs, unsigned i)
+static void report(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
-    const struct lc_owed what = owed(model, i);
-    lc_monitor_report_of(model, obs, lc_model_wide(model, i), what.rule, "%s", what.sentence);
+    const struct lc_owed what = owed(model, h);
+    lc_monitor_report_of(model, obs, h->wide, what.rule, "%s", what.sentence);
 }
 
 /* Where time passes in sleeps alone, and is counted in ns. */
@@ -97,12 +97,13 @@ static bool has_called(const struct lc_model *model)
 }
 
 /* The step was one sleep, from which the loop woke on time and called nobody, though somebody was due by then. */
-static bool is_late(struct lc_model *model, const struct lc_obs *obs, unsigned kind, const struct lc_model_handle *h)
+static bool is_late(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
+    const unsigned kind = LC_WIDE_KIND(h->wide);
     if (obs->what != LC_WHAT_STEPPED || h->state != LC_ARMED || !is_exactly_timed(model) || has_called(model))
         return false;
     return kind == LC_KIND_TIMER ? h->latest_ns <= obs->time_ns
-                                 : kind == LC_KIND_WAKER && lc_model_is_due(model, kind, h, obs->time_ns);
+                                 : kind == LC_KIND_WAKER && lc_model_is_due(model, h, obs->time_ns);
 }
 
 /* The first callback after a sleep comes before the deadline of each timer, or at the first of them. */
@@ -114,8 +115,8 @@ static void judge_sleep(struct lc_model *model, const struct lc_obs *obs)
     for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
         const struct lc_model_handle *h = &model->handles[i];
         if (h->state == LC_ARMED && h->latest_ns > model->turn_ns && h->latest_ns < obs->time_ns)
-            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "TIMER-5",
-                                 "was due %" PRIu64 " ns before the loop woke", obs->time_ns - h->latest_ns);
+            lc_monitor_report_of(model, obs, h->wide, "TIMER-5", "was due %" PRIu64 " ns before the loop woke",
+                                 obs->time_ns - h->latest_ns);
     }
 }
 
@@ -133,9 +134,9 @@ static void judge_long_sleep(struct lc_model *model, const struct lc_obs *obs)
             const struct lc_model_handle *h = &model->handles[i];
             uint64_t since_ns = kinds[k] == LC_KIND_TIMER ? h->latest_ns : h->post_ns;
             since_ns = since_ns > model->turn_ns ? since_ns : model->turn_ns;
-            if (h->state == LC_ARMED && lc_model_is_due(model, kinds[k], h, obs->time_ns) && obs->time_ns > since_ns &&
+            if (h->state == LC_ARMED && lc_model_is_due(model, h, obs->time_ns) && obs->time_ns > since_ns &&
                 obs->time_ns - since_ns > slack_ns)
-                lc_monitor_report_of(model, obs, lc_model_wide(model, i), by_kind[kinds[k]].rule,
+                lc_monitor_report_of(model, obs, h->wide, by_kind[kinds[k]].rule,
                                      "was due %" PRIu64 " ns before the loop woke", obs->time_ns - since_ns);
         }
     }
@@ -151,11 +152,11 @@ static void judge_poll(struct lc_model *model, const struct lc_obs *obs)
 }
 
 /* Who reads may be a thread, which turns tell nothing of: on a real clock it gets its time before they count. */
-static bool has_had_time(struct lc_model *model, const struct lc_obs *obs, unsigned i, struct lc_model_handle *h)
+static bool has_had_time(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
     if (model->is_exact)
         return true;
-    const char *rule = owed(model, i).rule;
+    const char *rule = owed(model, h).rule;
     if (strcmp(rule, "STREAM-8") != 0 && strcmp(rule, "DGRAM-1") != 0)
         return true;
     if (h->arrived_ns == 0)
@@ -163,33 +164,28 @@ static bool has_had_time(struct lc_model *model, const struct lc_obs *obs, unsig
     return obs->time_ns - h->arrived_ns >= LC_ARRIVAL_NS;
 }
 
-static void begin_step(struct lc_model *model, const struct lc_obs *obs, unsigned i)
+static void begin_step(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)
 {
-    struct lc_model_handle *h = &model->handles[i];
-    const bool is_due = lc_model_is_due(model, i / model->width, h, obs->time_ns);
+    const bool is_due = lc_model_is_due(model, h, obs->time_ns);
     h->arrived_ns = is_due ? h->arrived_ns : 0;
-    h->is_owed = is_due && has_had_time(model, obs, i, h);
+    h->is_owed = is_due && has_had_time(model, obs, h);
 }
 
 /* `live`: handles that wait beside it, where that counts. */
-static void end_step(struct lc_model *model, const struct lc_obs *obs, unsigned i, uint32_t live)
+static void end_step(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h, uint32_t live)
 {
-    struct lc_model_handle *h = &model->handles[i];
-    const unsigned kind = i / model->width;
-    const bool is_unpaid = h->is_owed && lc_model_is_due(model, kind, h, obs->time_ns);
+    const bool is_unpaid = h->is_owed && lc_model_is_due(model, h, obs->time_ns);
     h->steps_unpaid = is_unpaid ? h->steps_unpaid + 1 : 0;
     h->live_max = h->steps_unpaid <= 1 || live > h->live_max ? live : h->live_max;
-    if (is_late(model, obs, kind, h) ||
-        (h->steps_unpaid >= STEPS_UNPAID_MAX && h->steps_unpaid >= steps_allowed(model, kind, h)))
-        report(model, obs, i);
+    if (is_late(model, obs, h) || (h->steps_unpaid >= STEPS_UNPAID_MAX && h->steps_unpaid >= steps_allowed(model, h)))
+        report(model, obs, h);
 }
 
-static void rescue(struct lc_model *model, const struct lc_obs *obs, unsigned i)
+static void rescue(struct lc_model *model, const struct lc_obs *obs, const struct lc_model_handle *h)
 {
-    const unsigned kind = i / model->width;
-    const uint64_t rest_ns = kind == LC_KIND_FD ? LC_REST_NS_MAX : 0; /* nobody would end that sleep */
-    if (lc_model_is_due(model, kind, &model->handles[i], obs->time_ns + rest_ns))
-        report(model, obs, i);
+    const uint64_t rest_ns = LC_WIDE_KIND(h->wide) == LC_KIND_FD ? LC_REST_NS_MAX : 0; /* nobody would end that sleep */
+    if (lc_model_is_due(model, h, obs->time_ns + rest_ns))
+        report(model, obs, h);
 }
 
 void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
@@ -207,11 +203,11 @@ void lc_monitor_liveness(struct lc_model *model, const struct lc_obs *obs)
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
         if (is_end)
-            end_step(model, obs, i, live);
+            end_step(model, obs, &model->handles[i], live);
         else if (obs->what == LC_WHAT_STEP)
-            begin_step(model, obs, i);
+            begin_step(model, obs, &model->handles[i]);
         else
-            rescue(model, obs, i);
+            rescue(model, obs, &model->handles[i]);
     }
 }
 
@@ -222,13 +218,11 @@ void lc_monitor_owed(struct lc_model *model)
         return;
     const unsigned end = LC_KIND_COUNT * model->width;
     for (unsigned i = 0; (i = lc_model_next(model, i, end)) < end; i++) {
-        const uint16_t wide = lc_model_wide(model, i);
-        unsigned kind = i / model->width;
         const struct lc_model_handle *h = &model->handles[i];
-        if (!lc_model_is_due(model, kind, h, model->time_ns + OWED_SOON_NS))
+        if (!lc_model_is_due(model, h, model->time_ns + OWED_SOON_NS))
             continue;
-        const struct lc_owed what = owed(model, i);
-        snprintf(judgement->owed, sizeof judgement->owed, "%c%u %s", lc_wide_letter(wide), LC_WIDE_INDEX(wide),
+        const struct lc_owed what = owed(model, h);
+        snprintf(judgement->owed, sizeof judgement->owed, "%c%u %s", lc_wide_letter(h->wide), LC_WIDE_INDEX(h->wide),
                  what.sentence);
         snprintf(judgement->owed_rule, sizeof judgement->owed_rule, "%s", what.rule);
         return;

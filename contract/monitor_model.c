@@ -67,24 +67,35 @@ static size_t words(uint32_t width)
 static struct {
     atomic_flag is_taken;
     struct lc_model_handle handles[LC_KIND_COUNT * PROGRAM_WIDTH];
-    uint64_t words[2 * PROGRAM_WORDS]; /* known, live */
+    uint64_t live[PROGRAM_WORDS];
+    uint32_t generation; /* the last of these handles */
 } kept = {.is_taken = ATOMIC_FLAG_INIT};
 
 static void forget_handles(struct lc_model *model)
 {
-    memset(model->known, 0, words(model->width) * sizeof *model->known);
     memset(model->live, 0, words(model->width) * sizeof *model->live);
+    if (++model->generation == 0) { /* after as many runs of programs as an uint32_t can count */
+        memset(model->handles, 0, (size_t)LC_KIND_COUNT * model->width * sizeof *model->handles);
+        model->generation = 1;
+    }
+}
+
+void lc_model_free(struct lc_model *model, unsigned place)
+{
+    const unsigned kind = place / model->width, index = place % model->width;
+    model->handles[place] = (struct lc_model_handle){
+        .generation = model->generation, .wide = (uint16_t)(kind << 12 | index), .state = LC_FREE};
 }
 
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
 {
     *model = (struct lc_model){.width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
     const bool is_kept = width <= PROGRAM_WIDTH && !atomic_flag_test_and_set(&kept.is_taken);
-    model->handles = is_kept ? kept.handles : malloc((size_t)LC_KIND_COUNT * width * sizeof *model->handles);
-    model->known = is_kept ? kept.words : malloc(2 * words(width) * sizeof *model->known);
-    if (model->handles == NULL || model->known == NULL)
+    model->handles = is_kept ? kept.handles : calloc((size_t)LC_KIND_COUNT * width, sizeof *model->handles);
+    model->live = is_kept ? kept.live : malloc(words(width) * sizeof *model->live);
+    if (model->handles == NULL || model->live == NULL)
         return false;
-    model->live = model->known + words(width);
+    model->generation = is_kept ? kept.generation : 0;
     forget_handles(model);
     return true;
 }
@@ -92,11 +103,12 @@ bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *
 void lc_model_drop(struct lc_model *model)
 {
     if (model->handles == kept.handles) {
+        kept.generation = model->generation;
         atomic_flag_clear(&kept.is_taken);
         return;
     }
     free(model->handles);
-    free(model->known);
+    free(model->live);
 }
 
 void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum lc_state state)
@@ -110,16 +122,11 @@ void lc_model_set_state(struct lc_model *model, struct lc_model_handle *h, enum 
         model->live[place / LC_WORD_BITS] |= bit;
 }
 
-uint16_t lc_model_wide(const struct lc_model *model, unsigned place)
-{
-    return (uint16_t)(place / model->width << 12 | place % model->width);
-}
-
-bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns)
+bool lc_model_is_due(struct lc_model *model, const struct lc_model_handle *h, uint64_t time_ns)
 {
     if (h->state != LC_ARMED)
         return h->state == LC_CLOSING;
-    switch (kind) {
+    switch (LC_WIDE_KIND(h->wide)) {
     case LC_KIND_SOON:
         return true;
     case LC_KIND_TIMER:
@@ -164,7 +171,7 @@ static void take_open(struct lc_model *model, const struct lc_obs *obs)
                                .open_fds = UINT64_MAX,
                                .width = model->width,
                                .handles = model->handles,
-                               .known = model->known,
+                               .generation = model->generation,
                                .live = model->live,
                                .judgement = model->judgement};
     model->judgement->runs++;
@@ -281,7 +288,7 @@ static void take_op(struct lc_model *model, const struct lc_obs *obs)
 
 static void take_post(struct lc_model *model, struct lc_model_handle *h, const struct lc_obs *obs)
 {
-    if (!lc_model_is_due(model, LC_KIND_WAKER, h, obs->time_ns))
+    if (!lc_model_is_due(model, h, obs->time_ns))
         h->post_ns = obs->time_ns;
     h->posts++;
     h->post_before = h->post_seq;

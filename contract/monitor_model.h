@@ -47,8 +47,8 @@ struct lc_model {
     uint32_t costly;                 /* of these, calls that may have cost somebody who had connected his connection */
     uint64_t fault_ns;               /* when the last of them came */
     uint32_t width;                  /* indexes a kind; at most 4096 */
-    struct lc_model_handle *handles; /* [kind][index]; what nobody has asked for yet has no content */
-    uint64_t *known;                 /* a bit for each of handles that was asked for */
+    uint32_t generation;             /* tells what handles holds of this run from what is left of earlier ones */
+    struct lc_model_handle *handles; /* [kind][index]; what nobody has asked for yet is of an earlier generation */
     uint64_t *live;                  /* a bit for each of handles that is neither free nor closed */
     struct lc_judgement *judgement;
 };
@@ -71,8 +71,11 @@ void lc_model_take_failure(struct lc_model *model, struct lc_model_handle *strea
 /* Was the handle at a place in model->handles asked for? */
 static inline bool lc_model_is_known(const struct lc_model *model, unsigned place)
 {
-    return (model->known[place / LC_WORD_BITS] >> place % LC_WORD_BITS & 1) != 0;
+    return model->handles[place].generation == model->generation;
 }
+
+/* Makes it a free one; not inline, since what it clears is large, and it is asked for at a hundred places. */
+void lc_model_free(struct lc_model *model, unsigned place) __attribute__((noinline));
 
 /* The handle of a wide handle number, a free one when it is asked for first; out of range gives a spare one that nobody
  * looks at. */
@@ -80,10 +83,8 @@ static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16
 {
     const unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
     const unsigned place = kind < LC_KIND_COUNT && index < model->width ? kind * model->width + index : 0;
-    if (!lc_model_is_known(model, place)) {
-        model->known[place / LC_WORD_BITS] |= UINT64_C(1) << place % LC_WORD_BITS;
-        model->handles[place] = (struct lc_model_handle){.state = LC_FREE};
-    }
+    if (!lc_model_is_known(model, place))
+        lc_model_free(model, place);
     return &model->handles[place];
 }
 
@@ -100,8 +101,6 @@ static inline unsigned lc_model_next(const struct lc_model *model, unsigned from
     }
     return end;
 }
-/* The number of the handle at a place in model->handles. */
-uint16_t lc_model_wide(const struct lc_model *model, unsigned place);
 /* Room for `width` handles of each kind; false: no memory. */
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement);
 void lc_model_drop(struct lc_model *model);
@@ -110,7 +109,7 @@ void lc_model_drop(struct lc_model *model);
 bool lc_model_is_client_waiting(struct lc_model *model, const struct lc_model_handle *fd);
 /* Is a callback of this handle due now? Says so by the text-book: an armed soon, a timer past its
  * deadline, a watcher whose fd is ready for it, a waker with a post that no callback has seen. */
-bool lc_model_is_due(struct lc_model *model, unsigned kind, const struct lc_model_handle *h, uint64_t time_ns);
+bool lc_model_is_due(struct lc_model *model, const struct lc_model_handle *h, uint64_t time_ns);
 
 /* Why a callback of this stream is due: the rule that is broken when it does not come, or NULL: none is. */
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream);
@@ -135,10 +134,10 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind);
 /* Stores a violation; `format` gets the handle's name first ("t2"). Only the first one of a rule in
  * a run is kept. */
 void lc_monitor_report(struct lc_model *model, const struct lc_obs *obs, const char *rule, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+    __attribute__((cold, format(printf, 4, 5)));
 /* The same, but it is not the record's handle that is told of. */
 void lc_monitor_report_of(struct lc_model *model, const struct lc_obs *obs, uint16_t handle, const char *rule,
-                          const char *format, ...) __attribute__((format(printf, 5, 6)));
+                          const char *format, ...) __attribute__((cold, format(printf, 5, 6)));
 
 /* "t2" is printed as "%c%u" of the letter and LC_WIDE_INDEX. */
 char lc_wide_letter(uint16_t handle);

@@ -142,7 +142,10 @@ static void take_connect(struct lc_model *model, const struct lc_obs *obs, struc
     lc_model_set_state(model, h, LC_ARMED);
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_connecting = true, .may_fail = lc_model_at(model, listener)->is_closed};
-    *end_of(model, h) = (struct lc_model_handle){.owner = obs->handle, .server = listener};
+    struct lc_model_handle *end = end_of(model, h);
+    lc_model_free(model, (unsigned)(end - model->handles));
+    end->owner = obs->handle;
+    end->server = listener;
 }
 
 static void take_done(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *h)

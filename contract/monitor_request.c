@@ -38,7 +38,7 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
         const struct lc_model_handle *end = &model->handles[i], *peer = lc_model_at(model, end->peer);
         if (end->is_called && !end->is_cut && !end->is_broken && !peer->is_unsure && peer->owner == 0 &&
             !peer->is_closed && end->sent > peer->got)
-            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "STREAM-2",
+            lc_monitor_report_of(model, obs, end->wide, "STREAM-2",
                                  "never sent %" PRIu64 " bytes that it was given to send", end->sent - peer->got);
     }
 }

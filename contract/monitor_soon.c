@@ -26,11 +26,10 @@ static void judge_begin(struct lc_model *model, const struct lc_obs *obs)
         return;
     const unsigned end = (LC_KIND_SOON + 1) * model->width;
     for (unsigned i = LC_KIND_SOON * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
-        uint16_t wide = lc_model_wide(model, i);
-        other = lc_model_at(model, wide);
+        other = &model->handles[i];
         if (other->state == LC_ARMED && other->armed_seq < h->armed_seq)
             lc_monitor_report(model, obs, "SOON-1", "ran before %c%u, which was asked for earlier",
-                              lc_wide_letter(wide), LC_WIDE_INDEX(wide));
+                              lc_wide_letter(other->wide), LC_WIDE_INDEX(other->wide));
     }
 }
 
@@ -65,11 +64,10 @@ static void judge_turn_end(struct lc_model *model, const struct lc_obs *obs)
         return;
     const unsigned end = (LC_KIND_SOON + 1) * model->width;
     for (unsigned i = LC_KIND_SOON * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
-        uint16_t wide = lc_model_wide(model, i);
-        const struct lc_model_handle *h = lc_model_at(model, wide);
+        const struct lc_model_handle *h = &model->handles[i];
         if (h->state == LC_ARMED && h->armed_turn != model->turn)
             lc_monitor_report(model, obs, "ERR-1", "did not run %c%u in the turn in which another callback raised",
-                              lc_wide_letter(wide), LC_WIDE_INDEX(wide));
+                              lc_wide_letter(h->wide), LC_WIDE_INDEX(h->wide));
     }
 }
 

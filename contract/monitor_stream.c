@@ -165,25 +165,25 @@ static bool is_taking(struct lc_model *model, const struct lc_model_handle *end)
     return end->owner == 0 || !(s->is_paused || s->is_flushing || s->is_lost);
 }
 
-static void judge_sent(struct lc_model *model, const struct lc_obs *obs, uint16_t wide, struct scene at)
+static void judge_sent(struct lc_model *model, const struct lc_obs *obs, struct scene at)
 {
     const uint64_t unsent = lc_model_outstanding(model, at.stream);
     if (!is_taking(model, at.peer) || may_lose(model, at.end))
         return;
     if (unsent > 0)
-        lc_monitor_report_of(model, obs, wide, at.stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
+        lc_monitor_report_of(model, obs, at.stream->wide, at.stream->stream.is_flushing ? "STREAM-3" : "STREAM-2",
                              "never sent %" PRIu64 " bytes that were written to it", unsent);
     else if (at.stream->stream.has_ended && at.peer->owner == 0 && !at.peer->has_seen_end)
-        lc_monitor_report_of(model, obs, wide, "EOF-2", "did not let the other side see the end of file");
+        lc_monitor_report_of(model, obs, at.stream->wide, "EOF-2", "did not let the other side see the end of file");
 }
 
 /* Of what the runner's end sent: another stream's may wait in that stream. */
-static void judge_received(struct lc_model *model, const struct lc_obs *obs, uint16_t wide, struct scene at)
+static void judge_received(struct lc_model *model, const struct lc_obs *obs, struct scene at)
 {
     if (at.peer->owner == 0 && !at.peer->is_cut && is_taking(model, at.end) && !at.stream->stream.has_seen_eof &&
         !at.end->is_broken && at.peer->sent > at.end->got)
-        lc_monitor_report_of(model, obs, wide, "STREAM-2", "was never given %" PRIu64 " bytes that were sent to it",
-                             at.peer->sent - at.end->got);
+        lc_monitor_report_of(model, obs, at.stream->wide, "STREAM-2",
+                             "was never given %" PRIu64 " bytes that were sent to it", at.peer->sent - at.end->got);
 }
 
 static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
@@ -193,8 +193,8 @@ static void judge_drained(struct lc_model *model, const struct lc_obs *obs)
         const struct lc_model_handle *stream = &model->handles[i];
         if (!lc_model_is_joined(model, stream))
             continue;
-        judge_sent(model, obs, lc_model_wide(model, i), scene_of(model, stream));
-        judge_received(model, obs, lc_model_wide(model, i), scene_of(model, stream));
+        judge_sent(model, obs, scene_of(model, stream));
+        judge_received(model, obs, scene_of(model, stream));
     }
 }
 
@@ -207,7 +207,7 @@ static void judge_held(struct lc_model *model, const struct lc_obs *obs)
         const struct lc_model_stream *s = &h->stream;
         if (h->state == LC_ARMED && s->has_limit && s->held > s->limit && !s->is_writing_paused && !s->is_flushing &&
             lc_model_at(model, h->fd)->is_full && !lc_model_at(model, h->fd)->is_broken)
-            lc_monitor_report_of(model, obs, lc_model_wide(model, i), "FLOW-1",
+            lc_monitor_report_of(model, obs, h->wide, "FLOW-1",
                                  "was not told to pause writing when %" PRIu64 " bytes waited, %" PRIu64
                                  " above its limit",
                                  s->held, s->held - s->limit);

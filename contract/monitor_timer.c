@@ -10,8 +10,7 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
     if (model->has_nan) /* comparisons with it are false both ways: asyncio's own heap is in no order then */
         return;
     for (unsigned i = LC_KIND_TIMER * model->width; (i = lc_model_next(model, i, end)) < end; i++) {
-        uint16_t wide = lc_model_wide(model, i);
-        const struct lc_model_handle *other = lc_model_at(model, wide);
+        const struct lc_model_handle *other = &model->handles[i];
 
         /* One that was armed in this very turn may have come after the due ones were collected. */
         if (other == h || other->state != LC_ARMED || other->armed_turn == model->turn)
@@ -25,12 +24,13 @@ static void judge_order(struct lc_model *model, const struct lc_obs *obs, const 
         if ((model->promises & LC_PROMISE_ORDER) && other->latest_ns < h->deadline_ns &&
             h->deadline_ns - other->latest_ns > 2 * (model->tick_ns - 1))
             lc_monitor_report(model, obs, "TIMER-2", "fired before %c%u, whose deadline is %" PRIu64 " ns earlier",
-                              lc_wide_letter(wide), LC_WIDE_INDEX(wide), h->deadline_ns - other->latest_ns);
+                              lc_wide_letter(other->wide), LC_WIDE_INDEX(other->wide),
+                              h->deadline_ns - other->latest_ns);
         if ((model->promises & LC_PROMISE_TIES) && other->deadline_ns == h->deadline_ns &&
             other->armed_seq < h->armed_seq)
             lc_monitor_report(model, obs, "TIMER-6",
                               "fired before %c%u, which has the same deadline and was armed earlier",
-                              lc_wide_letter(wide), LC_WIDE_INDEX(wide));
+                              lc_wide_letter(other->wide), LC_WIDE_INDEX(other->wide));
     }
 }
 

@@ -237,28 +237,7 @@ static void end(void *self, uint8_t handle, enum lc_event event)
 
 /* ---- a whole run --------------------------------------------------------------------------- */
 
-static void run_ops(struct runner *r, const struct lc_program *program)
-{
-    for (size_t i = 0; i < program->count; i++) {
-        const struct lc_op *op = &program->ops[i];
-        if (!lc_op_is_known(op))
-            r->stats->ignored++;
-        else if (op->on == 0)
-            execute_counted(r, op);
-        else
-            r->attachments[r->attached++] = (struct attachment){.op = *op};
-    }
-    int idle = 0;
-    for (int i = 0; i < SETTLE_STEPS_MAX && idle < IDLE_STEPS; i++) {
-        const uint32_t callbacks = r->stats->callbacks;
-        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
-        const bool is_idle = r->stats->callbacks == callbacks && !r->was_rescued && !is_promised(r);
-        idle = is_idle ? idle + 1 : 0;
-    }
-    for (size_t i = 0; i < r->attached; i++)
-        r->stats->unfired += !r->attachments[i].has_fired;
-}
-
+/* Is there a stream, or a call, that may still hold bytes? */
 static bool has_to_send(const struct runner *r)
 {
     for (size_t i = 0; i < r->used_count; i++) {
@@ -273,6 +252,29 @@ static bool has_to_send(const struct runner *r)
     return false;
 }
 
+static void run_ops(struct runner *r, const struct lc_program *program)
+{
+    for (size_t i = 0; i < program->count; i++) {
+        const struct lc_op *op = &program->ops[i];
+        if (!lc_op_is_known(op))
+            r->stats->ignored++;
+        else if (op->on == 0)
+            execute_counted(r, op);
+        else
+            r->attachments[r->attached++] = (struct attachment){.op = *op};
+    }
+    const int idle_enough = has_to_send(r) ? 1 : IDLE_STEPS; /* in drain() come more */
+    int idle = 0;
+    for (int i = 0; i < SETTLE_STEPS_MAX && idle < idle_enough; i++) {
+        const uint32_t callbacks = r->stats->callbacks;
+        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+        const bool is_idle = r->stats->callbacks == callbacks && !r->was_rescued && !is_promised(r);
+        idle = is_idle ? idle + 1 : 0;
+    }
+    for (size_t i = 0; i < r->attached; i++)
+        r->stats->unfired += !r->attachments[i].has_fired;
+}
+
 /* Takes what the streams send, until no more comes: what has not arrived by then never will. */
 static void drain(struct runner *r)
 {
@@ -281,9 +283,9 @@ static void drain(struct runner *r)
     r->is_over_budget = true; /* attachments do not run any more: a program must not keep the loop open for ever */
     if (r->kernel->fault != NULL)
         r->kernel->fault(r->kernel->self, LC_FAULT_NONE, 0);
-    const int quiet_enough = r->driver->is_exact ? IDLE_STEPS : SETTLE_STEPS_MAX;
+    const int quiet_enough = r->driver->is_exact ? IDLE_STEPS : SETTLE_STEPS_MAX + 1;
     int quiet = 0;
-    for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet <= quiet_enough; rounds++) {
+    for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet < quiet_enough; rounds++) {
         uint32_t callbacks = r->stats->callbacks;
         r->steps = 0; /* a budget of its own */
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
@@ -292,7 +294,7 @@ static void drain(struct runner *r)
         if (is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r))
             lc_runner_advance(r, DRAIN_PAUSE_NS); /* it may be on its way through the network */
     }
-    if (quiet > quiet_enough)
+    if (quiet >= quiet_enough)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_DRAINED});
 }
 

@@ -101,6 +101,12 @@ struct lc_obs *lc_trace_next(struct lc_trace *trace)
     return obs;
 }
 
+size_t lc_trace_count_in_place(const struct lc_trace *trace)
+{
+    const bool is_alone = atomic_load_explicit(&trace->lanes, memory_order_relaxed) == 1;
+    return is_alone && trace->lane[0].full_seq == 0 ? trace->lane[0].count : 0;
+}
+
 static int by_seq(const void *left, const void *right)
 {
     uint32_t a = ((const struct lc_obs *)left)->seq, b = ((const struct lc_obs *)right)->seq;

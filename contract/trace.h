@@ -131,6 +131,9 @@ static inline void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
 /* The calling thread writes as another thread from now on; called again, as itself. For a simulated kernel, which has
  * no threads but acts as if it had. */
 void lc_trace_change_thread(void);
+/* The number of records when they lie in order as they are, from trace->records on: one lane has them all, and none was
+ * dropped. Otherwise 0: lc_trace_merge puts them in order. For who alone writes to the trace, and has ended. */
+size_t lc_trace_count_in_place(const struct lc_trace *trace);
 /* All lanes in the order of seq, up to the first record that was dropped: what comes after a gap
  * cannot be judged. Tolerates any content of the memory: counts are bounded by the
  * capacity that `bytes` allows. Returns the number of records; *merged is malloc'ed, or NULL. */

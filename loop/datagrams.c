@@ -195,6 +195,7 @@ int rl_datagram_open(rl_loop *loop, int fd, const struct rl_datagram_callbacks *
     rl_flow_init(&endpoint->flow, RL_DATAGRAM_HIGH_BYTES, RL_DATAGRAM_LOW_BYTES);
     endpoint->callbacks = *callbacks;
     endpoint->fd = fd;
+    endpoint->error = 0;
     const int error = rl_handle_take_fd(&endpoint->handle, &endpoint->watcher, fd, RL_IN);
     if (error == 0)
         *out = endpoint;

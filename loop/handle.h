@@ -96,13 +96,13 @@ struct rl_loop {
     struct rl_turn turn;
     struct rl_wake wake;
     struct rl_backend backend; /* the loop's until it closes it */
-    struct rl_epoll epoll;     /* used if and only if backend.self points at it */
     struct rl_list handles;    /* the open handles */
     struct rl_list retired;    /* the closed wakers; freed with the loop, since a late post may still touch them */
     size_t wakers_count;       /* number of open wakers; each keeps the loop alive */
     bool must_reapply;         /* the backend forgot every fd, and some were not yet applied again */
     bool is_stop_wanted;       /* from rl_loop_stop until a run has ended */
     /* What is written before it is read. Last, since it need not be cleared when a loop is opened. */
+    struct rl_epoll epoll;                         /* used if and only if backend.self points at it */
     struct rl_event events[RL_EVENTS_MAX];         /* scratch memory of one wait */
     unsigned char bytes[RL_STREAM_READ_BYTES_MAX]; /* scratch memory of one read and its data callback */
 };
@@ -118,7 +118,7 @@ void rl_handle_drop(struct rl_handle *handle);
 
 /* For each kind of handle. */
 void rl_handle_init(rl_loop *loop, struct rl_handle *handle, const struct rl_handle_type *type, void *arg);
-/* Memory for a handle that close will free; NULL when there is none. */
+/* Memory for a handle that close will free, with nothing in it yet; NULL when there is none. */
 void *rl_handle_allocate(size_t size);
 /* Drops it, and frees it if open allocated it. */
 void rl_handle_close(struct rl_handle *handle);

@@ -20,7 +20,7 @@ void rl_handle_init(rl_loop *loop, struct rl_handle *handle, const struct rl_han
 
 void *rl_handle_allocate(size_t size)
 {
-    struct rl_handle *handle = calloc(1, size); /* each kind begins with its handle */
+    struct rl_handle *handle = malloc(size); /* each kind begins with its handle */
     if (handle != NULL)
         handle->is_allocated = true;
     return handle;

@@ -110,6 +110,7 @@ int rl_server_open(rl_loop *loop, int fd, const struct rl_server_callbacks *call
     rl_timers_entry_init(&server->timer, &server->handle.ready);
     server->callbacks = *callbacks;
     server->fd = fd;
+    server->is_gone = NULL;
     const int error = rl_handle_take_fd(&server->handle, &server->watcher, fd, RL_IN);
     if (error == 0)
         *out = server;

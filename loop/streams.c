@@ -250,6 +250,7 @@ static int open_stream(rl_loop *loop, int fd, const struct rl_stream_callbacks *
     rl_flow_init(&stream->flow, RL_STREAM_HIGH_BYTES, RL_STREAM_LOW_BYTES);
     stream->callbacks = *callbacks;
     stream->fd = fd;
+    stream->error = 0;
     int error = rl_handle_take_fd(&stream->handle, &stream->watcher, fd, interest_of(stream));
     if (error == 0)
         *out = stream;

@@ -8,16 +8,11 @@
  * rl_server_open, rl_server_close, rl_stream_connect. With FUZZ_VERBOSE=1 in the environment every program is printed
  * with its trace.
  */
-#include <stdlib.h>
-
 #include "fuzz_program.h"
 
 const char *const fuzz_program_driver_name = "refloop_sim";
 
 void fuzz_program_judge(const struct lc_program *program, struct lc_judgement *judgement)
 {
-    struct lc_obs *merged;
-    size_t count = fuzz_program_run(fuzz_program_driver(), program, &merged);
-    lc_monitor_judge(merged, count, judgement);
-    free(merged);
+    fuzz_program_run_judged(program, judgement);
 }

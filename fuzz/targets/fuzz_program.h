@@ -17,6 +17,8 @@ void fuzz_program_use(struct lc_driver *driver);
 struct lc_driver *fuzz_program_driver(void);
 /* The records of a run on any driver; *merged is malloc'ed. */
 size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, struct lc_obs **merged);
+/* What the monitor finds wrong with a run. */
+void fuzz_program_run_judged(const struct lc_program *program, struct lc_judgement *judgement);
 /* The op that a capability vows and that was answered with -ENOSYS, in the last run; NULL: none. */
 const char *fuzz_program_lie(void);
 #define LC_LIE_FORMAT "the driver says that its loop can do \"%s\", and answers it with -ENOSYS\n"

@@ -37,23 +37,14 @@ void fuzz_faults_note_no_memory(void)
     note_fault(fuzz_faults_sim(), -1, true);
 }
 
-size_t fuzz_faults_run(const struct sim_plan *plan, const struct lc_program *program, struct lc_obs **merged)
+size_t fuzz_faults_judge(const struct sim_plan *plan, const struct lc_program *program, struct lc_judgement *judgement)
 {
     struct sim *sim = fuzz_faults_sim();
     sim->plan = *plan;
     sim->plan.on_fault = note_fault;
     sim->plan.on_jump = note_jump;
     sim->plan.arg = sim;
-    size_t count = fuzz_program_run(fuzz_program_driver(), program, merged);
+    fuzz_program_run_judged(program, judgement);
     sim->plan = (struct sim_plan){.adversary.level = ADVERSARY_OFF};
-    return count;
-}
-
-size_t fuzz_faults_judge(const struct sim_plan *plan, const struct lc_program *program, struct lc_judgement *judgement)
-{
-    struct lc_obs *merged;
-    size_t count = fuzz_faults_run(plan, program, &merged);
-    lc_monitor_judge(merged, count, judgement);
-    free(merged);
     return judgement->count;
 }

@@ -7,11 +7,10 @@
 
 /* The simulated kernel under the driver that programs run on now. Ends the process where there is none. */
 struct sim *fuzz_faults_sim(void);
-/* One run of the program with these faults, each of which stands in its trace; *merged is malloc'ed. */
-size_t fuzz_faults_run(const struct sim_plan *plan, const struct lc_program *program, struct lc_obs **merged);
 /* Notes in its trace that a request for memory was refused. */
 void fuzz_faults_note_no_memory(void);
-/* The same, judged. Returns how many rules were broken. */
+/* One run of the program with these faults, each of which stands in its trace, judged. Returns how many rules were
+ * broken. */
 size_t fuzz_faults_judge(const struct sim_plan *plan, const struct lc_program *program, struct lc_judgement *judgement);
 
 #endif

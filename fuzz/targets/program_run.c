@@ -30,7 +30,7 @@ struct lc_profile fuzz_program_profile(void)
                                .tick_ns = driver->is_exact ? 1000000 : driver->tick_ns};
 }
 
-size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, struct lc_obs **merged)
+static void run(struct lc_driver *on, const struct lc_program *program)
 {
     clock_reset();
     lc_trace_reset(trace);
@@ -45,7 +45,26 @@ size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, 
     totals.callbacks += present.callbacks;
     totals.sleeps += present.sleeps;
     totals.vain_waits += present.vain_waits;
+}
+
+size_t fuzz_program_run(struct lc_driver *on, const struct lc_program *program, struct lc_obs **merged)
+{
+    run(on, program);
     return lc_trace_merge(trace, sizeof memory, merged);
+}
+
+void fuzz_program_run_judged(const struct lc_program *program, struct lc_judgement *judgement)
+{
+    run(driver, program);
+    size_t count = lc_trace_count_in_place(trace);
+    if (count > 0) {
+        lc_monitor_judge(trace->records, count, judgement);
+        return;
+    }
+    struct lc_obs *merged;
+    count = lc_trace_merge(trace, sizeof memory, &merged);
+    lc_monitor_judge(merged, count, judgement);
+    free(merged);
 }
 
 const char *fuzz_program_lie(void)
