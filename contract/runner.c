@@ -10,6 +10,7 @@ enum {
     SLEEP_SEEN_NS = 200 * 1000,      /* from which on a step has slept */
     SETTLE_STEPS_MAX = 4,            /* steps after the program, so that what is owed can be paid */
     IDLE_STEPS = 2,                  /* steps without a callback when none is owed: there will be no more */
+    AWAITED_STEPS = 5,               /* the same, while something is on its way that has not arrived */
     DRAIN_ROUNDS_MAX = 64,           /* steps in which streams can send what they still hold */
     DRAIN_PAUSE_NS = 200 * 1000
 };
@@ -283,16 +284,17 @@ static void drain(struct runner *r)
     r->is_over_budget = true; /* attachments do not run any more: a program must not keep the loop open for ever */
     if (r->kernel->fault != NULL)
         r->kernel->fault(r->kernel->self, LC_FAULT_NONE, 0);
-    const int quiet_enough = r->driver->is_exact ? IDLE_STEPS : SETTLE_STEPS_MAX + 1;
-    int quiet = 0;
+    int quiet = 0, quiet_enough = IDLE_STEPS;
     for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet < quiet_enough; rounds++) {
         uint32_t callbacks = r->stats->callbacks;
         r->steps = 0; /* a budget of its own */
         turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
         bool is_quiet = lc_runner_take_all(r) == 0 && r->stats->callbacks == callbacks;
         quiet = is_quiet ? quiet + 1 : 0;
-        if (is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r))
+        const bool is_awaited = is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r);
+        if (is_awaited)
             lc_runner_advance(r, DRAIN_PAUSE_NS); /* it may be on its way through the network */
+        quiet_enough = is_awaited ? AWAITED_STEPS : IDLE_STEPS;
     }
     if (quiet >= quiet_enough)
         lc_runner_record(r, (struct lc_obs){.what = LC_WHAT_DRAINED});

@@ -126,8 +126,9 @@ static bool put(struct runner *r, const struct lc_op *op, struct handle *end, ui
     return wrote >= 0;
 }
 
-/* Reads up to so many bytes, and compares them with what the other end was given to send. */
-static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
+/* Reads up to so many bytes, and compares them with what the other end was given to send. That there are none is
+ * recorded only where an op has asked. */
+static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes, bool is_asked)
 {
     static uint8_t buffer[TAKE_BYTES]; /* one process runs one program at a time */
     struct handle *end = &r->handles[handle];
@@ -145,7 +146,9 @@ static uint64_t take(struct runner *r, uint8_t handle, uint64_t bytes)
         done += (uint64_t)got;
     }
     bits |= got == 0 ? LC_BYTES_END : 0u;
-    lc_runner_record_op(r, LC_OP_TAKE, handle, done, bits, done > 0 || got == -EAGAIN ? 0 : got);
+    end->has_seen_eof |= got == 0;
+    if (is_asked || done > 0 || got != -EAGAIN)
+        lc_runner_record_op(r, LC_OP_TAKE, handle, done, bits, done > 0 || got == -EAGAIN ? 0 : got);
     return done;
 }
 
@@ -172,7 +175,7 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
     else if (op->op == LC_OP_FILL)
         is_done = put(r, op, end, FILL_BYTES_MAX);
     else if (op->op == LC_OP_TAKE)
-        take(r, op->a, op->n ? op->n : UINT64_MAX);
+        take(r, op->a, op->n ? op->n : UINT64_MAX, true);
     else
         is_done = do_shut(r, op, end);
     lc_runner_record_pair(r, op->a);
@@ -234,7 +237,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     h->fd = fds[0];
     peer->fd = fds[1];
     h->sent = h->got = peer->sent = peer->got = 0;
-    h->is_shut = peer->is_shut = h->is_tcp = peer->is_tcp = false;
+    h->is_shut = peer->is_shut = h->is_tcp = peer->is_tcp = h->has_seen_eof = peer->has_seen_eof = false;
     lc_runner_record_pair(r, op->a);
     return true;
 }
@@ -337,9 +340,11 @@ uint64_t lc_runner_take_all(struct runner *r)
         const struct handle *end = &r->handles[i];
         const struct handle *peer = &r->handles[end->peer];
         if (!lc_runner_holds(r, (uint8_t)i) || lc_runner_is_calling(r, (uint8_t)i, LC_OP_RECV, true) ||
-            (peer->stream == 0 && !peer->is_called))
+            end->has_seen_eof || (peer->stream == 0 && !peer->is_called) ||
+            (lc_runner_ready_now(r, end) & (LC_IN | LC_HUP | LC_ERR)) == 0)
             continue;
-        bytes += end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX);
+        bytes +=
+            end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX, false);
         r->has_looked = false;
         record_if_changed(r, (uint8_t)i);
         record_if_changed(r, end->peer);

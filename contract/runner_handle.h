@@ -64,7 +64,7 @@ struct handle {
     bool is_ended;          /* write_eof, flush or abort was asked for */
     bool is_flushing;       /* flush or abort was asked for */
     bool is_aborted;        /* abort was asked for */
-    bool has_seen_eof;      /* EOF came */
+    bool has_seen_eof;      /* EOF came; fd: the runner has read the end of file here */
     bool is_writing_paused; /* between PAUSE_WRITING and RESUME_WRITING */
 };
 

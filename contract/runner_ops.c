@@ -365,8 +365,8 @@ void lc_runner_note_used(struct runner *r, uint8_t handle)
 
 bool lc_runner_execute(struct runner *r, const struct lc_op *op)
 {
+    r->has_looked = false; /* what the op looks at itself, when it is done, holds until the next */
     const bool is_executed = execute(r, op);
-    r->has_looked = false;
     lc_runner_note_used(r, op->a);
     lc_runner_note_used(r, op->b);
     return is_executed;

@@ -245,19 +245,27 @@ void lc_runner_give_time(struct runner *r)
         lc_runner_advance(r, ARRIVAL_PAUSE_NS);
 }
 
+/* Has this end sent bytes, or its end of file, that the other has not seen and may yet see? */
+static bool is_on_its_way(const struct runner *r, const struct handle *end)
+{
+    const struct handle *peer = &r->handles[end->peer];
+    const struct handle *stream = &r->handles[end->stream], *reader = &r->handles[peer->stream];
+    const bool is_wanted = end->stream != 0 ? !stream->is_aborted : end->is_called || is_reading(reader);
+    const bool is_awaited = peer->stream != 0 ? is_reading(reader) : peer->state == ARMED && !peer->has_seen_eof;
+    if (end->is_udp && peer->state != ARMED)
+        return false;
+    if (is_wanted && end->sent != peer->got)
+        return true;
+    return !end->is_udp && is_awaited && (end->stream != 0 ? stream->is_ended : end->is_shut && peer->stream != 0);
+}
+
 bool lc_runner_is_outstanding(const struct runner *r)
 {
     for (size_t used = 0; used < r->used_count; used++) {
         const struct handle *end = &r->handles[r->used[used]];
-        const struct handle *stream = &r->handles[end->stream], *reader = &r->handles[r->handles[end->peer].stream];
         if (lc_runner_is_client_waiting(r, end))
             return true;
-        if (!lc_runner_is_end(r->used[used]) || end->peer == 0 || end->is_cut)
-            continue;
-        bool is_wanted = end->stream != 0 ? !stream->is_aborted : end->is_called || is_reading(reader);
-        if (end->is_udp && r->handles[end->peer].state != ARMED)
-            continue;
-        if (is_wanted && end->sent != r->handles[end->peer].got)
+        if (lc_runner_is_end(r->used[used]) && end->peer != 0 && !end->is_cut && is_on_its_way(r, end))
             return true;
     }
     return false;
