@@ -32,6 +32,9 @@ BY_PROFILE = (
     f"-flto -fprofile-instr-use={PROFILE}.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date"
 )
 SANITIZED = "-fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-address-use-after-return=never"
+# More than a program frees, and it stays in the caches; and no call stack is noted for each request for memory: who
+# replays what a fuzzer found asks for it then.
+ASAN_OPTIONS = "quarantine_size_mb=1:malloc_context_size=0"
 BUILDS = {"bench-profiled": BY_PROFILE, "bench-asan": f"{BY_PROFILE} {SANITIZED}"}  # with clang: folder, flags
 PROGRAMS = ("fuzz_program_replay", "fuzz_program_virtual")
 SORTS = {"bench-asan": ", ASan and UBSan", "bench-profiled": ", profile-guided"}
@@ -91,8 +94,9 @@ def built_folders() -> set[str]:
 
 def once(folder: str, program: str, *arguments: object) -> dict[str, float]:
     """One run of a replayer."""
-    asan = ["env", "ASAN_OPTIONS=quarantine_size_mb=1"]  # more than a program frees, and it stays in the caches
-    text, cpu_s, _ = measure.run([*asan, ROOT / "build" / folder / "fuzz" / program, *arguments])
+    text, cpu_s, _ = measure.run(
+        ["env", f"ASAN_OPTIONS={ASAN_OPTIONS}", ROOT / "build" / folder / "fuzz" / program, *arguments]
+    )
     ops, programs = re.search(r"(\d+) of \d+ ops executed", text), re.search(r"(\d+) passed", text)
     if ops is None or programs is None:
         raise Stop("the replayer does not say how much it executed")

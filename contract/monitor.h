@@ -23,9 +23,15 @@ struct lc_judgement {
     uint32_t ops;       /* ops that executed: LC_WHAT_OP with result >= 0 */
     char owed[160];     /* for a trace that ends inside a step: what the loop still owed, or "" */
     char owed_rule[12]; /* the rule that it then breaks */
-    size_t count;       /* violations stored, in the order in which they were noticed; above it nothing is written */
+    size_t count;       /* violations stored, in the order in which they were noticed; others are not written */
     struct lc_violation violations[LC_VIOLATIONS_MAX];
 };
+
+/* The bytes of a judgement that are written: those of two that are equal are. */
+static inline size_t lc_judgement_bytes(const struct lc_judgement *judgement)
+{
+    return offsetof(struct lc_judgement, violations) + judgement->count * sizeof *judgement->violations;
+}
 
 /* Judges records in the order of seq, as lc_trace_merge gives them. */
 void lc_monitor_judge(const struct lc_obs *merged, size_t count, struct lc_judgement *judgement);

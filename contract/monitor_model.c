@@ -29,6 +29,7 @@ static void report(struct lc_judgement *judgement, const struct lc_obs *obs, uin
     if (judgement->count == LC_VIOLATIONS_MAX)
         return;
     struct lc_violation *v = &judgement->violations[judgement->count++];
+    memset(v, 0, sizeof *v);
     vsnprintf(sentence, sizeof sentence, format, arguments);
     snprintf(v->rule, sizeof v->rule, "%s", rule);
     if (handle != 0)
@@ -71,8 +72,12 @@ static struct {
     uint32_t generation; /* the last of these handles */
 } kept = {.is_taken = ATOMIC_FLAG_INIT};
 
-static void forget_handles(struct lc_model *model)
+/* Nothing is known of a run yet. */
+static void forget(struct lc_model *model)
 {
+    memset(model, 0, offsetof(struct lc_model, width));
+    model->tick_ns = 1;
+    model->open_fds = UINT64_MAX;
     memset(model->live, 0, words(model->width) * sizeof *model->live);
     if (++model->generation == 0) { /* after as many runs of programs as an uint32_t can count */
         memset(model->handles, 0, (size_t)LC_KIND_COUNT * model->width * sizeof *model->handles);
@@ -89,14 +94,15 @@ void lc_model_free(struct lc_model *model, unsigned place)
 
 bool lc_model_init(struct lc_model *model, uint32_t width, struct lc_judgement *judgement)
 {
-    *model = (struct lc_model){.width = width, .tick_ns = 1, .open_fds = UINT64_MAX, .judgement = judgement};
     const bool is_kept = width <= PROGRAM_WIDTH && !atomic_flag_test_and_set(&kept.is_taken);
+    model->width = width;
+    model->judgement = judgement;
     model->handles = is_kept ? kept.handles : calloc((size_t)LC_KIND_COUNT * width, sizeof *model->handles);
     model->live = is_kept ? kept.live : malloc(words(width) * sizeof *model->live);
     if (model->handles == NULL || model->live == NULL)
         return false;
     model->generation = is_kept ? kept.generation : 0;
-    forget_handles(model);
+    forget(model);
     return true;
 }
 
@@ -162,18 +168,11 @@ bool lc_model_is_of(const struct lc_obs *obs, unsigned kind)
 
 static void take_open(struct lc_model *model, const struct lc_obs *obs)
 {
-    forget_handles(model);
-    *model = (struct lc_model){.capabilities = (uint32_t)obs->arg,
-                               .promises = (uint32_t)(obs->arg >> 32),
-                               .tick_ns = 1,
-                               .thread = obs->thread,
-                               .time_ns = obs->time_ns,
-                               .open_fds = UINT64_MAX,
-                               .width = model->width,
-                               .handles = model->handles,
-                               .generation = model->generation,
-                               .live = model->live,
-                               .judgement = model->judgement};
+    forget(model);
+    model->capabilities = (uint32_t)obs->arg;
+    model->promises = (uint32_t)(obs->arg >> 32);
+    model->thread = obs->thread;
+    model->time_ns = obs->time_ns;
     model->judgement->runs++;
 }
 

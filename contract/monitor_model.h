@@ -23,29 +23,30 @@ struct lc_model {
     bool is_exact, is_timed;
     enum lc_phase phase;
     bool is_loop_closed;
-    bool has_nan;                    /* a timer of NaN was taken */
-    bool is_late_run;                /* the loop has completed a step or run before */
-    bool was_left;                   /* the last step or run was left by an exit, with what waited in it */
-    uint32_t turn;                   /* steps and runs begun; 0 before the first */
-    uint32_t depth;                  /* callbacks we are inside of */
-    uint16_t thread;                 /* of the present step or run */
-    uint32_t raises, errors;         /* since the last step or run began or ended */
-    uint32_t refusals;               /* exceptions of a FACTORY, which need not be told */
-    uint64_t turn_ns;                /* when the present step or run began, */
-    uint32_t turn_seq;               /* and its record; */
-    uint64_t turn_away_ns;           /* away_ns at that time, */
-    bool may_sleep;                  /* and whether it was let sleep */
-    bool has_jumped;                 /* since then more time has passed than the loop has asked for */
-    uint64_t callbacks_before;       /* number of callbacks begun before the present step or run */
-    uint32_t exits;                  /* callbacks of the present step or run that ended by SystemExit or the like */
-    uint32_t stop_seq;               /* of the first stop in the present run, 0 if none */
-    uint64_t open_fds;               /* before the loop was opened; UINT64_MAX unknown */
-    uint64_t time_ns;                /* of the last record */
-    uint64_t away_ns;                /* time that has passed inside callbacks and outside of steps and runs */
-    uint64_t now_ns;                 /* the driver's now(), as it was last recorded */
-    uint32_t faults;                 /* reads and writes that faults may have spoiled; each may cost a step */
-    uint32_t costly;                 /* of these, calls that may have cost somebody who had connected his connection */
-    uint64_t fault_ns;               /* when the last of them came */
+    bool has_nan;              /* a timer of NaN was taken */
+    bool is_late_run;          /* the loop has completed a step or run before */
+    bool was_left;             /* the last step or run was left by an exit, with what waited in it */
+    uint32_t turn;             /* steps and runs begun; 0 before the first */
+    uint32_t depth;            /* callbacks we are inside of */
+    uint16_t thread;           /* of the present step or run */
+    uint32_t raises, errors;   /* since the last step or run began or ended */
+    uint32_t refusals;         /* exceptions of a FACTORY, which need not be told */
+    uint64_t turn_ns;          /* when the present step or run began, */
+    uint32_t turn_seq;         /* and its record; */
+    uint64_t turn_away_ns;     /* away_ns at that time, */
+    bool may_sleep;            /* and whether it was let sleep */
+    bool has_jumped;           /* since then more time has passed than the loop has asked for */
+    uint64_t callbacks_before; /* number of callbacks begun before the present step or run */
+    uint32_t exits;            /* callbacks of the present step or run that ended by SystemExit or the like */
+    uint32_t stop_seq;         /* of the first stop in the present run, 0 if none */
+    uint64_t open_fds;         /* before the loop was opened; UINT64_MAX unknown */
+    uint64_t time_ns;          /* of the last record */
+    uint64_t away_ns;          /* time that has passed inside callbacks and outside of steps and runs */
+    uint64_t now_ns;           /* the driver's now(), as it was last recorded */
+    uint32_t faults;           /* reads and writes that faults may have spoiled; each may cost a step */
+    uint32_t costly;           /* of these, calls that may have cost somebody who had connected his connection */
+    uint64_t fault_ns;         /* when the last of them came */
+    /* What is above is of one run; of the whole trace: */
     uint32_t width;                  /* indexes a kind; at most 4096 */
     uint32_t generation;             /* tells what handles holds of this run from what is left of earlier ones */
     struct lc_model_handle *handles; /* [kind][index]; what nobody has asked for yet is of an earlier generation */

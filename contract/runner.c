@@ -357,9 +357,13 @@ static void record_open_fds(struct runner *r)
 /* Clears what the run before has touched. */
 static void forget(struct runner *r)
 {
-    for (unsigned kind = 0; kind < LC_KIND_COUNT; kind++)
-        for (unsigned touched = r->touched[kind]; touched != 0; touched &= touched - 1)
-            r->handles[kind << 4 | (unsigned)__builtin_ctz(touched)] = (struct handle){.state = FREE};
+    for (unsigned kind = 0; kind < LC_KIND_COUNT; kind++) {
+        const unsigned touched = r->touched[kind];
+        if (touched == 0)
+            continue;
+        const unsigned first = (unsigned)__builtin_ctz(touched), last = 31 - (unsigned)__builtin_clz(touched);
+        memset(&r->handles[kind << 4 | first], 0, (last + 1 - first) * sizeof *r->handles); /* FREE */
+    }
     memset(r, 0, offsetof(struct runner, handles));
     r->datagram_count = r->attached = 0;
 }

@@ -181,7 +181,9 @@ int sim_open(struct sim *sim)
 {
     for (int fd = first_fd(sim); fd < SIM_FDS_MAX; fd++)
         if (!sim->fds[fd].is_open) {
-            sim->fds[fd] = (struct sim_fd){.is_open = true, .opening = ++sim->openings, .peer = -1};
+            sim->fds[fd].is_open = true; /* the rest is 0 in what is closed */
+            sim->fds[fd].opening = ++sim->openings;
+            sim->fds[fd].peer = -1;
             sim->fds_end = fd < sim->fds_end ? sim->fds_end : fd + 1;
             return fd;
         }

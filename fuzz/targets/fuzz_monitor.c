@@ -30,7 +30,7 @@ static void judge(const struct lc_obs *records, size_t count)
     memset(&again, 0xa5, sizeof again);
     lc_monitor_judge(records, count, &judgement);
     lc_monitor_judge(records, count, &again);
-    input_check(memcmp(&judgement, &again, sizeof again) == 0, "the same trace got two verdicts");
+    input_check(memcmp(&judgement, &again, lc_judgement_bytes(&judgement)) == 0, "the same trace got two verdicts");
     input_check(judgement.count <= LC_VIOLATIONS_MAX && judgement.runs == runs, "a verdict out of its bounds");
     input_check(judgement.callbacks <= count && judgement.ops <= count, "a verdict counts more than there are records");
     input_check(ends(judgement.owed, sizeof judgement.owed), "what is owed has no end");

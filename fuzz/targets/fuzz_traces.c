@@ -78,7 +78,7 @@ static void try_edited(const struct lc_obs *real, size_t real_count, uint64_t se
             complain(judgement, "a record cannot be printed");
     lc_monitor_judge(records, count, &first);
     lc_monitor_judge(records, count, &second);
-    if (memcmp(&first, &second, sizeof first) != 0 || first.count > LC_VIOLATIONS_MAX)
+    if (memcmp(&first, &second, lc_judgement_bytes(&first)) != 0 || first.count > LC_VIOLATIONS_MAX)
         complain(judgement, "the same trace got two verdicts");
     if (lc_trace_compare(records, count, real, real_count, differences) > LC_DIFFERENCES_MAX)
         complain(judgement, "more differences than there is room for");
