@@ -6,13 +6,15 @@
 #include "monitor_areas.h"
 #include "names.h"
 
+/* How many indices of a kind there are: at least those of a program. */
 static uint32_t width_of(const struct lc_obs *merged, size_t count)
 {
-    uint32_t width = 16;
-    for (size_t i = 0; i < count; i++)
-        if (merged[i].what != LC_WHAT_OPEN && LC_WIDE_INDEX(merged[i].handle) >= width)
-            width = LC_WIDE_INDEX(merged[i].handle) + 1u;
-    return width;
+    uint32_t last = 15;
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t index = merged[i].what != LC_WHAT_OPEN ? LC_WIDE_INDEX(merged[i].handle) : 0u;
+        last = index > last ? index : last;
+    }
+    return last + 1;
 }
 
 /* What no loop can do, whatever its driver says: a callback of another kind's event, or of none. */

@@ -24,10 +24,9 @@ uint64_t lc_model_outstanding(struct lc_model *model, const struct lc_model_hand
 const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_handle *stream)
 {
     const struct lc_model_stream *s = &stream->stream;
-    const struct lc_model_handle *end = end_of(model, stream);
-    const bool is_joined = lc_model_is_joined(model, stream);
-    const bool has_arrived = is_joined && lc_model_outstanding(model, stream) == 0;
-    const bool is_gone = is_joined && lc_model_at(model, end->peer)->is_closed;
+    const struct lc_model_handle *end = end_of(model, stream), *peer = lc_model_at(model, end->peer);
+    const bool is_joined = stream->fd != 0 && end->peer != 0;
+    const bool has_arrived = is_joined && end->sent <= peer->got;
 
     if (s->is_connecting)
         return "CONNECT-1";
@@ -35,7 +34,7 @@ const char *lc_model_stream_owed(struct lc_model *model, const struct lc_model_h
         return "STREAM-1";
     if (s->has_failed)
         return "ERR-4";
-    if (s->is_aborted || (s->is_flushing && (has_arrived || is_gone)))
+    if (s->is_aborted || (s->is_flushing && (has_arrived || (is_joined && peer->is_closed))))
         return "CLOSE-1";
     if (s->is_flushing)
         return NULL;

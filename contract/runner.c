@@ -238,6 +238,8 @@ static void end(void *self, uint8_t handle, enum lc_event event)
 
 /* ---- a whole run --------------------------------------------------------------------------- */
 
+static const struct lc_op step = {.op = LC_OP_STEP, .flags = LC_WAIT};
+
 /* Is there a stream, or a call, that may still hold bytes? */
 static bool has_to_send(const struct runner *r)
 {
@@ -268,7 +270,7 @@ static void run_ops(struct runner *r, const struct lc_program *program)
     int idle = 0;
     for (int i = 0; i < SETTLE_STEPS_MAX && idle < idle_enough; i++) {
         const uint32_t callbacks = r->stats->callbacks;
-        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+        turn_the_loop(r, &step);
         const bool is_idle = r->stats->callbacks == callbacks && !r->was_rescued && !is_promised(r);
         idle = is_idle ? idle + 1 : 0;
     }
@@ -288,7 +290,7 @@ static void drain(struct runner *r)
     for (int rounds = 0; rounds < DRAIN_ROUNDS_MAX && quiet < quiet_enough; rounds++) {
         uint32_t callbacks = r->stats->callbacks;
         r->steps = 0; /* a budget of its own */
-        turn_the_loop(r, &(struct lc_op){.op = LC_OP_STEP, .flags = LC_WAIT});
+        turn_the_loop(r, &step);
         bool is_quiet = lc_runner_take_all(r) == 0 && r->stats->callbacks == callbacks;
         quiet = is_quiet ? quiet + 1 : 0;
         const bool is_awaited = is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r);

@@ -124,9 +124,13 @@ static inline void lc_trace_add(struct lc_trace *trace, struct lc_obs obs)
     struct lc_obs *to = lc_trace_next(trace);
     if (to == NULL)
         return;
-    obs.seq = to->seq;
-    obs.thread = to->thread;
-    *to = obs;
+    to->what = obs.what;
+    to->code = obs.code;
+    to->handle = obs.handle;
+    to->bits = obs.bits;
+    to->result = obs.result;
+    to->arg = obs.arg;
+    to->time_ns = obs.time_ns;
 }
 /* The calling thread writes as another thread from now on; called again, as itself. For a simulated kernel, which has
  * no threads but acts as if it had. */

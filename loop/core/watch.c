@@ -4,7 +4,7 @@
 
 enum { UNASKED = RL_HUP | RL_ERR, ASKABLE = RL_IN | RL_OUT };
 
-static const size_t SLOTS_MIN = 16; /* fds; a small program never grows the table */
+static const size_t SLOTS_MIN = 8; /* fds; a small program never grows the table */
 
 void rl_watches_init(struct rl_watches *watches)
 {

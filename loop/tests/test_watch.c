@@ -191,9 +191,9 @@ static void table_grows(void)
     reset();
     add(0, adds[2]);
     CHECK(rl_watches_slots_needed(&watches, 1) == 0);
-    CHECK(rl_watches_slots_needed(&watches, 2) == 16);
-    CHECK(rl_watches_slots_needed(&watches, 15) == 16);
-    CHECK(rl_watches_slots_needed(&watches, 16) == 32);
+    CHECK(rl_watches_slots_needed(&watches, 2) == 8);
+    CHECK(rl_watches_slots_needed(&watches, 7) == 8);
+    CHECK(rl_watches_slots_needed(&watches, 8) == 16);
     CHECK(rl_watches_give_slots(&watches, more, 128) == slots);
     CHECK(rl_watches_check(&watches) == 0);
     CHECK(rl_watches_interest(&watches, 1) == (RL_IN | RL_OUT));
