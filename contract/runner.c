@@ -82,6 +82,7 @@ static bool turn_the_loop(struct runner *r, const struct lc_op *op)
 {
     bool is_run = op->op == LC_OP_RUN, may_sleep = is_run || (op->flags & LC_WAIT);
     bool is_wait = may_sleep && r->steps < LC_STEPS_MAX && is_promised(r);
+    r->was_promised = is_wait;
 
     if (r->depth > 0 || r->steps >= LC_STEPS_MAX || (is_run && (!is_wait || !lc_runner_has(r, LC_CAP_STOP))))
         return false;
@@ -271,7 +272,7 @@ static void run_ops(struct runner *r, const struct lc_program *program)
     for (int i = 0; i < SETTLE_STEPS_MAX && idle < idle_enough; i++) {
         const uint32_t callbacks = r->stats->callbacks;
         turn_the_loop(r, &step);
-        const bool is_idle = r->stats->callbacks == callbacks && !r->was_rescued && !is_promised(r);
+        const bool is_idle = r->stats->callbacks == callbacks && !r->was_rescued && !r->was_promised;
         idle = is_idle ? idle + 1 : 0;
     }
     for (size_t i = 0; i < r->attached; i++)

@@ -70,7 +70,7 @@ void lc_runner_record_fd(struct runner *r, uint8_t handle)
     record_bits(r, handle, lc_runner_ready_now(r, &r->handles[handle]));
 }
 
-static void record_if_changed(struct runner *r, uint8_t handle)
+void lc_runner_record_changed(struct runner *r, uint8_t handle)
 {
     const struct handle *h = &r->handles[handle];
     unsigned bits = lc_runner_ready_now(r, h);
@@ -322,14 +322,14 @@ void lc_runner_record_streams(struct runner *r)
         const uint8_t i = r->used[used];
         if (!lc_runner_is_end(i) || r->handles[i].stream == 0 || !is_open(r, &r->handles[i]))
             continue;
-        record_if_changed(r, i);
+        lc_runner_record_changed(r, i);
         if (r->handles[i].peer != 0)
-            record_if_changed(r, r->handles[i].peer);
+            lc_runner_record_changed(r, r->handles[i].peer);
     }
     for (size_t used = 0; used < r->used_count; used++) {
         const struct handle *h = &r->handles[r->used[used]];
         if (h->call == LC_OP_SENDALL && h->state == ARMED)
-            record_if_changed(r, h->fd_handle);
+            lc_runner_record_changed(r, h->fd_handle);
     }
 }
 
@@ -346,8 +346,8 @@ uint64_t lc_runner_take_all(struct runner *r)
         bytes +=
             end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX, false);
         r->has_looked = false;
-        record_if_changed(r, (uint8_t)i);
-        record_if_changed(r, end->peer);
+        lc_runner_record_changed(r, (uint8_t)i);
+        lc_runner_record_changed(r, end->peer);
     }
     return bytes;
 }

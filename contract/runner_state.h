@@ -37,6 +37,7 @@ struct runner {
     uint64_t now_ns;    /* and when it was last asked; UINT64_MAX: it was odd, and the trace has it */
     unsigned depth;     /* callbacks we are inside of */
     bool is_in_turn;    /* in a step or a run */
+    bool was_promised;  /* when the last step or run began the loop had promised something */
     uint64_t wait_ns;   /* when the step began that may sleep and has called nobody yet; 0: none */
     unsigned steps;     /* made so far */
     unsigned run_left;  /* callbacks until the runner stops a run, at least 1; 0: not in a run */
@@ -128,11 +129,12 @@ void lc_runner_close_canaries(struct runner *r);
 
 /* ---- runner_fds.c ---- */
 
-/* Records how ready an fd is; and the other end of its connection, too. */
+/* Records how ready an fd is; unless the trace has it already; and the other end of its connection, too. */
 void lc_runner_record_fd(struct runner *r, uint8_t handle);
+void lc_runner_record_changed(struct runner *r, uint8_t handle);
+void lc_runner_record_pair(struct runner *r, uint8_t handle);
 /* Lets time pass while the loop does not run. */
 void lc_runner_advance(struct runner *r, uint64_t duration_ns);
-void lc_runner_record_pair(struct runner *r, uint8_t handle);
 /* How ready it is now; what is closed is not. */
 unsigned lc_runner_ready_now(struct runner *r, const struct handle *end);
 void lc_runner_cancel_watchers(struct runner *r, uint8_t fd_handle);

@@ -22,7 +22,8 @@ static bool do_stream(struct runner *r, struct lc_op op)
         end->is_unsure || end->is_cut || lc_runner_is_in_call(r, op.b, true) || !lc_runner_has(r, LC_CAP_STREAM))
         return false;
     lc_runner_cancel_watchers(r, op.b);
-    lc_runner_record_pair(r, op.b);
+    lc_runner_record_changed(r, op.b);
+    lc_runner_record_changed(r, end->peer);
     *h = (struct handle){
         .state = ARMED, .fd_handle = op.b, .is_made = !lc_runner_has(r, LC_CAP_MADE), .is_ended = end->is_shut};
     end->stream = op.a;
@@ -47,7 +48,7 @@ static bool do_write(struct runner *r, struct lc_op op)
     op.n = op.n ? op.n : 1;
     op.arg = (uint64_t)(uintptr_t)lc_bytes_at(h->fd_handle, end->sent);
     end->sent += op.n;
-    lc_runner_record_fd(r, h->fd_handle);
+    lc_runner_record_changed(r, h->fd_handle);
     lc_runner_record_op(r, LC_OP_WRITE, op.a, op.n, 0,
                         0); /* before it is applied: PAUSE_WRITING may come inside the call */
     int64_t result = lc_runner_apply(r, op);
@@ -89,7 +90,7 @@ static bool do_reading(struct runner *r, const struct lc_op *op)
     if (!is_open_stream(h) || h->is_paused == is_pause || h->has_seen_eof)
         return false; /* after the end of file there is nothing to read: what loops make of it is a case's business */
     h->is_paused = is_pause;
-    lc_runner_record_fd(r, h->fd_handle);
+    lc_runner_record_changed(r, h->fd_handle);
     int64_t result = lc_runner_apply_recorded(r, *op, 0, 0);
     h->turns_unread = 0;
     if (result < 0)

@@ -16,6 +16,8 @@
 #include "refloop.h"
 #include "thread/wake.h"
 
+enum { RL_FEW_SLOTS = 8 };
+
 struct rl_handle;
 
 struct rl_handle_type {
@@ -103,6 +105,7 @@ struct rl_loop {
     bool is_stop_wanted;       /* from rl_loop_stop until a run has ended */
     /* What is written before it is read. Last, since it need not be cleared when a loop is opened. */
     struct rl_epoll epoll;                         /* used if and only if backend.self points at it */
+    struct rl_watcher *few_slots[RL_FEW_SLOTS];    /* of turn.watches, until an fd needs more */
     struct rl_event events[RL_EVENTS_MAX];         /* scratch memory of one wait */
     unsigned char bytes[RL_STREAM_READ_BYTES_MAX]; /* scratch memory of one read and its data callback */
 };
@@ -131,6 +134,8 @@ int rl_handle_take_fd(struct rl_handle *handle, struct rl_watcher *watcher, int 
 /* The end of drop: takes the handle out of the loop, and closes *fd, which becomes -1. */
 void rl_handle_close_fd(struct rl_handle *handle, struct rl_watcher *watcher, int *fd);
 
+/* Frees slots that turn.watches needs no more. */
+void rl_loop_free_slots(rl_loop *loop, struct rl_watcher **slots);
 /* Is the loop inside a turn? */
 bool rl_loop_is_in_turn(const rl_loop *loop);
 /* Makes the loop wait for interest in fd on behalf of the watcher: RL_IN, RL_OUT, both, or 0 = for nothing. The watcher

@@ -207,15 +207,22 @@ int rl_watch_open(rl_loop *loop, void (*fn)(rl_watch *watch, void *arg, unsigned
     return 0;
 }
 
-static int make_slot(struct rl_watches *watches, int fd)
+void rl_loop_free_slots(rl_loop *loop, struct rl_watcher **slots)
 {
-    size_t slots_count = rl_watches_slots_needed(watches, fd);
-    if (slots_count == 0)
+    if (slots != loop->few_slots)
+        free(slots);
+}
+
+static int make_slot(rl_loop *loop, int fd)
+{
+    struct rl_watches *watches = &loop->turn.watches;
+    const size_t count = rl_watches_slots_needed(watches, fd);
+    if (count == 0)
         return 0;
-    struct rl_watcher **slots = calloc(slots_count, sizeof *slots);
+    struct rl_watcher **slots = count <= RL_FEW_SLOTS ? loop->few_slots : malloc(count * sizeof *slots);
     if (slots == NULL)
         return -ENOMEM;
-    free(rl_watches_give_slots(watches, slots, slots_count));
+    rl_loop_free_slots(loop, rl_watches_give_slots(watches, slots, count));
     return 0;
 }
 
@@ -227,7 +234,7 @@ static int add_watcher(rl_loop *loop, struct rl_watcher *watcher, int fd, uint32
     int error = loop->backend.apply(loop->backend.self, fd, rl_watches_interest(watches, fd) | interest);
     if (error < 0)
         return error;
-    error = make_slot(watches, fd);
+    error = make_slot(loop, fd);
     if (error < 0) {
         (void)loop->backend.apply(loop->backend.self, fd, 0); /* no slot, so nobody else watches it */
         return error;

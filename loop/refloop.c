@@ -71,7 +71,7 @@ int rl_loop_close(rl_loop *loop)
     }
     assert(!rl_loop_is_alive(loop));
     loop->backend.close(loop->backend.self);
-    free(loop->turn.watches.slots);
+    rl_loop_free_slots(loop, loop->turn.watches.slots);
     free(loop);
     return 0;
 }
