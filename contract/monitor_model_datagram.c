@@ -31,7 +31,8 @@ const struct lc_owed *lc_model_datagram_owed(struct lc_model *model, const struc
         return NULL;
     if (s->is_writing_paused && has_arrived)
         return &resume;
-    if (h->too_large > h->told && !is_full) /* else it may wait behind others */
+    /* A fault may have answered in its place; and behind others it may wait. */
+    if (h->too_large > h->told + end->lost && !is_full)
         return &too_large;
     if (shown & LC_IN)
         return &arrived;

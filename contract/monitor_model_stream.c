@@ -92,6 +92,15 @@ static void take_bytes(struct lc_model *model, const struct lc_obs *obs, struct 
         lc_model_at(model, end->peer)->is_full = false;
 }
 
+/* The same, of a stream: with the last of them the end is no longer ready to be read, before it is looked at again. */
+static void take_data(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
+{
+    const struct lc_model_handle *peer = lc_model_at(model, end->peer);
+    take_bytes(model, obs, end);
+    if (end->peer != 0 && end->got == peer->sent && !peer->is_shut && !end->is_broken)
+        end->readiness &= (uint8_t)~LC_IN;
+}
+
 /* An end that is closed with bytes unread resets the connection, on most kernels. */
 static void take_hangup(struct lc_model *model, const struct lc_obs *obs, struct lc_model_handle *end)
 {
@@ -366,7 +375,7 @@ void lc_model_take_stream_event(struct lc_model *model, const struct lc_obs *obs
         h->stream.asked_turn = model->turn;
         break;
     case LC_EVENT_DATA:
-        take_bytes(model, obs, end_of(model, h));
+        take_data(model, obs, end_of(model, h));
         h->stream.asked_turn = 0;
         break;
     case LC_EVENT_EOF:

@@ -294,8 +294,8 @@ static void drain(struct runner *r)
         turn_the_loop(r, &step);
         bool is_quiet = lc_runner_take_all(r) == 0 && r->stats->callbacks == callbacks;
         quiet = is_quiet ? quiet + 1 : 0;
-        const bool is_awaited = is_quiet && !r->driver->is_exact && lc_runner_is_outstanding(r);
-        if (is_awaited)
+        const bool is_awaited = is_quiet && lc_runner_is_outstanding(r);
+        if (is_awaited && !r->driver->is_exact)
             lc_runner_advance(r, DRAIN_PAUSE_NS); /* it may be on its way through the network */
         quiet_enough = is_awaited ? AWAITED_STEPS : IDLE_STEPS;
     }

@@ -46,6 +46,18 @@ static void stream_8_never(void)
     CHECK(breaks("STREAM-8"));
 }
 
+/* [STREAM-8] Once all that was sent is read, a rescue of the same step finds nothing that is owed. */
+static void stream_8_is_read(void)
+{
+    for (uint64_t bytes = 4; bytes <= 5; bytes++) {
+        s1_has_something_to_read(0);
+        step();
+        sees_data(S1, bytes);
+        rescue();
+        CHECK(breaks(bytes == 4 ? "STREAM-8" : ""));
+    }
+}
+
 /* [STREAM-8] Nothing is owed while paused, after the end of file, after close or LOST, without readiness. */
 static void stream_8_not_owed(void)
 {
@@ -134,8 +146,8 @@ static void stream_8_is_slept_through(void)
 }
 
 static const struct test tests[] = {
-    TEST(stream_8_never),      TEST(stream_8_not_owed),         TEST(stream_8_patience),
-    TEST(stream_8_takes_time), TEST(stream_8_is_slept_through),
+    TEST(stream_8_never),    TEST(stream_8_is_read),    TEST(stream_8_not_owed),
+    TEST(stream_8_patience), TEST(stream_8_takes_time), TEST(stream_8_is_slept_through),
 };
 
 TEST_MAIN(tests)

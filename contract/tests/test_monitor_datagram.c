@@ -204,6 +204,14 @@ static void dgram_2_is_too_large(void)
     asks(LC_OP_SEND, D1, 65508, 0, -EMSGSIZE); /* refused at once */
     steps_pass(4);
     CHECK(breaks(""));
+    for (int faults = 0; faults <= 1; faults++) { /* which may have answered it */
+        d1_is_made();
+        send(D1, 65508);
+        for (int i = 0; i < faults; i++)
+            asks(LC_OP_FAULT, F1, 1, 0, 0);
+        steps_pass(9);
+        CHECK(breaks(faults == 1 ? "" : "DGRAM-2"));
+    }
 }
 
 /* [DGRAM-1] A fault may lose one datagram of a pair, and no second one. */
