@@ -32,7 +32,7 @@ BY_PROFILE = (
     f"-flto -fprofile-instr-use={PROFILE}.profdata -Wno-profile-instr-unprofiled -Wno-profile-instr-out-of-date"
 )
 SANITIZED = "-fsanitize=address,undefined -fno-sanitize-recover=all -fsanitize-address-use-after-return=never"
-# More than a program frees, and it stays in the caches; and what only helps to explain a report is left to the replay of
+# More than a program frees, and it stays in the caches. What only helps to explain a report is left to the replay of
 # what was found: the call stack of each request for memory, and what is written into memory that nobody has set yet.
 ASAN_OPTIONS = "quarantine_size_mb=1:malloc_context_size=0:max_malloc_fill_size=0"
 BUILDS = {"bench-profiled": BY_PROFILE, "bench-asan": f"{BY_PROFILE} {SANITIZED}"}  # with clang: folder, flags

@@ -78,7 +78,8 @@ void lc_runner_record_changed(struct runner *r, uint8_t handle)
         record_bits(r, handle, bits);
 }
 
-void lc_runner_record_pair(struct runner *r, uint8_t handle)
+/* The same of the other end of its connection, too. */
+static void record_pair(struct runner *r, uint8_t handle)
 {
     const uint8_t peer = r->handles[handle].peer;
     lc_runner_record_fd(r, handle);
@@ -107,7 +108,7 @@ static bool do_pair(struct runner *r, const struct lc_op *op)
     *a = (struct handle){.state = ARMED, .fd = fds[0], .peer = op->b, .is_tcp = op->op == LC_OP_TCP};
     *b = (struct handle){.state = ARMED, .fd = fds[1], .peer = op->a, .is_tcp = op->op == LC_OP_TCP};
     lc_runner_record_op(r, op->op, op->a, op->b, 0, 0);
-    lc_runner_record_pair(r, op->a);
+    record_pair(r, op->a);
     return true;
 }
 
@@ -178,7 +179,7 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
         take(r, op->a, op->n ? op->n : UINT64_MAX, true);
     else
         is_done = do_shut(r, op, end);
-    lc_runner_record_pair(r, op->a);
+    record_pair(r, op->a);
     return is_done;
 }
 
@@ -229,7 +230,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     k->close(k->self, peer->fd, false);
     if (pair_with_number(k, wanted, fds) < 0) {
         h->state = peer->state = CLOSED;
-        lc_runner_record_pair(r, op->a);
+        record_pair(r, op->a);
         return false;
     }
     lc_runner_record_op(r, LC_OP_RECYCLE, op->a, 0, 0, 0);
@@ -238,7 +239,7 @@ static bool do_recycle(struct runner *r, const struct lc_op *op)
     peer->fd = fds[1];
     h->sent = h->got = peer->sent = peer->got = 0;
     h->is_shut = peer->is_shut = h->is_tcp = peer->is_tcp = h->has_seen_eof = peer->has_seen_eof = false;
-    lc_runner_record_pair(r, op->a);
+    record_pair(r, op->a);
     return true;
 }
 
@@ -253,7 +254,7 @@ static bool do_hangup(struct runner *r, const struct lc_op *op)
     if (end->is_listener)
         lc_runner_hold_port(r, end);
     lc_runner_record_op(r, op->op, op->a, 0, 0, result);
-    lc_runner_record_pair(r, op->a);
+    record_pair(r, op->a);
     return true;
 }
 

@@ -99,7 +99,6 @@ bool lc_runner_stop(struct runner *r);
 bool lc_runner_destroy(struct runner *r, uint8_t handle);
 /* Hands the posts that were asked for "later" to helpers; they post while the loop sleeps. */
 void lc_runner_launch_posts(struct runner *r);
-
 /* To be called when a handle is no longer FREE. */
 void lc_runner_note_used(struct runner *r, uint8_t handle);
 
@@ -129,10 +128,9 @@ void lc_runner_close_canaries(struct runner *r);
 
 /* ---- runner_fds.c ---- */
 
-/* Records how ready an fd is; unless the trace has it already; and the other end of its connection, too. */
+/* Records how ready an fd is; unless the trace has it already. */
 void lc_runner_record_fd(struct runner *r, uint8_t handle);
 void lc_runner_record_changed(struct runner *r, uint8_t handle);
-void lc_runner_record_pair(struct runner *r, uint8_t handle);
 /* Lets time pass while the loop does not run. */
 void lc_runner_advance(struct runner *r, uint64_t duration_ns);
 /* How ready it is now; what is closed is not. */
