@@ -12,7 +12,6 @@ enum {
     RECYCLE_TRIES_MAX = 8,             /* pairs made to get an fd number back */
     FAULT_CALLS_MAX = 8,               /* reads and writes that one fault may hit */
     FIRST_FD = LC_KIND_FD << 4,
-    END_FD = (LC_KIND_FD + 1) << 4,
     LAST_END = (LC_KIND_END + 1) << 4
 };
 
@@ -185,12 +184,13 @@ static bool do_bytes(struct runner *r, const struct lc_op *op)
 
 void lc_runner_cancel_watchers(struct runner *r, uint8_t fd_handle)
 {
-    for (unsigned i = LC_KIND_WATCH << 4; i < (LC_KIND_WATCH + 1) << 4; i++) {
+    for (size_t used = 0; used < r->used_count; used++) {
+        const uint8_t i = r->used[used];
         struct handle *h = &r->handles[i];
-        if (h->fd_handle != fd_handle || h->state == FREE)
+        if (i >> 4 != LC_KIND_WATCH || h->fd_handle != fd_handle || h->state == FREE)
             continue;
         if (h->state == ARMED)
-            lc_runner_cancel(r, (uint8_t)i);
+            lc_runner_cancel(r, i);
         h->is_stale = true;
     }
 }
@@ -337,17 +337,16 @@ void lc_runner_record_streams(struct runner *r)
 uint64_t lc_runner_take_all(struct runner *r)
 {
     uint64_t bytes = 0;
-    for (unsigned i = FIRST_FD; i < END_FD; i++) {
-        const struct handle *end = &r->handles[i];
-        const struct handle *peer = &r->handles[end->peer];
-        if (!lc_runner_holds(r, (uint8_t)i) || lc_runner_is_calling(r, (uint8_t)i, LC_OP_RECV, true) ||
+    for (size_t used = 0; used < r->used_count; used++) {
+        const uint8_t i = r->used[used];
+        const struct handle *end = &r->handles[i], *peer = &r->handles[end->peer];
+        if (i >> 4 != LC_KIND_FD || !lc_runner_holds(r, i) || lc_runner_is_calling(r, i, LC_OP_RECV, true) ||
             end->has_seen_eof || (peer->stream == 0 && !peer->is_called) ||
             (lc_runner_ready_now(r, end) & (LC_IN | LC_HUP | LC_ERR)) == 0)
             continue;
-        bytes +=
-            end->is_udp ? lc_runner_take_datagrams(r, (uint8_t)i, UINT16_MAX) : take(r, (uint8_t)i, UINT64_MAX, false);
+        bytes += end->is_udp ? lc_runner_take_datagrams(r, i, UINT16_MAX) : take(r, i, UINT64_MAX, false);
         r->has_looked = false;
-        lc_runner_record_changed(r, (uint8_t)i);
+        lc_runner_record_changed(r, i);
         lc_runner_record_changed(r, end->peer);
     }
     return bytes;

@@ -49,17 +49,15 @@ struct runner {
     bool has_looked;     /* at all ends; since then nobody has done anything by which one becomes ready, or not */
     bool was_rescued;    /* a sleep had to be ended from outside */
     bool is_over_budget; /* attachments no longer run */
-    size_t late_count;
-    struct late_post late[POSTS_LATE_MAX];
-    size_t held_count;
-    int held[LC_PORTS_MAX];          /* fds that hold the ports of closed listeners and servers */
-    uint16_t touched[LC_KIND_COUNT]; /* of each kind, a bit for each handle that may have content */
-    size_t used_count;
-    uint8_t used[HANDLES_MAX];          /* the handles that are not FREE, in the order in which they were made */
+    size_t late_count, held_count, used_count;
+    uint16_t touched[LC_KIND_COUNT];    /* of each kind, a bit for each handle that may have content */
     struct handle handles[HANDLES_MAX]; /* a known op names no other; of what a driver names, see lc_runner_at */
     size_t datagram_count;
     size_t canary_count;
     /* Large, and last, since they need not be cleared: below the counts everything was set. */
+    uint8_t used[HANDLES_MAX]; /* the handles that are not FREE, in the order in which they were made */
+    struct late_post late[POSTS_LATE_MAX];
+    int held[LC_PORTS_MAX]; /* fds that hold the ports of closed listeners and servers */
     size_t attached;
     struct attachment {
         struct lc_op op;
