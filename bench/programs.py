@@ -45,7 +45,7 @@ RANDOM = {"refloop_sim": 50_000, "refloop_epoll": 1_000, "libuv": 1_000}
 CORPUS = {
     ("bench", "fuzz_program_replay", "refloop_sim"): 500,
     ("bench-profiled", "fuzz_program_replay", "refloop_sim"): 500,
-    ("bench-asan", "fuzz_program_replay", "refloop_sim"): 200,
+    ("bench-asan", "fuzz_program_replay", "refloop_sim"): 500,
     ("bench", "fuzz_program_virtual", "refloop_epoll"): 50,
     ("bench", "fuzz_program_virtual", "libuv"): 50,
 }
