@@ -85,7 +85,7 @@ static void forget(struct lc_model *model)
     }
 }
 
-void lc_model_free(struct lc_model *model, unsigned place)
+void lc_model_forget(struct lc_model *model, unsigned place)
 {
     const unsigned kind = place / model->width, index = place % model->width;
     model->handles[place] = (struct lc_model_handle){

@@ -76,7 +76,7 @@ static inline bool lc_model_is_known(const struct lc_model *model, unsigned plac
 }
 
 /* Makes it a free one; not inline, since what it clears is large, and it is asked for at a hundred places. */
-void lc_model_free(struct lc_model *model, unsigned place) __attribute__((noinline));
+void lc_model_forget(struct lc_model *model, unsigned place) __attribute__((noinline));
 
 /* The handle of a wide handle number, a free one when it is asked for first; out of range gives a spare one that nobody
  * looks at. */
@@ -85,7 +85,7 @@ static inline struct lc_model_handle *lc_model_at(struct lc_model *model, uint16
     const unsigned kind = LC_WIDE_KIND(handle), index = LC_WIDE_INDEX(handle);
     const unsigned place = kind < LC_KIND_COUNT && index < model->width ? kind * model->width + index : 0;
     if (!lc_model_is_known(model, place))
-        lc_model_free(model, place);
+        lc_model_forget(model, place);
     return &model->handles[place];
 }
 

@@ -151,7 +151,7 @@ static void take_connect(struct lc_model *model, const struct lc_obs *obs, struc
     h->fd = LC_HANDLE_WIDE(obs->arg & 255);
     h->stream = (struct lc_model_stream){.is_connecting = true, .may_fail = lc_model_at(model, listener)->is_closed};
     struct lc_model_handle *end = end_of(model, h);
-    lc_model_free(model, (unsigned)(end - model->handles));
+    lc_model_forget(model, (unsigned)(end - model->handles));
     end->owner = obs->handle;
     end->server = listener;
 }

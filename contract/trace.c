@@ -104,7 +104,8 @@ struct lc_obs *lc_trace_next(struct lc_trace *trace)
 size_t lc_trace_count_in_place(const struct lc_trace *trace)
 {
     const bool is_alone = atomic_load_explicit(&trace->lanes, memory_order_relaxed) == 1;
-    return is_alone && trace->lane[0].full_seq == 0 ? trace->lane[0].count : 0;
+    const uint32_t count = atomic_load_explicit(&trace->lane[0].count, memory_order_relaxed);
+    return is_alone && trace->lane[0].full_seq == 0 && count <= trace->lane_records ? count : 0;
 }
 
 static int by_seq(const void *left, const void *right)

@@ -219,6 +219,28 @@ static void traces_do_not_mix(void)
     teardown();
 }
 
+/* What one thread has written lies in order as it is, as long as nobody else writes and nothing is dropped. */
+static void trace_of_one_thread_is_in_place(void)
+{
+    setup(4);
+    CHECK(lc_trace_count_in_place(trace) == 0);
+    for (uint64_t i = 0; i < 4; i++) {
+        add_note(i);
+        CHECK(lc_trace_count_in_place(trace) == i + 1 && trace->records[i].arg == i && trace->records[i].seq == i + 1);
+    }
+    add_note(4);
+    CHECK(lc_trace_count_in_place(trace) == 0 && merge() == 4);
+    lc_trace_reset(trace);
+    add_note(0);
+    add_on_thread(1);
+    CHECK(lc_trace_count_in_place(trace) == 0 && merge() == 2);
+    lc_trace_reset(trace);
+    add_note(0);
+    trace->lane[0].count = 5; /* more than there is room for */
+    CHECK(lc_trace_count_in_place(trace) == 0);
+    teardown();
+}
+
 /* ---- memory that cannot be trusted ------------------------------------------------------------ */
 
 /* Memory for less than one record a lane is refused, for one or more it is taken; so is only aligned memory. */
@@ -368,6 +390,7 @@ static const struct test tests[] = {
     TEST(reset_forgets),
     TEST(new_trace_at_the_same_place_is_another),
     TEST(traces_do_not_mix),
+    TEST(trace_of_one_thread_is_in_place),
     TEST(unfit_memory_is_refused),
     TEST(wrong_size_gives_nothing),
     TEST(tampered_header_gives_nothing),
