@@ -29,7 +29,7 @@ REAL_PROGRAMS_MAX = 2_000  # on a real kernel, though on virtual time
 PROGRAM_TARGET = "fuzz_program"
 UNIT_TEST = "rl_test_"  # so the name of a killer begins that is a test of loop/tests (mutants_units.py)
 VIRTUAL = "fuzz_program_virtual"  # the same on virtual time, for a driver on a real kernel
-FAILURES_MAX = 25  # programs that may fail by another rule before the named one speaks
+FAILURES_MAX = 200  # programs that may fail by another rule before the named one speaks
 RUN_S = 60  # of one run of the replayer
 FAILED = re.compile(r"^seed (\d+): (\S+)", re.MULTILINE)
 
